@@ -1,0 +1,181 @@
+package org
+
+import (
+	"strings"
+
+	"holdfast/internal/sf"
+)
+
+// Kind says what an object is beyond a table of records.
+type Kind uint8
+
+// The kinds of objects.
+const (
+	StandardObject Kind = iota
+	CustomObject
+	HierarchySetting // custom setting with records of the org, profiles and users
+	ListSetting      // custom setting with named records
+	CustomMetadata   // __mdt: records arrive by deploy only
+	PlatformEvent    // __e: published, never queried
+)
+
+// Object is one object as describe reports it. An Object is never changed once it has been handed
+// out: a deploy replaces it, so a caller may keep it as a consistent view.
+//
+// The flags carry the names of DescribeSObjectResult in the partner WSDL.
+type Object struct {
+	Name        string
+	Label       string
+	LabelPlural string
+	KeyPrefix   string // empty when describe says null
+	Kind        Kind
+
+	AssociateEntityType   string // "Share", "History" …; empty when null
+	AssociateParentEntity string
+
+	Activateable        bool
+	CompactLayoutable   bool
+	Createable          bool
+	Custom              bool
+	CustomSetting       bool
+	DeepCloneable       bool
+	Deletable           bool
+	DeprecatedAndHidden bool
+	FeedEnabled         bool
+	HasSubtypes         bool
+	IsInterface         bool
+	IsSubtype           bool
+	Layoutable          bool
+	Mergeable           bool
+	MruEnabled          bool
+	Queryable           bool
+	Replicateable       bool
+	Retrieveable        bool
+	SearchLayoutable    bool
+	Searchable          bool
+	Triggerable         bool
+	Undeletable         bool
+	Updateable          bool
+
+	Fields      []*Field // in describe order
+	Children    []ChildRelationship
+	RecordTypes []RecordType // the master record type last, as describe has it
+
+	byName map[string]int // lower-case API name to position in Fields
+}
+
+// Field returns the field of that API name, without regard to case, or nil.
+func (o *Object) Field(name string) *Field {
+	if i, ok := o.byName[strings.ToLower(name)]; ok {
+		return o.Fields[i]
+	}
+	return nil
+}
+
+// Relationship returns the reference field whose relationship to the parent has that name, without
+// regard to case, or nil.
+func (o *Object) Relationship(name string) *Field {
+	for _, f := range o.Fields {
+		if f.RelationshipName != "" && strings.EqualFold(f.RelationshipName, name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// Field is one field as describe reports it; the names are those of the partner WSDL.
+type Field struct {
+	Name       string
+	Label      string
+	Type       sf.FieldType
+	SoapType   string // such as "xsd:string" or "tns:ID"
+	Length     int    // characters
+	ByteLength int
+	Digits     int
+	Precision  int
+	Scale      int
+
+	Aggregatable                 bool
+	AIPredictionField            bool
+	AutoNumber                   bool
+	Calculated                   bool
+	CascadeDelete                bool
+	CaseSensitive                bool
+	Createable                   bool
+	Custom                       bool
+	DefaultedOnCreate            bool
+	DependentPicklist            bool
+	DeprecatedAndHidden          bool
+	DisplayLocationInDecimal     bool
+	Encrypted                    bool
+	ExternalID                   bool
+	Filterable                   bool
+	FormulaTreatNullNumberAsZero bool
+	Groupable                    bool
+	HighScaleNumber              bool
+	HTMLFormatted                bool
+	IDLookup                     bool
+	NameField                    bool
+	NamePointing                 bool
+	Nillable                     bool
+	Permissionable               bool
+	PolymorphicForeignKey        bool
+	QueryByDistance              bool
+	RestrictedDelete             bool
+	RestrictedPicklist           bool
+	SearchPrefilterable          bool
+	Sortable                     bool
+	Unique                       bool
+	Updateable                   bool
+	WriteRequiresMasterRead      bool
+
+	CalculatedFormula    string
+	CompoundFieldName    string
+	ControllerName       string
+	DefaultValue         string // canonical text of a constant default; empty when null
+	DefaultValueFormula  string
+	ExtraTypeInfo        string
+	InlineHelpText       string
+	Mask                 string
+	MaskType             string
+	ReferenceTargetField string
+	ReferenceTo          []string
+	RelationshipName     string // empty when null
+	RelationshipOrder    int    // of a master-detail: 0 or 1; -1 means null
+	Picklist             []PicklistValue
+
+	// FormulaUnread is true for a formula outside the subset that the engine computes: the field
+	// then reads as null. It is not part of describe.
+	FormulaUnread bool
+}
+
+// PicklistValue is one entry of a picklist.
+type PicklistValue struct {
+	Value   string
+	Label   string
+	Active  bool
+	Default bool
+	// ValidFor is the bitmap of controlling values in base64, as describe has it; empty when null.
+	ValidFor string
+}
+
+// ChildRelationship says that records of Child refer to this object by Field.
+type ChildRelationship struct {
+	Child            string
+	Field            string
+	RelationshipName string // empty when null: no sub-select can use it
+	CascadeDelete    bool
+	RestrictedDelete bool
+}
+
+// RecordType is one entry of recordTypeInfos. The master record type has the Id
+// 012000000000000AAA.
+type RecordType struct {
+	ID            sf.ID
+	Name          string
+	DeveloperName string
+	Active        bool
+	Available     bool
+	Default       bool // defaultRecordTypeMapping
+	Master        bool
+}

@@ -1,0 +1,14 @@
+// Package org is the engine of an emulated Salesforce org: its schema, users, records, DML, Recycle
+// Bin, queries, limits and clock, in memory and without any wire. The surfaces that speak HTTP are
+// built on it and are the only ones to spell values, status lines and faults.
+//
+// It is an executable model, written from documentation and observed replies and sharing no code
+// with the client that is tested against it. A rule of the platform carries its source in a comment,
+// or the word "unverified" where none could be read.
+//
+// It does not model: sharing and field-level security (the caller sees everything), Apex, flows,
+// duplicate rules, multi-currency, person accounts, files beyond their metadata, and big objects.
+//
+// Values are text in canonical form, as sf.Value describes it; the empty text is null, because the
+// platform stores no empty text. All methods of Org are safe for concurrent use.
+package org
