@@ -1,0 +1,256 @@
+// Package cli is the command line: one file per command, and the only place that wires the packages
+// together. Its manners:
+//
+//   - results go to standard output, everything else to standard error;
+//   - with --json a result is one JSON object, whose fields docs/reference/cli.md lists;
+//   - an error is one line: what failed, on what, and in brackets what to do; no capital, no full stop;
+//   - every command says its exit codes in its help; all of them come from package problem;
+//   - progress is drawn on a terminal, and written as lines elsewhere;
+//   - a secret is never in a flag: it comes from a file, a command or standard input.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+)
+
+// app is what every command shares: where it reads and writes, and the flags that all have.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	now      func() time.Time
+
+	json          bool
+	quiet         bool
+	repo, keyFile string
+
+	specs map[*cobra.Command]spec // what the commands say of themselves, for the reference
+}
+
+// Main runs one command line and returns its exit code. An interrupt cancels the command once; a
+// second one ends the process as usual.
+func Main(args []string, in io.Reader, out, err io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return newApp(in, out, err).run(ctx, args)
+}
+
+func newApp(in io.Reader, out, err io.Writer) *app {
+	return &app{
+		in: in, out: out, err: err, getenv: os.Getenv, now: time.Now,
+		specs: map[*cobra.Command]spec{},
+	}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && problem.KindOf(err) == problem.Failed {
+		err = problem.Wrap(problem.Interrupted, err, "interrupted")
+	}
+	a.report(err)
+	return problem.KindOf(err).ExitCode()
+}
+
+// root is the tree of commands, in the order of an operator's life.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "holdfast",
+		Short: "back up a Salesforce org, see what changed, bring it back right",
+		Long: `Holdfast observes a Salesforce org into sealed snapshots, shows what changed between any two of them,
+and brings records back as they were while keeping the honest work that was done since.
+
+Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a minute.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return problem.Newf(problem.Usage, "there is no command %q", args[0]).
+					Hint("list the commands with `holdfast help`")
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return problem.Wrap(problem.Usage, err, cmd.CommandPath()).
+			Hint("see `%s --help`", cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+	root.AddGroup(
+		&cobra.Group{ID: groupVerbs, Title: "What one does:"},
+		&cobra.Group{ID: groupNouns, Title: "What one keeps:"},
+		&cobra.Group{ID: groupOther, Title: "Besides:"},
+	)
+	for _, cmd := range a.commands() {
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// The groups of commands in the help.
+const (
+	groupVerbs = "verbs"
+	groupNouns = "nouns"
+	groupOther = "other"
+)
+
+// spec is what a command says of itself; help and docs/reference/cli.md are made from it.
+type spec struct {
+	use     string // name and arguments
+	group   string
+	short   string
+	long    string
+	example string
+	kinds   []problem.Kind // besides anyCommand
+	result  any            // a value of the type that --json prints
+	min     int            // fewest arguments
+	max     int            // most arguments
+}
+
+// anyCommand are the kinds of error that every command may end with.
+var anyCommand = []problem.Kind{problem.Failed, problem.Usage, problem.Interrupted}
+
+// kindsOf returns every kind that the command may end with, in the order of the table.
+func (s spec) kindsOf() []problem.Line {
+	var lines []problem.Line
+	for _, l := range problem.Table() {
+		if slices.Contains(anyCommand, l.Kind) || slices.Contains(s.kinds, l.Kind) {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// command makes the command of a spec: arguments counted, exit codes in the help.
+func (a *app) command(s spec, run func(cmd *cobra.Command, args []string) error) *cobra.Command {
+	var codes strings.Builder
+	fmt.Fprintf(&codes, "  %3d  done\n", 0)
+	for _, l := range s.kindsOf() {
+		fmt.Fprintf(&codes, "  %3d  %s\n", l.Code, l.Text)
+	}
+	cmd := &cobra.Command{
+		Use:     s.use,
+		GroupID: s.group,
+		Short:   s.short,
+		Long:    strings.TrimSpace(s.long) + "\n\nExit codes:\n" + strings.TrimRight(codes.String(), "\n"),
+		Example: indent(s.example),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) >= s.min && len(args) <= s.max {
+				return nil
+			}
+			return problem.Newf(problem.Usage, "%s: %d arguments given", cmd.CommandPath(), len(args)).
+				Hint("it is used as `%s`", cmd.UseLine())
+		},
+		RunE: run,
+	}
+	a.specs[cmd] = s
+	return cmd
+}
+
+// group makes a command that only holds others.
+func (a *app) group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, GroupID: groupNouns, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return problem.Newf(problem.Usage, "%s: there is no command %q", cmd.CommandPath(), args[0]).
+					Hint("see `%s --help`", cmd.CommandPath())
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ")
+}
+
+// repoFlags gives a command the flags that name the repository and its key.
+func (a *app) repoFlags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&a.repo, config.Repo.Flag, "", flagText(config.Repo))
+	cmd.Flags().StringVar(&a.keyFile, config.KeyFile.Flag, "", flagText(config.KeyFile))
+	return cmd
+}
+
+func flagText(s config.Setting) string { return s.Text + " [" + s.Env + "]" }
+
+// report writes an error to standard error, as one line; with --json as one JSON object.
+func (a *app) report(err error) {
+	kind, hint := problem.KindOf(err), problem.HintOf(err)
+	message := plain(err.Error())
+	if a.json {
+		var e failure
+		e.Error.Kind, e.Error.ExitCode = kind.String(), kind.ExitCode()
+		e.Error.Message, e.Error.Hint = message, hint
+		a.encode(a.err, e)
+		return
+	}
+	if hint != "" {
+		message += " (" + hint + ")"
+	}
+	fmt.Fprintln(a.err, "holdfast: "+message)
+}
+
+// failure is what --json prints on standard error for an error.
+type failure struct {
+	Error struct {
+		Kind     string `json:"kind" doc:"name of the kind of error, see exit-codes.md"`
+		ExitCode int    `json:"exit_code" doc:"the exit code"`
+		Message  string `json:"message" doc:"what failed, on what"`
+		Hint     string `json:"hint,omitempty" doc:"what to do"`
+	} `json:"error" doc:"the error"`
+}
+
+// print writes a result to standard output: as JSON, or as the text that human writes.
+func (a *app) print(result any, human func(w io.Writer)) error {
+	if a.json {
+		return a.encode(a.out, result)
+	}
+	var b strings.Builder
+	human(&b)
+	_, err := io.WriteString(a.out, b.String())
+	return err
+}
+
+// encode writes one JSON object on one line.
+func (a *app) encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// terminal reports whether w, or r, is a terminal.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,11 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands returns every command, in the order in which the help lists them within their groups.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.orgCommand(),
+		a.versionCommand(),
+	}
+}
