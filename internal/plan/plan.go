@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// Op is what a step does to its rows.
+type Op uint8
+
+// The operations, in the order in which a plan has them. A second pass is an Update that sets what
+// the first pass had to leave out.
+const (
+	Undelete Op = iota + 1
+	Insert
+	Update
+	Second
+	Delete
+)
+
+// String returns the word for the operation.
+func (o Op) String() string {
+	switch o {
+	case Undelete:
+		return "undelete"
+	case Insert:
+		return "insert"
+	case Update:
+		return "update"
+	case Second:
+		return "second"
+	case Delete:
+		return "delete"
+	default:
+		return fmt.Sprintf("op(%d)", uint8(o))
+	}
+}
+
+// parseOp reads the word for an operation.
+func parseOp(s string) (Op, error) {
+	for op := Undelete; op <= Delete; op++ {
+		if op.String() == s {
+			return op, nil
+		}
+	}
+	return 0, fmt.Errorf("operation %q", clip(s))
+}
+
+// Plan is what is to be done to an org, in order.
+type Plan struct {
+	Org    sf.ID     // the org that it is for
+	Made   time.Time // server time, UTC, whole milliseconds
+	Source Source
+
+	Steps     []Step
+	Conflicts []state.Conflict // what is left alone because someone worked on it since
+	Fidelity  state.Fidelity   // how the values come back
+	Deferred  []Deferred       // what a second pass sets, and why
+	Notes     []string         // what else a reader should know
+	Undo      state.Delta      // the changes that take the plan back, on the Ids of the plan
+}
+
+// Source says which states a plan was made from: ids of snapshots, empty where one has no part.
+type Source struct {
+	Wanted string // the state to come back to, or the state before an incident
+	Base   string // the state after an incident; empty for a plan from two states
+	Live   string // the live state that the plan was made on
+}
+
+// Step is one operation on rows of one object. Steps run in the order of the plan; the rows of a
+// step do not depend on each other and may be sent in any number of calls.
+type Step struct {
+	Number  int // from 1
+	Op      Op
+	Object  string
+	Fields  []string // sorted; the fields that any row sets; empty for Undelete and Delete
+	Without []string // sorted; the fields that an Insert leaves to a second pass
+	Rows    []Row
+}
+
+// Row is one record of a step.
+//
+// References keep the Ids that records had when they were captured. A record that an Insert of the
+// same plan creates gets a new Id, and apply puts it in the place of the old one, in Ids and in
+// references alike.
+type Row struct {
+	ID sf.ID // as captured; for an Insert the old Id
+
+	// Fields are what the row sets, sorted. For a Delete they are what the record had.
+	Fields []state.FieldChange
+
+	// Before is the hash of the live record that the plan was made on. It is zero where an earlier
+	// step of the plan brings the record: for Undelete and Insert, and for updates after them.
+	Before state.Hash
+
+	// With names the record of the same plan with which an undeleted record comes back by itself.
+	// Such a row is not sent. A row that did not come back so is sent after all.
+	With sf.ID
+}
+
+// Deferred says what the first pass leaves out, and why.
+type Deferred struct {
+	Object, Field string
+	Reason        string
+	Rows          int64
+}
+
+// Sent returns the number of rows that are sent.
+func (s Step) Sent() int {
+	n := 0
+	for _, r := range s.Rows {
+		if r.With == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Empty reports a plan without steps: nothing remains to be done.
+func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
+
+// Count returns the number of rows of the operation.
+func (p *Plan) Count(op Op) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Op == op {
+			n += len(s.Rows)
+		}
+	}
+	return n
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
