@@ -1,0 +1,171 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"holdfast/internal/problem"
+)
+
+// journalBytes bounds a journal that is read back: a plan of ten million rows needs less.
+const journalBytes = 4 << 30
+
+// Journal is the write-ahead journal of one application of one plan: a file that only grows, held
+// under a lock while it is open. It is for one goroutine.
+type Journal struct {
+	path    string
+	medium  medium
+	chain   chain
+	entries []entry // what the file held when it was opened, until replay takes them
+	broken  error   // the first error of writing; nothing is written after it
+}
+
+// medium is the file below a journal; tests put a disk that fails and forgets in its place.
+type medium interface {
+	io.Reader
+	Append(p []byte) error
+	Sync() error
+	Truncate(size int64) error
+	Close() error
+}
+
+// OpenJournal opens the journal at path, or creates it (mode 0600: the org's error texts may quote
+// records) when it is not there. A tail that was not wholly written is cut off. The error is Locked
+// when another process has it open, and Damaged when its bytes are not those that were written.
+func OpenJournal(path string) (*Journal, error) {
+	m, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	j, err := newJournal(path, m)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, errors.Join(err, m.Close()))
+	}
+	return j, nil
+}
+
+// newJournal reads what the medium holds and leaves it ready to append.
+func newJournal(path string, m medium) (*Journal, error) {
+	j := &Journal{path: path, medium: m}
+	fr, err := newFrameReader(io.LimitReader(m, journalBytes))
+	torn := errors.Is(err, errTorn)
+	if err != nil && !torn {
+		return nil, err
+	}
+	for !torn {
+		body, err := fr.next()
+		if err == io.EOF {
+			break
+		}
+		if errors.Is(err, errTorn) {
+			torn = true
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := decodeEntry(body)
+		if err != nil {
+			return nil, problem.Wrap(problem.Damaged, err, "journal")
+		}
+		j.entries = append(j.entries, e)
+	}
+	j.chain = fr.chain
+	if !torn && fr.good > 0 {
+		return j, nil
+	}
+	return j, j.restart(fr.good)
+}
+
+// restart cuts the file to its good bytes and writes the magic where even that is missing.
+func (j *Journal) restart(good int64) error {
+	if err := j.medium.Truncate(good); err != nil {
+		return err
+	}
+	if good == 0 {
+		if err := j.medium.Append([]byte(journalMagic)); err != nil {
+			return err
+		}
+	}
+	return j.medium.Sync()
+}
+
+// Path returns where the journal is.
+func (j *Journal) Path() string { return j.path }
+
+// Close releases the lock. The file stays.
+func (j *Journal) Close() error { return j.medium.Close() }
+
+// append writes one entry and makes it durable. After an error nothing more is written: what a
+// failed write left in the file is unknown until it is read again.
+func (j *Journal) append(e entry) error {
+	if j.broken != nil {
+		return j.broken
+	}
+	body, err := encodeEntry(e)
+	if err != nil {
+		return err
+	}
+	frame, next := encodeFrame(j.chain, body)
+	if err := j.medium.Append(frame); err != nil {
+		j.broken = fmt.Errorf("write journal %s: %w", j.path, err)
+		return j.broken
+	}
+	if err := j.medium.Sync(); err != nil {
+		j.broken = fmt.Errorf("sync journal %s: %w", j.path, err)
+		return j.broken
+	}
+	j.chain = next
+	return nil
+}
+
+// diskFile is a journal on a disk.
+type diskFile struct {
+	f *os.File
+}
+
+func openFile(path string) (*diskFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	created := err == nil
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if created {
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return &diskFile{f: f}, nil
+}
+
+// syncDir makes the name of a new file durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (d *diskFile) Read(p []byte) (int, error) { return d.f.Read(p) }
+
+func (d *diskFile) Append(p []byte) error {
+	_, err := d.f.Write(p)
+	return err
+}
+
+func (d *diskFile) Sync() error { return d.f.Sync() }
+
+func (d *diskFile) Truncate(size int64) error { return d.f.Truncate(size) }
+
+func (d *diskFile) Close() error { return d.f.Close() }
