@@ -1,0 +1,98 @@
+// Package blob is the medium under a repository: a place where bytes are put once under a key and
+// never changed. It knows nothing of what the bytes mean.
+//
+// Bucket is the contract; blobtest holds the conformance suite that every implementation passes.
+// Memory is the implementation for tests, blob/file the one for a directory. Fault wraps any bucket
+// and makes chosen operations fail.
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// MaxObject is the largest object in bytes that a bucket takes. Everything above is split by the
+// caller, so that an object always fits in memory and a write can be repeated from its bytes.
+const MaxObject = 64 << 20
+
+// ErrExist is the error of a Put whose key is taken. The object under the key is as durable as if
+// this Put had written it; whether it has the same bytes is for the caller to find out.
+var ErrExist = errors.New("object exists already")
+
+// ErrNotFound is the error for a key under which there is no object.
+var ErrNotFound = errors.New("no such object")
+
+// Info says what a listing knows of an object.
+type Info struct {
+	Key  string
+	Size int64 // bytes
+}
+
+// Bucket keeps objects under keys. Every method may be called from several goroutines, and several
+// processes may use the same bucket at once.
+//
+// A key is one to eight elements joined by "/"; see ValidKey. Errors wrap ErrExist or ErrNotFound
+// where they apply; a medium without room gives a problem of kind NoSpace, a medium that does not
+// answer gives any other error.
+type Bucket interface {
+	// Put stores the object, whole or not at all, and only if there is none under the key. When it
+	// returns nil or ErrExist the object survives a crash of the machine. When it returns another
+	// error the object may be there, complete, or may be missing; it is never there in part.
+	Put(ctx context.Context, key string, body []byte) error
+
+	// Get returns length bytes of the object from offset, or fewer where the object ends before. A
+	// negative length means up to the end. An offset at or past the end gives no bytes.
+	Get(ctx context.Context, key string, offset, length int64) ([]byte, error)
+
+	// Stat returns the size of the object.
+	Stat(ctx context.Context, key string) (Info, error)
+
+	// List yields every object whose key begins with prefix, in the order of keys. It yields an
+	// error once, and stops, when the listing may be incomplete: an end without error means that
+	// every object put before the call was yielded. An absent prefix is an empty listing.
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+
+	// Delete removes the object, durably. Deleting what is not there is success.
+	Delete(ctx context.Context, key string) error
+}
+
+// Limits of keys, so that they are names of files and of objects on every medium.
+const (
+	maxKey      = 255
+	maxElements = 8
+)
+
+// ValidKey reports whether the key is one to eight non-empty elements of a-z, 0-9, "-", "_" and ".",
+// joined by "/", none beginning with ".", at most 255 bytes in all.
+func ValidKey(key string) bool {
+	if key == "" || len(key) > maxKey || strings.Count(key, "/") >= maxElements {
+		return false
+	}
+	for element := range strings.SplitSeq(key, "/") {
+		if element == "" || element[0] == '.' {
+			return false
+		}
+		for i := range len(element) {
+			c := element[i]
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// CheckPut returns the error of a Put that no bucket accepts: a bad key or too many bytes.
+// Implementations call it first.
+func CheckPut(key string, body []byte) error {
+	if !ValidKey(key) {
+		return fmt.Errorf("put %q: not a key", key)
+	}
+	if len(body) > MaxObject {
+		return fmt.Errorf("put %s: %d bytes, at most %d", key, len(body), MaxObject)
+	}
+	return nil
+}
