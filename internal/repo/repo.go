@@ -1,0 +1,4 @@
+package repo
+
+// Repository is an open repository.
+type Repository struct{}

@@ -1,0 +1,113 @@
+package snapshot
+
+import (
+	"time"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// Info is what a listing says of a snapshot, read from the head of its manifest alone.
+type Info struct {
+	ID       string // 64 hexadecimal digits; any unique beginning of it names the snapshot
+	Kind     string // what it was made for, such as "backup"
+	OrgID    sf.ID
+	OrgName  string
+	Username string
+	Started  time.Time // server time at which the observation began
+	From, To time.Time // widest interval over the parts; both Started when there is no part
+	Parent   string    // ID of the snapshot that it was written on, or ""
+	Partial  bool      // a part is absent or stale
+	Parts    int       // parts that are whole
+	Absent   int       // parts that are absent by name
+	Stale    int       // whole parts taken over from the parent because reading them failed
+	Records  int64     // live records in all parts
+	NewBytes int64     // bytes that this snapshot added to the repository, its manifest aside
+}
+
+// Short returns the beginning of the ID that is shown to people.
+func (i Info) Short() string { return i.ID[:min(len(i.ID), shortID)] }
+
+// shortID is the length of a shown ID: 40 bits, so that two of a million snapshots rarely share it;
+// a prefix that is shared is refused, never guessed.
+const shortID = 10
+
+// PartState says whether a part is held.
+type PartState string
+
+const (
+	// Whole is a part that holds every record that the org showed in its interval.
+	Whole PartState = "whole"
+	// Absent is a part that is not held; its Reason says why.
+	Absent PartState = "absent"
+)
+
+// Part describes one object in a snapshot.
+type Part struct {
+	Object string
+	State  PartState
+	Reason string // why it is absent or stale; else ""
+	Stale  bool   // taken over from the parent because reading it failed
+
+	Fields    []string  // sorted, without Id: the fields of the newest schema generation held
+	From, To  time.Time // server time: interval in which it was read
+	Watermark time.Time // server time: changes are complete up to here
+
+	Records  int64 // live records
+	Expected int64 // what the org counted, or -1 when it was not asked
+	Digest   state.Digest
+	Changes  Changes // relative to the parent's part
+
+	Layers   int   // base and deltas
+	Segments int   // in all layers
+	Bytes    int64 // size of the segments as stored
+}
+
+// Changes counts what a part that was written as a delta changed. A base counts every record as
+// Created.
+type Changes struct {
+	Created, Updated, Deleted int64
+	Unchanged                 int64 // versions that were added but equal the parent's, and not stored
+}
+
+// Gap is one entry of the coverage: something that the snapshot does not hold, and why.
+type Gap struct {
+	Object string
+	Field  string // "" for the whole object
+	Reason string
+}
+
+// Tombstone says that a record is gone.
+type Tombstone struct {
+	ID       sf.ID
+	At       time.Time // server time of the deletion, or of the observation that found it
+	Evidence string    // how it is known, such as "recycle bin", "deletion log" or "census"
+}
+
+// Draft says what a snapshot will be of.
+type Draft struct {
+	Kind     string // "" is "backup"
+	OrgID    sf.ID
+	OrgName  string
+	Username string
+	Schema   *sf.Schema // nil takes over the parent's
+	Parent   *Snapshot  // nil for the first
+	Started  time.Time  // server time at which the observation began
+}
+
+// PartInfo says what a part will be. The interval and the watermark may also be given later, with
+// PartWriter.Observed.
+type PartInfo struct {
+	Object    string
+	Fields    []string // API names; Id is implied
+	From, To  time.Time
+	Watermark time.Time
+	Full      bool // a new base; else a delta on the parent's part, which must be whole
+}
+
+// Note is a named, sealed document that another package keeps in the repository.
+type Note struct {
+	Kind string // one to sixteen of a-z
+	Name string
+	Body []byte
+}
