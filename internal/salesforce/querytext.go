@@ -1,0 +1,118 @@
+package salesforce
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+const (
+	// maxURI bounds a query that is sent in the URL. The platform refuses more than 16,384 bytes of
+	// URI and headers together; the access token, which may be long, is counted apart.
+	maxURI = 14_000
+	// maxQuery is the longest query text (unverified).
+	maxQuery = 100_000
+	// maxIDs of one query keeps its answer within one page.
+	maxIDs = 1_000
+	idSize = len("'001000000000001AAA',")
+)
+
+// extraction is an Extract that was checked: what to ask for and how to understand it.
+type extraction struct {
+	sf.Extract
+	shape *sf.Shape
+	types []sf.FieldType // aligned with shape.Fields
+}
+
+// check refuses what no query can carry and prepares the rest.
+func check(x sf.Extract) (*extraction, error) {
+	if x.Object == nil {
+		return nil, problem.New(problem.Usage, "extract without an object")
+	}
+	e := &extraction{Extract: x, shape: sf.NewShape(x.Object.Name, x.Fields)}
+	for _, name := range e.shape.Fields() {
+		f := x.Object.Field(name)
+		switch {
+		case f == nil || f.Name != name:
+			return nil, problem.New(problem.NotFound, fmt.Sprintf("extract %s: no field %s", x.Object.Name, name)).
+				Hint("check the field's name and that the user may see it")
+		case f.Type.IsCompound() || f.Type == sf.TypeBase64:
+			return nil, problem.New(problem.Usage, fmt.Sprintf("extract %s: field %s is of type %s", x.Object.Name, name, f.Type)).
+				Hint("ask for the parts of a compound field; the bytes of base64 fields are read one by one")
+		}
+		e.types = append(e.types, f.Type)
+	}
+	if (!x.From.IsZero() || !x.To.IsZero()) && x.Object.Field(x.StampField) == nil {
+		return nil, problem.New(problem.Usage, fmt.Sprintf("extract %s: no field %q to compare times with", x.Object.Name, x.StampField))
+	}
+	if x.IDs != nil {
+		e.IDs = slices.Clone(x.IDs)
+		slices.Sort(e.IDs)
+		e.IDs = slices.Compact(e.IDs)
+	}
+	if n := len(e.query(nil)); n+idSize > maxQuery {
+		return nil, problem.New(problem.Failed, fmt.Sprintf("extract %s: a query of its %d fields has %d characters, the platform takes %d",
+			x.Object.Name, e.shape.Len(), n, maxQuery)).Hint("leave out some of its fields")
+	}
+	return e, nil
+}
+
+// query writes the SOQL for all records of the extraction, or for these Ids. It has neither ORDER BY
+// nor LIMIT, which would keep Bulk from reading in parallel.
+func (e *extraction) query(ids []sf.ID) string {
+	var b strings.Builder
+	b.WriteString("SELECT Id")
+	for _, f := range e.shape.Fields() {
+		b.WriteString(", ")
+		b.WriteString(f)
+	}
+	b.WriteString(" FROM ")
+	b.WriteString(e.Object.Name)
+	sep := " WHERE "
+	where := func(parts ...string) {
+		b.WriteString(sep)
+		sep = " AND "
+		for _, p := range parts {
+			b.WriteString(p)
+		}
+	}
+	if !e.From.IsZero() {
+		where(e.StampField, " >= ", stampLiteral(e.From))
+	}
+	if !e.To.IsZero() {
+		where(e.StampField, " < ", stampLiteral(e.To))
+	}
+	if ids != nil {
+		where("Id IN (")
+		for i, id := range ids {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteByte('\'')
+			b.WriteString(string(id)) // an sf.ID holds letters and digits only
+			b.WriteByte('\'')
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+// stampLiteral writes a time as SOQL does: UTC, milliseconds.
+func stampLiteral(t time.Time) string { return t.UTC().Format(sf.DatetimeLayout) }
+
+// chunks cuts the Ids so that a query of each chunk fits into a URL where that lets a fair number
+// through, and into the body of a composite call otherwise.
+func (e *extraction) chunks(room int) [][]sf.ID {
+	base := len(url.QueryEscape(e.query(nil))) + len(url.QueryEscape(" WHERE Id IN ()"))
+	per := (room - base) / len(url.QueryEscape("'001000000000001AAA',"))
+	if per < 100 {
+		per = (maxQuery/2 - len(e.query(nil))) / idSize
+	}
+	per = min(max(per, 1), maxIDs)
+	return slices.Collect(slices.Chunk(e.IDs, per))
+}

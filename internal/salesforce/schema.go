@@ -1,0 +1,230 @@
+package salesforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// describeParallel bounds how many describes are read at once.
+const describeParallel = 8
+
+var nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
+
+// isName reports whether text can be an API name, so that it may go into a path or query as it is.
+func isName(text string) bool { return nameForm.MatchString(text) }
+
+func unknownObject(what, object string) error {
+	return problem.New(problem.NotFound, fmt.Sprintf("%s: %q is not the name of an object", what, object)).
+		Hint("check the name")
+}
+
+// describedObject is the part of describe that is kept; the global list has the same flags and no
+// fields.
+type describedObject struct {
+	Name          string `json:"name"`
+	Label         string `json:"label"`
+	KeyPrefix     string `json:"keyPrefix"`
+	Custom        bool   `json:"custom"`
+	CustomSetting bool   `json:"customSetting"`
+	Queryable     bool   `json:"queryable"`
+	Retrieveable  bool   `json:"retrieveable"`
+	Replicateable bool   `json:"replicateable"`
+	Createable    bool   `json:"createable"`
+	Updateable    bool   `json:"updateable"`
+	Deletable     bool   `json:"deletable"`
+	Undeletable   bool   `json:"undeletable"`
+
+	Fields   []describedField `json:"fields"`
+	Children []struct {
+		Child            string `json:"childSObject"`
+		Field            string `json:"field"`
+		CascadeDelete    bool   `json:"cascadeDelete"`
+		RestrictedDelete bool   `json:"restrictedDelete"`
+	} `json:"childRelationships"`
+}
+
+type describedField struct {
+	Name               string   `json:"name"`
+	Label              string   `json:"label"`
+	Type               string   `json:"type"`
+	Length             int      `json:"length"`
+	Digits             int      `json:"digits"` // of an int, which has no precision
+	Precision          int      `json:"precision"`
+	Scale              int      `json:"scale"`
+	Custom             bool     `json:"custom"`
+	Nillable           bool     `json:"nillable"`
+	Createable         bool     `json:"createable"`
+	Updateable         bool     `json:"updateable"`
+	Calculated         bool     `json:"calculated"`
+	AutoNumber         bool     `json:"autoNumber"`
+	DefaultedOnCreate  bool     `json:"defaultedOnCreate"`
+	Unique             bool     `json:"unique"`
+	CaseSensitive      bool     `json:"caseSensitive"`
+	ExternalID         bool     `json:"externalId"`
+	IDLookup           bool     `json:"idLookup"`
+	NameField          bool     `json:"nameField"`
+	ReferenceTo        []string `json:"referenceTo"`
+	RelationshipName   string   `json:"relationshipName"`
+	RelationshipOrder  *int     `json:"relationshipOrder"`
+	CascadeDelete      bool     `json:"cascadeDelete"`
+	RestrictedDelete   bool     `json:"restrictedDelete"`
+	CompoundFieldName  string   `json:"compoundFieldName"`
+	RestrictedPicklist bool     `json:"restrictedPicklist"`
+	Picklist           []struct {
+		Value   string `json:"value"`
+		Label   string `json:"label"`
+		Active  bool   `json:"active"`
+		Default bool   `json:"defaultValue"`
+	} `json:"picklistValues"`
+}
+
+// object translates a describe into the shared words.
+func (d *describedObject) object() *sf.Object {
+	o := &sf.Object{
+		Name: d.Name, Label: d.Label, KeyPrefix: d.KeyPrefix, Custom: d.Custom, CustomSetting: d.CustomSetting,
+		Queryable: d.Queryable, Retrieveable: d.Retrieveable, Replicateable: d.Replicateable,
+		Createable: d.Createable, Updateable: d.Updateable, Deletable: d.Deletable, Undeletable: d.Undeletable,
+	}
+	for i := range d.Fields {
+		o.Fields = append(o.Fields, d.Fields[i].field())
+	}
+	for _, c := range d.Children {
+		o.Children = append(o.Children, sf.ChildRelationship{Child: c.Child, Field: c.Field,
+			CascadeDelete: c.CascadeDelete, RestrictedDelete: c.RestrictedDelete})
+	}
+	return o
+}
+
+func (d *describedField) field() *sf.Field {
+	f := &sf.Field{
+		Name: d.Name, Label: d.Label, Type: sf.FieldType(d.Type), Length: d.Length, Precision: d.Precision, Scale: d.Scale,
+		Custom: d.Custom, Nillable: d.Nillable, Createable: d.Createable, Updateable: d.Updateable,
+		Calculated: d.Calculated, AutoNumber: d.AutoNumber, DefaultedOnCreate: d.DefaultedOnCreate,
+		Unique: d.Unique, CaseSensitive: d.CaseSensitive, ExternalID: d.ExternalID, IDLookup: d.IDLookup, NameField: d.NameField,
+		ReferenceTo: d.ReferenceTo, RelationshipName: d.RelationshipName,
+		CascadeDelete: d.CascadeDelete, RestrictedDelete: d.RestrictedDelete,
+		CompoundFieldName: d.CompoundFieldName, RestrictedPicklist: d.RestrictedPicklist,
+	}
+	if f.Precision == 0 {
+		f.Precision = d.Digits
+	}
+	// describe counts master-details from 0 and has null for every other field.
+	if d.RelationshipOrder != nil {
+		f.RelationshipOrder = *d.RelationshipOrder + 1
+	}
+	for _, p := range d.Picklist {
+		f.Picklist = append(f.Picklist, sf.PicklistValue{Value: p.Value, Label: p.Label, Active: p.Active, Default: p.Default})
+	}
+	return f
+}
+
+// Schema returns every object that the user sees. Objects that cannot be queried come from the
+// global list, with their flags and without fields; all others are described.
+func (o *Org) Schema(ctx context.Context) (*sf.Schema, error) {
+	listed, err := o.globalDescribe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]*sf.Object, len(listed))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(describeParallel)
+	for i := range listed {
+		if !listed[i].Queryable {
+			objects[i] = listed[i].object()
+			continue
+		}
+		group.Go(func() (err error) {
+			objects[i], err = o.describe(ctx, listed[i].Name, true)
+			// Deleted since it was listed: it is not there, so it is not in the schema.
+			if f, ok := errors.AsType[*Fault](err); ok && f.Status == http.StatusNotFound {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	objects = slices.DeleteFunc(objects, func(x *sf.Object) bool { return x == nil })
+	slices.SortFunc(objects, func(a, b *sf.Object) int { return strings.Compare(a.Name, b.Name) })
+	return &sf.Schema{APIVersion: o.version, Objects: objects}, nil
+}
+
+func (o *Org) globalDescribe(ctx context.Context) ([]describedObject, error) {
+	var reply struct {
+		Objects []describedObject `json:"sobjects"`
+	}
+	c := call{what: "list the org's objects", method: http.MethodGet, path: o.data("sobjects"), repeat: true}
+	if err := o.json(ctx, c, &reply); err != nil {
+		return nil, err
+	}
+	if len(reply.Objects) == 0 {
+		return nil, problem.New(problem.NotFound, "the org shows the user no objects").
+			Hint("give the user the permission \"API Enabled\" and access to its objects")
+	}
+	prefixes := map[string]string{}
+	for i := range reply.Objects {
+		if d := &reply.Objects[i]; d.KeyPrefix != "" {
+			prefixes[d.KeyPrefix] = d.Name
+		}
+	}
+	o.mu.Lock()
+	o.prefixes = prefixes
+	o.mu.Unlock()
+	return reply.Objects, nil
+}
+
+// describe returns the object as described, from memory unless fresh is set.
+func (o *Org) describe(ctx context.Context, name string, fresh bool) (*sf.Object, error) {
+	if !isName(name) {
+		return nil, unknownObject("describe", name)
+	}
+	key := strings.ToLower(name)
+	if !fresh {
+		o.mu.Lock()
+		known := o.objects[key]
+		o.mu.Unlock()
+		if known != nil {
+			return known, nil
+		}
+	}
+	var reply describedObject
+	c := call{what: "describe " + name, method: http.MethodGet, path: o.data("sobjects/" + name + "/describe"), repeat: true}
+	if err := o.json(ctx, c, &reply); err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(reply.Name, name) {
+		return nil, fmt.Errorf("describe %s: %w: it describes %q", name, errDamaged, oneLine(reply.Name))
+	}
+	object := reply.object()
+	o.mu.Lock()
+	o.objects[key] = object
+	o.mu.Unlock()
+	return object, nil
+}
+
+// objectOf returns the name of the object whose Ids begin as this one does, or "".
+func (o *Org) objectOf(ctx context.Context, id sf.ID) (string, error) {
+	o.mu.Lock()
+	known := o.prefixes
+	o.mu.Unlock()
+	if known == nil {
+		if _, err := o.globalDescribe(ctx); err != nil {
+			return "", err
+		}
+		o.mu.Lock()
+		known = o.prefixes
+		o.mu.Unlock()
+	}
+	return known[id.KeyPrefix()], nil
+}
