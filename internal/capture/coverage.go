@@ -1,0 +1,144 @@
+package capture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// Rule names why something is not held. A reason in the coverage of a snapshot is the rule, a colon
+// and a sentence.
+type Rule string
+
+// The rules of coverage.
+const (
+	RuleExcluded     Rule = "excluded"      // the operator left the object out
+	RuleNotSelected  Rule = "not-selected"  // the operator asked for other objects only
+	RuleNotQueryable Rule = "not-queryable" // describe says that it cannot be queried or retrieved
+	RuleNoID         Rule = "no-id"         // its rows have no Id
+	RuleKind         Rule = "kind"          // an event, a big object or an object of another system
+	RuleRefused      Rule = "refused"       // the org does not answer an unfiltered query on it
+	RuleFailed       Rule = "failed"        // reading failed; the snapshot is partial
+	RuleVanished     Rule = "vanished"      // held before, not described any more
+	RuleCompound     Rule = "compound"      // held as the fields that it is made of
+	RuleBase64       Rule = "base64"        // bytes of files are not held
+	RuleFieldGone    Rule = "field-gone"    // held before, not described any more
+	RuleFieldType    Rule = "field-type"    // of another type than before; read again
+	RuleFieldNew     Rule = "field-new"     // new since the last snapshot; earlier ones lack it
+	RuleFormula      Rule = "formula"       // changes without a stamp: may be older than its part
+	RuleUncounted    Rule = "uncounted"     // the org does not count the object
+	RuleMoving       Rule = "moving"        // changed faster than it could be counted
+)
+
+// Of returns the rule at the head of a reason of the coverage.
+func Of(reason string) Rule {
+	rule, _, _ := strings.Cut(reason, ":")
+	return Rule(rule)
+}
+
+func gap(object, field string, rule Rule, format string, args ...any) snapshot.Gap {
+	return snapshot.Gap{Object: object, Field: field, Reason: string(rule) + ": " + fmt.Sprintf(format, args...)}
+}
+
+// Suffixes of objects that are no tables of the org's own records.
+// Source: Object Reference, "Naming Conventions for Custom Objects"; Change Data Capture guide.
+var foreignKinds = []struct{ suffix, words string }{
+	{"__e", "a platform event, which is not stored"},
+	{"__ChangeEvent", "a change event, which is not stored"},
+	{"ChangeEvent", "a change event, which is not stored"},
+	{"__x", "an external object, whose records live in another system"},
+	{"__b", "a big object, which bulk queries do not read"},
+}
+
+// uncoverable says why no record of the object can be held, if so.
+func uncoverable(o *sf.Object) (snapshot.Gap, bool) {
+	for _, kind := range foreignKinds {
+		if strings.HasSuffix(o.Name, kind.suffix) {
+			return gap(o.Name, "", RuleKind, "%s", kind.words), true
+		}
+	}
+	switch {
+	case !o.Queryable:
+		return gap(o.Name, "", RuleNotQueryable, "the org does not answer queries on it"), true
+	case !o.Retrieveable:
+		return gap(o.Name, "", RuleNotQueryable, "its records cannot be retrieved by Id"), true
+	case o.Field("Id") == nil:
+		return gap(o.Name, "", RuleNoID, "its rows have no Id to know them by"), true
+	}
+	return snapshot.Gap{}, false
+}
+
+// coveredFields returns the fields of the object that are held, sorted, without Id, and a gap for
+// every other.
+func coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
+	var fields []string
+	var gaps []snapshot.Gap
+	for _, f := range o.Fields {
+		switch {
+		case f.Name == "Id":
+		case f.Type.IsCompound():
+			gaps = append(gaps, gap(o.Name, f.Name, RuleCompound, "held as the fields that it is made of"))
+		case f.Type == sf.TypeBase64:
+			gaps = append(gaps, gap(o.Name, f.Name, RuleBase64, "the bytes of files are not held"))
+		default:
+			fields = append(fields, f.Name)
+		}
+	}
+	slices.Sort(fields)
+	return fields, gaps
+}
+
+// staleFields returns a gap for every field whose value may have changed without a stamp, when only
+// stamped changes were read.
+// Source: Salesforce documents that formula results do not move SystemModstamp; for roll-ups it is
+// unverified, and they are reported too.
+func staleFields(o *sf.Object) []snapshot.Gap {
+	var gaps []snapshot.Gap
+	for _, f := range o.Fields {
+		if f.Calculated && !f.Type.IsCompound() {
+			gaps = append(gaps, gap(o.Name, f.Name, RuleFormula,
+				"changes without a stamp: its value is as old as the last reading of the record"))
+		}
+	}
+	return gaps
+}
+
+// schemaGaps compares the fields that the part held, with the types they had, to what it will hold
+// now, and returns a gap for every difference.
+func schemaGaps(now *sf.Object, fields []string, then *sf.Object, held []string) []snapshot.Gap {
+	var gaps []snapshot.Gap
+	for _, name := range held {
+		if !slices.Contains(fields, name) {
+			gaps = append(gaps, gap(now.Name, name, RuleFieldGone, "deleted, or hidden from the user; earlier snapshots hold it"))
+			continue
+		}
+		if then == nil {
+			continue
+		}
+		a, b := then.Field(name), now.Field(name)
+		if a != nil && b != nil && a.Type != b.Type {
+			gaps = append(gaps, gap(now.Name, name, RuleFieldType, "was %s, is %s; every record was read again", a.Type, b.Type))
+		}
+	}
+	for _, name := range fields {
+		if !slices.Contains(held, name) {
+			gaps = append(gaps, gap(now.Name, name, RuleFieldNew, "new, or newly visible; every record was read again, earlier snapshots lack it"))
+		}
+	}
+	return gaps
+}
+
+// stampField returns the field by which changes of the object are found, or "". SystemModstamp moves
+// with every write, also those of the platform; LastModifiedDate is what getUpdated falls back to.
+// Source: REST API Developer Guide, "Get Updated".
+func stampField(o *sf.Object) string {
+	for _, name := range []string{"SystemModstamp", "LastModifiedDate"} {
+		if f := o.Field(name); f != nil && f.Type == sf.TypeDatetime {
+			return f.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,354 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// Run captures the org into a new snapshot, building on the newest one of the same org.
+//
+// It returns a Result whenever a snapshot was published. The error is of kind Partial when some part
+// could not be captured; Usage for an object in opts that the org does not have; otherwise of the
+// kind of what went wrong, and then nothing was published.
+func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (Result, error) {
+	var result Result
+	before := src.Usage().Calls
+	identity, err := src.Identity(ctx)
+	if err != nil {
+		return result, fmt.Errorf("identify the org: %w", err)
+	}
+	result.Org = identity
+	started, err := src.ServerTime(ctx)
+	if err != nil {
+		return result, fmt.Errorf("ask the org for its time: %w", err)
+	}
+	schema, err := src.Schema(ctx)
+	if err != nil {
+		return result, fmt.Errorf("describe the org: %w", err)
+	}
+	if err := opts.check(schema); err != nil {
+		return result, err
+	}
+	parent, err := newest(ctx, store, identity.OrgID)
+	if err != nil {
+		return result, err
+	}
+	earlier, err := heldParts(ctx, store, parent)
+	if err != nil {
+		return result, err
+	}
+	c := &capture{
+		src: src, opts: opts, parent: parent, plan: opts.plan(schema, earlier),
+		clock: &serverClock{src: src, last: started}, spentBefore: before,
+	}
+	draft := snapshot.Draft{
+		Kind: opts.Kind, OrgID: identity.OrgID, OrgName: opts.OrgName, Username: identity.Username,
+		Schema: schema, Parent: parent, Started: started,
+	}
+	published, err := store.Write(ctx, draft, func(w *snapshot.Writer) error { return c.write(ctx, w) })
+	result.Usage = src.Usage()
+	result.Calls = result.Usage.Calls - before
+	if err != nil {
+		return result, err
+	}
+	result.Snapshot, result.Coverage = published.Info(), published.Coverage()
+	result.Parts = c.results
+	slices.SortFunc(result.Parts, func(a, b PartResult) int { return strings.Compare(a.Object, b.Object) })
+	return result, partial(result)
+}
+
+// check refuses names that the org does not have: a misspelt exclusion would hold what the operator
+// wanted left out, and a misspelt inclusion would hold nothing.
+func (o Options) check(schema *sf.Schema) error {
+	for _, list := range [][]string{o.Include, o.Exclude, o.AcceptDeletions} {
+		for _, name := range list {
+			if name != "*" && schema.Object(name) == nil {
+				return problem.Newf(problem.Usage, "the org has no object %q", name).
+					Hint("give API names, such as Contact or Invoice__c")
+			}
+		}
+	}
+	return nil
+}
+
+// partial returns the error of a capture that was published with parts missing, or nil.
+func partial(r Result) error {
+	failed := r.Failed()
+	if len(failed) == 0 {
+		return nil
+	}
+	first := failed[0]
+	err := problem.Newf(problem.Partial, "%d of %d objects could not be captured, the first of them %s: %s",
+		len(failed), len(r.Parts), first.Object, first.Why)
+	if first.Hint != "" {
+		return err.Hint("%s", first.Hint)
+	}
+	return err.Hint("run the backup again: the objects that failed are read from where they stood")
+}
+
+// newest returns the newest snapshot of the org, or nil when there is none.
+func newest(ctx context.Context, store *snapshot.Store, org sf.ID) (*snapshot.Snapshot, error) {
+	parent, err := store.Load(ctx, "latest", snapshot.OfOrg(org))
+	switch {
+	case err == nil:
+		return parent, nil
+	case problem.KindOf(err) == problem.NotFound:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("open the last snapshot: %w", err)
+}
+
+// maxAncestors bounds the search for the snapshot in which a part was last read.
+const maxAncestors = 1000
+
+// heldParts returns the whole parts of the snapshot with the objects as they were described when the
+// parts were read. A part that was carried over was read under the schema of an ancestor.
+func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snapshot) (map[string]held, error) {
+	earlier := map[string]held{}
+	if parent == nil {
+		return earlier, nil
+	}
+	carried := map[string]snapshot.Part{}
+	for _, p := range parent.Parts() {
+		if p.State != snapshot.Whole {
+			continue
+		}
+		earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object)}
+		if p.To.Before(parent.Info().Started) {
+			carried[p.Object] = p
+		}
+	}
+	at := parent
+	for range maxAncestors {
+		if len(carried) == 0 || at.Info().Parent == "" {
+			break
+		}
+		var err error
+		at, err = store.Load(ctx, at.Info().Parent)
+		if problem.KindOf(err) == problem.NotFound {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open an earlier snapshot: %w", err)
+		}
+		for name, p := range carried {
+			if !p.To.Before(at.Info().Started) {
+				earlier[name] = held{part: p, object: at.Schema().Object(name)}
+				delete(carried, name)
+			}
+		}
+	}
+	for name, p := range carried {
+		earlier[name] = held{part: p}
+	}
+	return earlier, nil
+}
+
+// serverClock remembers what the org last said of its time: a lower bound for whatever is asked
+// next, so that a part needs one reading of its own, at its end.
+type serverClock struct {
+	src  Source
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (c *serverClock) latest() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}
+
+func (c *serverClock) ask(ctx context.Context) (time.Time, error) {
+	now, err := c.src.ServerTime(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask the org for its time: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = now
+	return now, nil
+}
+
+// capture is one run over all objects.
+type capture struct {
+	src         Source
+	opts        Options
+	parent      *snapshot.Snapshot
+	plan        survey
+	clock       *serverClock
+	spentBefore int64
+	snap        *snapshot.Writer
+
+	mu         sync.Mutex // guards what follows, and the calls of Progress
+	results    []PartResult
+	failure    error // the first
+	halt       error // why no further part is begun
+	unanswered int   // parts in a row for which the org did not answer or the storage had no room
+	whole      int   // parts captured
+	ended      int
+}
+
+// maxUnanswered is the number of parts in a row for which the org may fail to answer, or the storage
+// have no room, before the rest is given up: each costs minutes of retries, or calls for nothing.
+const maxUnanswered = 3
+
+// write captures every part. It returns an error, so that nothing is published, when the work was
+// interrupted or no part succeeded.
+func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
+	c.snap = w
+	for _, g := range c.plan.gaps {
+		c.gap(g)
+	}
+	for _, object := range c.plan.carry {
+		if err := w.Carry(object); err != nil {
+			return fmt.Errorf("carry %s over: %w", object, err)
+		}
+		was, _ := c.parent.Part(object)
+		c.end(PartResult{Object: object, Mode: ModeCarried, Part: was}, Event{Object: object, Stage: Carried})
+	}
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(c.opts.parallel())
+	for _, t := range c.plan.tasks {
+		workers.Go(func() error { return c.capturePart(ctx, t) })
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	if c.whole == 0 && c.failure != nil {
+		return c.failure
+	}
+	return nil
+}
+
+// capturePart captures one object and settles what becomes of it when that fails. It returns an error only
+// when the whole capture must end.
+func (c *capture) capturePart(ctx context.Context, t *task) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if halt := c.halted(); halt != nil {
+		return c.fail(t, nil, fmt.Errorf("not begun: %w", halt))
+	}
+	p := &part{capture: c, task: t, from: c.clock.latest()}
+	c.tell(Event{Object: t.object.Name, Stage: Started})
+	done, err := p.run(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if words, ok := refused(err); ok && t.previous == nil && p.rows == 0 {
+			return c.refuse(t, p, words)
+		}
+		c.noteFailure(ctx, err)
+		return c.fail(t, p, err)
+	}
+	c.mu.Lock()
+	c.whole++
+	c.unanswered = 0
+	c.mu.Unlock()
+	mode := ModeChanges
+	if t.reread {
+		mode = ModeFull
+	}
+	c.end(PartResult{
+		Object: t.object.Name, Mode: mode, Why: t.why, Part: done,
+		Read: p.rows, Bytes: p.bytes, Buried: p.buried, Settled: p.settled,
+	}, Event{Object: t.object.Name, Stage: Done, Rows: p.rows, Bytes: p.bytes, Text: p.settled})
+	return nil
+}
+
+// gap adds to the coverage of the snapshot.
+func (c *capture) gap(g snapshot.Gap) { c.snap.Gap(g.Object, g.Field, g.Reason) }
+
+func (c *capture) halted() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.halt
+}
+
+// noteFailure decides whether the parts that have not begun can still succeed.
+func (c *capture) noteFailure(ctx context.Context, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch problem.KindOf(err) {
+	case problem.Unreachable, problem.NoSpace:
+		c.unanswered++
+	default:
+		c.unanswered = 0
+	}
+	if c.failure == nil {
+		c.failure = err
+	}
+	if c.halt == nil && (fatal(ctx, err) || c.unanswered >= maxUnanswered) {
+		c.halt = err
+	}
+}
+
+// refuse leaves an object out that the org does not answer for and that was never held.
+func (c *capture) refuse(t *task, p *part, words string) error {
+	name := t.object.Name
+	c.gap(gap(name, "", RuleRefused, "%s", words))
+	if err := p.abandon(words); err != nil {
+		return err
+	}
+	c.tell(Event{Object: name, Stage: Refused, Text: words})
+	return nil
+}
+
+// fail keeps what was held of the object, with its watermark, or names it absent.
+func (c *capture) fail(t *task, p *part, cause error) error {
+	name := t.object.Name
+	if p != nil {
+		if err := p.abandon(cause.Error()); err != nil {
+			return err
+		}
+	}
+	r := PartResult{Object: name, Why: cause.Error(), Hint: problem.HintOf(cause)}
+	var err error
+	if t.previous != nil {
+		r.Mode, r.Part = ModeStale, *t.previous
+		err = c.snap.CarryStale(name, cause.Error())
+	} else if r.Mode = ModeAbsent; p == nil || !p.abandoned {
+		err = c.snap.Absent(name, cause.Error())
+	}
+	if err != nil {
+		return fmt.Errorf("record that %s failed (%w): %w", name, cause, err)
+	}
+	c.gap(gap(name, "", RuleFailed, "%s", cause))
+	c.end(r, Event{Object: name, Stage: Failed, Text: cause.Error()})
+	return nil
+}
+
+// end records the result of a part and tells of it.
+func (c *capture) end(r PartResult, e Event) {
+	c.mu.Lock()
+	c.results = append(c.results, r)
+	c.mu.Unlock()
+	c.tell(e)
+}
+
+// tell passes an event on, with the counts of the whole capture.
+func (c *capture) tell(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e.Stage {
+	case Done, Carried, Failed, Refused:
+		c.ended++
+	}
+	if c.opts.Progress == nil {
+		return
+	}
+	e.Ended, e.Parts = c.ended, len(c.plan.tasks)+len(c.plan.carry)
+	e.Calls = c.src.Usage().Calls - c.spentBefore
+	c.opts.Progress(e)
+}
