@@ -1,11 +1,11 @@
 package plan
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Format names the version of the plan file that this package writes, and the only one it reads.
@@ -40,16 +40,6 @@ func Digest(raw []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Encode writes the plan as docs/format/plan.md specifies.
-func Encode(w io.Writer, p *Plan) error {
-	return encode(w, p)
-}
-
-// Decode reads a plan file. Anything but a canonical file of this version wraps ErrFile.
-func Decode(r io.Reader) (*Plan, error) {
-	return decode(r)
-}
-
 // Approved is a plan whose exact bytes someone agreed to. Only Approve makes one; the zero Approved
 // has no plan.
 type Approved struct {
@@ -60,7 +50,14 @@ type Approved struct {
 // Approve reads the plan file and returns it as approved if the digest is that of these bytes. A
 // wrong digest is a *DigestError; bytes that are no plan wrap ErrFile.
 func Approve(raw []byte, digest string) (Approved, error) {
-	return approve(raw, digest)
+	if actual := Digest(raw); actual != digest {
+		return Approved{}, &DigestError{Approved: digest, Actual: actual}
+	}
+	p, err := Decode(bytes.NewReader(raw))
+	if err != nil {
+		return Approved{}, err
+	}
+	return Approved{plan: p, digest: digest}, nil
 }
 
 // Plan returns the plan, or nil for the zero Approved. The caller does not change it.

@@ -1,0 +1,347 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// What a Bulk API 2.0 job cannot carry.
+const (
+	// bulkField is the longest text of one field, in characters, and bulkRecord of all of a record.
+	// Source: Bulk API 2.0 guide, "Limits" and "Prepare CSV files".
+	bulkField  = 32_000
+	bulkRecord = 400_000
+	// bulkNull is the text that means null in a job, so that no field can be set to this text.
+	bulkNull = "#N/A"
+)
+
+const (
+	reasonLong     = "longer than the 32,000 characters that a Bulk job carries"
+	reasonRecord   = "the record is longer than the 400,000 characters that a Bulk job carries"
+	reasonBulkNull = `the text "#N/A" means null in a Bulk job`
+	reasonNoWay    = "no Bulk job carries it and no update can set it"
+	reasonLater    = "can only be set by an update"
+	standIn        = ", a stand-in goes first"
+)
+
+// undelete plans the records that the Recycle Bin gives back, parents first, and what then still
+// differs from the wanted state.
+func (o *ordering) undelete() {
+	var nodes []*node
+	byItem := make(map[*item]*node)
+	for _, it := range o.items {
+		if it.fate == byUndelete {
+			n := &node{object: it.change.Object, id: it.change.ID}
+			byItem[it], nodes = n, append(nodes, n)
+		}
+	}
+	for it, n := range byItem {
+		for _, f := range o.of(it.change.Object).refs {
+			if to := byItem[o.index[o.target(it, f)]]; to != nil && to != n {
+				n.refs = append(n.refs, ref{field: f.Name, to: to, cascade: owned(f)})
+			}
+		}
+	}
+	layers, _, _ := arrange(nodes) // no reference is hard here
+	placed := make(map[*node]bool)
+	for _, l := range layers {
+		rows := make([]Row, 0, len(l.nodes))
+		for _, n := range l.nodes {
+			row := Row{ID: n.id}
+			for _, r := range n.refs {
+				if r.cascade && placed[r.to] {
+					row.With = r.to.id
+					break
+				}
+			}
+			rows = append(rows, row)
+			o.afterUndelete(o.index[n.id])
+		}
+		for _, n := range l.nodes {
+			placed[n] = true
+		}
+		o.step(Undelete, l.object, rows)
+		o.touched += len(rows)
+	}
+}
+
+// afterUndelete plans the update of an undeleted record to its wanted values. A reference to a
+// record that gets a new Id is written even where the old Id is in place.
+func (o *ordering) afterUndelete(it *item) {
+	c := it.change
+	wanted := state.Change{Object: c.Object, ID: c.ID, Kind: state.Update}
+	for _, f := range c.Fields {
+		if it.bin.Shape != nil {
+			f.Before = it.bin.Get(f.Field)
+		}
+		if f.Before == f.After && !o.moves(c.Object, f) {
+			o.countKept(c.Object, f.Field)
+			continue
+		}
+		if f.Before.IsAbsent() {
+			f.Before = sf.Null() // not known; whatever it is, the wanted value is written
+		}
+		wanted.Fields = append(wanted.Fields, f)
+	}
+	if len(wanted.Fields) > 0 {
+		if reduced, something := o.reduce(wanted); something {
+			o.updates[c.Object] = append(o.updates[c.Object], Row{ID: c.ID, Fields: reduced.Fields})
+		}
+	}
+	o.remember(c)
+}
+
+// moves reports a reference to a record that comes back under a new Id.
+func (o *ordering) moves(object string, f state.FieldChange) bool {
+	field := o.of(object).fields[f.Field]
+	if field == nil || field.Type != sf.TypeReference {
+		return false
+	}
+	to := o.index[sf.ID(f.After.Text())]
+	return to != nil && to.fate == byInsert
+}
+
+// countKept counts a value that undelete brings back as it was. Undelete keeps who created a record
+// and when; it sets the modification stamps anew.
+func (o *ordering) countKept(object, field string) {
+	if sf.IsSystemField(field) && field != "CreatedById" && field != "CreatedDate" {
+		o.plan.Fidelity.Add(object, field, state.Recomputed, state.ReasonBookkeeping, 1)
+		return
+	}
+	o.plan.Fidelity.Add(object, field, state.Exact, "", 1)
+}
+
+// remember notes what the plan does to a record, without what only the platform sets: that differs
+// after the plan, and must not look like someone's work to whoever undoes it.
+func (o *ordering) remember(c state.Change) {
+	if c.Kind == state.Create {
+		c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f state.FieldChange) bool {
+			class, _ := o.rules.Class(c.Object, f.Field, state.Update)
+			return class == state.Recomputed
+		})
+	}
+	o.done = append(o.done, c)
+}
+
+// reduce is Reduce with what the whole plan knows: references to records that will not be there are
+// lost. It counts the fidelity of what is written and of what is not.
+func (o *ordering) reduce(c state.Change) (state.Change, bool) {
+	reduced, dropped, something := o.rules.Reduce(c)
+	o.plan.Fidelity.Dropped(c.Object, dropped)
+	if !something {
+		return reduced, false
+	}
+	known := o.of(c.Object)
+	reduced.Fields = slices.DeleteFunc(reduced.Fields, func(f state.FieldChange) bool {
+		field := known.fields[f.Field]
+		if field == nil || field.Type != sf.TypeReference || !f.After.IsText() || !o.gone(sf.ID(f.After.Text())) {
+			return false
+		}
+		o.plan.Fidelity.Add(c.Object, f.Field, state.Lost, reasonTargetLost, 1)
+		return true
+	})
+	o.rules.CountWritten(&o.plan.Fidelity, reduced)
+	return reduced, c.Kind == state.Create || len(reduced.Fields) > 0
+}
+
+// insert plans the records that come back under new Ids, targets of references first.
+func (o *ordering) insert() error {
+	var nodes []*node
+	byItem := make(map[*item]*node)
+	for _, it := range o.items {
+		switch it.fate {
+		case lost:
+			o.plan.Fidelity.Add(it.change.Object, "", state.Lost, it.reason, 1)
+		case byInsert:
+			reduced, _ := o.reduce(it.change)
+			it.first = reduced.Fields
+			o.remember(state.Change{
+				Object: reduced.Object, ID: reduced.ID, Kind: state.Create, After: reduced.After,
+				Fields: slices.Clone(reduced.Fields),
+			})
+			o.carry(it)
+			n := &node{object: it.change.Object, id: it.change.ID}
+			byItem[it], nodes = n, append(nodes, n)
+		}
+	}
+	for it, n := range byItem {
+		known := o.of(it.change.Object)
+		for _, f := range it.first {
+			field := known.fields[f.Field]
+			if field == nil || field.Type != sf.TypeReference || !f.After.IsText() {
+				continue
+			}
+			if to := byItem[o.index[sf.ID(f.After.Text())]]; to != nil {
+				n.refs = append(n.refs, ref{field: f.Field, to: to, hard: atOnce(field), cascade: owned(field)})
+			}
+		}
+	}
+	layers, broken, ring := arrange(nodes)
+	if ring != nil {
+		return &CycleError{Op: Insert, Links: ring}
+	}
+	for _, b := range broken {
+		o.postpone(o.index[b.from.id], b.field, b.reason)
+	}
+	for _, l := range layers {
+		o.insertLayer(l)
+	}
+	return nil
+}
+
+func (o *ordering) insertLayer(l layer) {
+	rows := make([]Row, 0, len(l.nodes))
+	without := make(map[string]bool)
+	for _, n := range l.nodes {
+		it := o.index[n.id]
+		rows = append(rows, Row{ID: n.id, Fields: it.first})
+		for _, f := range it.later {
+			without[f.Field] = true
+		}
+	}
+	parents := o.lockOrder(l.object)
+	slices.SortStableFunc(rows, func(a, b Row) int {
+		for _, p := range parents {
+			if c := strings.Compare(valueOf(a, p), valueOf(b, p)); c != 0 {
+				return c
+			}
+		}
+		return strings.Compare(string(a.ID), string(b.ID))
+	})
+	s := o.step(Insert, l.object, rows)
+	for f := range without {
+		s.Without = append(s.Without, f)
+	}
+	slices.Sort(s.Without)
+	o.touched += len(rows)
+}
+
+// lockOrder returns the references by which rows of the object are sorted, so that rows which lock
+// the same parent travel together: masters first, then parents that own the record, then the rest
+// of what is required. An insert locks the parent of a master-detail, and of a lookup unless it is
+// cleared on deletion. Source: "Record-Level Locking" of the large data volumes guide; unverified
+// for each standard lookup.
+func (o *ordering) lockOrder(object string) []string {
+	refs := slices.DeleteFunc(slices.Clone(o.of(object).refs), func(f *sf.Field) bool {
+		return !owned(f) && !f.Required() && !f.RestrictedDelete
+	})
+	rank := func(f *sf.Field) int {
+		switch {
+		case f.RelationshipOrder > 0:
+			return f.RelationshipOrder
+		case f.CascadeDelete:
+			return 10
+		default:
+			return 11
+		}
+	}
+	slices.SortFunc(refs, func(a, b *sf.Field) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name))
+	})
+	names := make([]string, len(refs))
+	for i, f := range refs {
+		names[i] = f.Name
+	}
+	return names
+}
+
+func valueOf(r Row, field string) string {
+	i, found := slices.BinarySearchFunc(r.Fields, field, func(f state.FieldChange, n string) int {
+		return strings.Compare(f.Field, n)
+	})
+	if !found {
+		return ""
+	}
+	return r.Fields[i].After.Text()
+}
+
+// carry leaves to the second pass what an insert through a Bulk job cannot carry.
+func (o *ordering) carry(it *item) {
+	known := o.of(it.change.Object)
+	total := 0
+	for _, f := range slices.Clone(it.first) {
+		field := known.fields[f.Field]
+		length := textLength(f.After.Text())
+		switch {
+		case field != nil && !field.Createable:
+			o.settable(it, f, field)
+			continue
+		case field != nil && !field.Updateable && (length > bulkField || f.After.Text() == bulkNull):
+			o.drop(it, f.Field)
+			o.plan.Fidelity.Add(it.change.Object, f.Field, state.Lost, reasonNoWay, 1)
+			continue
+		case length > bulkField:
+			o.postpone(it, f.Field, reasonLong)
+			continue
+		case f.After.Text() == bulkNull:
+			o.postpone(it, f.Field, reasonBulkNull)
+			continue
+		}
+		total += length
+	}
+	for total > bulkRecord {
+		longest := slices.MaxFunc(it.first, func(a, b state.FieldChange) int {
+			return cmp.Compare(textLength(a.After.Text()), textLength(b.After.Text()))
+		})
+		total -= textLength(longest.After.Text())
+		o.postpone(it, longest.Field, reasonRecord)
+	}
+}
+
+// settable postpones a field that only an update can set, unless its value is the one that a new
+// record has anyway.
+func (o *ordering) settable(it *item, f state.FieldChange, field *sf.Field) {
+	if f.After.IsNull() || (field.Type == sf.TypeBoolean && f.After.Text() == "false") {
+		o.drop(it, f.Field)
+		return
+	}
+	o.postpone(it, f.Field, reasonLater)
+}
+
+// drop takes a field out of an insert.
+func (o *ordering) drop(it *item, field string) {
+	it.first = slices.DeleteFunc(slices.Clone(it.first), func(f state.FieldChange) bool { return f.Field == field })
+}
+
+// postpone moves a field of an insert to the second pass. A required text leaves a stand-in behind,
+// which no other record has: the Id of the record.
+func (o *ordering) postpone(it *item, name, reason string) {
+	first := make([]state.FieldChange, 0, len(it.first))
+	for _, f := range it.first {
+		if f.Field != name {
+			first = append(first, f)
+			continue
+		}
+		later := state.FieldChange{Field: name, Before: sf.Null(), After: f.After}
+		if field := o.of(it.change.Object).fields[name]; field != nil && field.Required() && field.Type != sf.TypeReference {
+			text := string(it.change.ID)
+			if field.Length > 0 && field.Length < len(text) {
+				text = text[:field.Length]
+			}
+			later.Before = sf.Text(text)
+			first = append(first, state.FieldChange{Field: name, After: later.Before})
+			reason += standIn
+		}
+		it.later = append(it.later, later)
+		o.deferred[Deferred{Object: it.change.Object, Field: name, Reason: reason}]++
+	}
+	it.first = first
+	slices.SortFunc(it.later, func(a, b state.FieldChange) int { return strings.Compare(a.Field, b.Field) })
+}
+
+// textLength counts characters as the platform does, in UTF-16 units.
+func textLength(s string) int {
+	if len(s) <= bulkField {
+		return len(s) // an upper bound, good enough where nothing is long
+	}
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}

@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// Input is what a plan is made from.
+type Input struct {
+	Org    sf.ID
+	Made   time.Time // server time
+	Source Source
+
+	// Delta holds the changes wanted on the live org, in any order, at most one per record. Their
+	// Before hashes are those of the live records. Order reduces them to what the org lets one write;
+	// creates are best given whole, since a record that comes back by undelete keeps what an insert
+	// would lose.
+	Delta     state.Delta
+	Conflicts []state.Conflict
+	Notes     []string
+
+	Schema *sf.Schema // of the live org
+
+	// InBin reports a record that undelete can bring back; nil when there is none.
+	InBin func(sf.ID) bool
+	// BinRecord returns the values with which undelete would bring the record back; nil when they are
+	// not known, and then every wanted value is written after the undelete.
+	BinRecord func(sf.ID) (sf.Record, bool)
+
+	// MaxRows is how many records the plan may touch; 0 means MaxRows, the most that a plan file
+	// holds.
+	MaxRows int
+}
+
+// CapError is a plan that would touch more records than it may.
+type CapError struct {
+	Rows, Max int
+}
+
+// Error says how many records against how many.
+func (e *CapError) Error() string {
+	return fmt.Sprintf("the plan would touch %d records, and %d are allowed", e.Rows, e.Max)
+}
+
+// Link is one reference between two records.
+type Link struct {
+	Object string // of the record that refers
+	ID     sf.ID
+	Field  string
+	Target sf.ID
+}
+
+// CycleError is a ring of required references: none of the records can be written first.
+type CycleError struct {
+	Op    Op     // Insert, or Delete where each record forbids the deletion of the next
+	Links []Link // the ring, from one record back to it
+}
+
+// Error names the ring.
+func (e *CycleError) Error() string {
+	var b strings.Builder
+	if e.Op == Delete {
+		b.WriteString("these records can only be deleted after each other: ")
+	} else {
+		b.WriteString("these records require each other and none can be inserted first: ")
+	}
+	for i, l := range e.Links {
+		if i == maxShownLinks {
+			fmt.Fprintf(&b, "… %d more … ", len(e.Links)-i)
+			break
+		}
+		fmt.Fprintf(&b, "%s %s -%s-> ", l.Object, l.ID, l.Field)
+	}
+	if len(e.Links) > 0 {
+		b.WriteString(string(e.Links[0].ID))
+	}
+	return b.String()
+}
+
+// maxShownLinks bounds the message of a CycleError.
+const maxShownLinks = 8
+
+// InputError is a delta that cannot be ordered, such as one with two changes of a record or with a
+// value that no state can have.
+type InputError struct {
+	Reason string
+}
+
+// Error returns the reason.
+func (e *InputError) Error() string { return "delta cannot be ordered: " + e.Reason }
