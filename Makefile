@@ -1,0 +1,63 @@
+# Holdfast: build, test and check. `make test` is the whole check; everything that it needs and that
+# is not there is installed below .cache (and, as root on Debian or Ubuntu, with apt-get).
+
+SHELL := /bin/bash -eu -o pipefail
+GO ?= go
+FUZZTIME ?= 30s
+
+# The sf command line, installed by .ci/tools: tests talk to the emulator with it.
+export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
+
+.PHONY: build test lint format vet race docs cover fuzz long bench conformance clean
+
+build: ## the program, in bin/holdfast
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
+
+test: ## everything that a change must pass
+	.ci/tools all
+	$(MAKE) --no-print-directory format vet lint race
+
+format: ## is every file formatted?
+	@out="$$(gofmt -l cmd internal docs bench)"; \
+	if [ -n "$$out" ]; then echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint: ## the linters of .golangci.yml
+	.ci/tools lint
+	.cache/bin/golangci-lint run ./...
+
+race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
+	@if command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then race=-race; else \
+	  echo "NOT TESTED: data races (the race detector needs a C compiler)"; race=; fi; \
+	echo "$(GO) test $$race ./..."; $(GO) test $$race -timeout 20m ./...
+
+docs: ## write the generated references anew
+	$(GO) test ./internal/cli -run 'Reference' -update
+
+cover: ## statement coverage of every package, in coverage.out
+	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -1
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+long: ## the tests that take minutes: more seeds, more kills, more rows
+	HOLDFAST_LONG=1 $(GO) test -timeout 3h ./...
+
+bench: build ## figures beside a peer, whole processes on one emulator
+	$(GO) build -o bin/bench-extract ./bench/extract
+	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
+	$(GO) run ./bench
+
+conformance: ## the emulator as the official client sees it, and the contracts of buckets and orgs
+	.ci/tools sf
+	$(GO) test -count=1 -v -run 'Conformance|SFCLI' ./...
+
+clean:
+	rm -rf bin .cache coverage.out
