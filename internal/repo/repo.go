@@ -1,4 +1,195 @@
 package repo
 
-// Repository is an open repository.
-type Repository struct{}
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+// The plain objects of a repository; docs/format/repository.md, "Layout".
+const (
+	configKey    = "config"
+	configFormat = "holdfast-repository/"
+	version      = "1"
+	keysDir      = "keys/"
+
+	maxConfig   = 4 << 10
+	maxKeyFile  = 64 << 10
+	maxKeyFiles = 64
+)
+
+// Repository is an open repository. It is safe for concurrent use.
+type Repository struct {
+	bucket blob.Bucket
+	sealer *seal.Sealer
+}
+
+// ID returns the id of the repository, 32 hexadecimal digits.
+func (r *Repository) ID() string { return r.sealer.Repository().String() }
+
+// Init makes a repository in an empty bucket, its master key wrapped for the recipients: at least
+// the operational and the recovery one. The config is written last and makes it exist, so that an
+// Init that was cut short can be run again. The error is of kind Conflict when there is a repository
+// already, and Usage when the bucket holds something else or recipients are missing.
+func Init(ctx context.Context, bucket blob.Bucket, to ...seal.Recipient) error {
+	id := seal.NewRepositoryID()
+	key, err := seal.NewKeyFile(id, to)
+	if err != nil {
+		return err
+	}
+	if err := vacant(ctx, bucket); err != nil {
+		return err
+	}
+	if err := bucket.Put(ctx, keyName(id, key), key); err != nil {
+		return fmt.Errorf("init: %w", err)
+	}
+	err = bucket.Put(ctx, configKey, fmt.Appendf(nil, "%s%s\nid %s\n", configFormat, version, id))
+	if errors.Is(err, blob.ErrExist) {
+		return exists()
+	}
+	if err != nil {
+		return fmt.Errorf("init: %w", err)
+	}
+	return nil
+}
+
+// vacant returns an error unless the bucket holds nothing but what an interrupted Init leaves.
+func vacant(ctx context.Context, bucket blob.Bucket) error {
+	_, err := bucket.Stat(ctx, configKey)
+	if err == nil {
+		return exists()
+	}
+	if !errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("init: %w", err)
+	}
+	for info, err := range bucket.List(ctx, "") {
+		if err != nil {
+			return fmt.Errorf("init: %w", err)
+		}
+		if !strings.HasPrefix(info.Key, keysDir) {
+			return problem.Newf(problem.Usage, "the place of the new repository is not empty: it holds %s", info.Key).
+				Hint("choose an empty or new directory")
+		}
+	}
+	return nil
+}
+
+func exists() error {
+	return problem.New(problem.Conflict, "there is a repository already").
+		Hint("use it as it is, or choose another place")
+}
+
+// keyName returns the key of a key file. It holds the hash of the file, so that damage to the file
+// is told apart from a wrong key.
+func keyName(id seal.RepositoryID, file []byte) string {
+	sum := sha256.Sum256(file)
+	return keysDir + id.String() + "/" + hex.EncodeToString(sum[:])
+}
+
+// Open opens the repository in the bucket. The error is of kind NoRepository when there is none,
+// WrongKey when the identity does not open it, and Damaged when its config or keys are not intact
+// or of an unknown version.
+func Open(ctx context.Context, bucket blob.Bucket, identity *seal.Identity) (*Repository, error) {
+	config, err := bucket.Get(ctx, configKey, 0, maxConfig)
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, problem.Newf(problem.NoRepository, "there is no repository at %v", bucket).
+			Hint("check the path, or make one with `holdfast init`")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the repository: %w", err)
+	}
+	id, err := parseConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := unlock(ctx, bucket, id, identity)
+	if err != nil {
+		return nil, err
+	}
+	return &Repository{bucket: bucket, sealer: sealer}, nil
+}
+
+// parseConfig reads the config; every byte has to be in its place.
+func parseConfig(text []byte) (seal.RepositoryID, error) {
+	first, rest, _ := strings.Cut(string(text), "\n")
+	v, found := strings.CutPrefix(first, configFormat)
+	if !found {
+		return seal.RepositoryID{}, damaged(configKey, "it does not begin with %s", configFormat)
+	}
+	if v != version {
+		return seal.RepositoryID{}, problem.Newf(problem.Damaged, "config: repository version %.20q, this program knows %s", v, version).
+			Hint("a newer version of holdfast made the repository; upgrade this one")
+	}
+	digits, found := strings.CutPrefix(rest, "id ")
+	digits, ended := strings.CutSuffix(digits, "\n")
+	var id seal.RepositoryID
+	if !found || !ended || len(digits) != hex.EncodedLen(len(id)) {
+		return id, damaged(configKey, "no repository id")
+	}
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil || id.String() != digits {
+		return id, damaged(configKey, "the repository id is not lower-case hexadecimal")
+	}
+	return id, nil
+}
+
+// unlock tries the key files of the repository. Any one that opens will do; without one, damage is
+// reported before a wrong key, because it may be the reason.
+func unlock(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, identity *seal.Identity) (*seal.Sealer, error) {
+	var wrong, bad error
+	n := 0
+	for info, err := range bucket.List(ctx, keysDir+id.String()+"/") {
+		if err != nil {
+			return nil, fmt.Errorf("open the repository: %w", err)
+		}
+		if n++; n > maxKeyFiles {
+			break
+		}
+		file, err := readKey(ctx, bucket, id, info.Key)
+		if err == nil {
+			var sealer *seal.Sealer
+			if sealer, err = seal.OpenKeyFile(id, file, identity); err == nil {
+				return sealer, nil
+			}
+		}
+		switch problem.KindOf(err) {
+		case problem.WrongKey:
+			wrong = err
+		case problem.Damaged:
+			bad = problem.Wrap(problem.Damaged, err, info.Key)
+		default:
+			return nil, err
+		}
+	}
+	switch {
+	case bad != nil:
+		return nil, bad
+	case wrong != nil:
+		return nil, wrong
+	}
+	return nil, damaged(keysDir+id.String(), "no key file")
+}
+
+func readKey(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, key string) ([]byte, error) {
+	file, err := bucket.Get(ctx, key, 0, maxKeyFile+1)
+	if err != nil {
+		return nil, fmt.Errorf("open the repository: %w", err)
+	}
+	if keyName(id, file) != key {
+		return nil, problem.New(problem.Damaged, "the key file is altered")
+	}
+	return file, nil
+}
+
+// damaged returns the error for an object that is not what it should be.
+func damaged(key, format string, args ...any) error {
+	return problem.Newf(problem.Damaged, "%s is damaged: %w", key, fmt.Errorf(format, args...)).
+		Hint("run `holdfast check` and `holdfast verify` to see what is affected; " +
+			"put the object back from another copy of the repository, byte for byte, where there is one")
+}

@@ -1,0 +1,271 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// defaultKind is the kind of a Draft without one.
+const defaultKind = "backup"
+
+// Write makes a snapshot: fn writes its parts, and when fn returns nil the manifest is stored, which
+// makes the snapshot exist. When fn or anything else fails, nothing is published: what was stored
+// for it is harmless, and a later run that stores the same reuses it.
+//
+// Parts that the parent has and fn does not mention are not in the snapshot: fn carries what it wants
+// to keep. A part that fn began must be closed or abandoned.
+func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Snapshot, error) {
+	if d.Parent != nil && d.Parent.store.repository.ID() != s.repository.ID() {
+		return nil, errors.New("write snapshot: the parent is in another repository")
+	}
+	schema := d.Schema
+	if schema == nil && d.Parent != nil {
+		schema = d.Parent.schema
+	}
+	if schema == nil {
+		return nil, errors.New("write snapshot: neither a schema nor a parent")
+	}
+	w := &Writer{store: s, ctx: ctx, draft: d, parts: make(map[string]*manifestPart), gaps: make(map[Gap]string)}
+	defer w.abort()
+	if err := fn(w); err != nil {
+		return nil, err
+	}
+	m, err := w.manifest()
+	if err != nil {
+		return nil, err
+	}
+	schemaID, schemaBytes, err := putSchema(ctx, s.repository, schema)
+	if err != nil {
+		return nil, fmt.Errorf("write snapshot: %w", err)
+	}
+	m.schema = schemaID
+	m.info.NewBytes += schemaBytes
+	if err := s.publish(ctx, m); err != nil {
+		return nil, fmt.Errorf("write snapshot: %w", err)
+	}
+	return s.load(ctx, m.info.ID)
+}
+
+// publish stores the manifest. It is the last write: everything that the manifest names is durable.
+func (s *Store) publish(ctx context.Context, m *manifest) error {
+	var d documentWriter
+	if err := d.add(m.head()); err != nil {
+		return err
+	}
+	for _, p := range m.parts {
+		if err := d.add(p.line()); err != nil {
+			return err
+		}
+	}
+	for _, g := range m.gaps {
+		if err := d.add(bodyLine{Gap: &gapLine{Object: g.Object, Field: g.Field, Reason: g.Reason}}); err != nil {
+			return err
+		}
+	}
+	if err := d.end(); err != nil {
+		return err
+	}
+	stored, err := s.repository.Put(ctx, classSnapshot, d.frames)
+	if err != nil {
+		return err
+	}
+	m.info.ID = stored.Ref.ID.String()
+	return nil
+}
+
+// Writer writes the parts of one snapshot, within Store.Write. Its methods may be called from
+// several goroutines, which end before fn returns.
+type Writer struct {
+	store *Store
+	ctx   context.Context // of Write, whose scope a Writer does not outlive: Add is called per record
+	draft Draft
+
+	mu       sync.Mutex
+	parts    map[string]*manifestPart // nil while it is being written
+	open     map[string]*PartWriter
+	gaps     map[Gap]string // reason by object and field
+	newBytes int64
+}
+
+// Part begins a part. An object has one part; beginning a second is an error.
+func (w *Writer) Part(info PartInfo) (*PartWriter, error) {
+	shape := sf.NewShape(info.Object, info.Fields)
+	if err := checkShape(shape); err != nil {
+		return nil, err
+	}
+	var base []layer
+	if !info.Full {
+		parent, err := w.parentPart(info.Object)
+		if err != nil {
+			return nil, err
+		}
+		base = parent.layers
+	}
+	p := &PartWriter{
+		w: w, info: info, shape: shape, base: base, values: make([]sf.Value, shape.Len()),
+		out:    newLayerWriter(w.store.repository, shape, base),
+		spills: spills{repository: w.store.repository, shape: shape},
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, taken := w.parts[info.Object]; taken {
+		return nil, fmt.Errorf("part %s: there is one already", info.Object)
+	}
+	w.parts[info.Object] = nil
+	if w.open == nil {
+		w.open = make(map[string]*PartWriter)
+	}
+	w.open[info.Object] = p
+	return p, nil
+}
+
+func checkShape(shape *sf.Shape) error {
+	if shape.Len() > maxFields {
+		return fmt.Errorf("part %s: %d fields, at most %d", shape.Object(), shape.Len(), maxFields)
+	}
+	for _, name := range append([]string{shape.Object()}, shape.Fields()...) {
+		if !validName(name) {
+			return fmt.Errorf("part %s: %q is not an API name", shape.Object(), name)
+		}
+	}
+	return nil
+}
+
+// parentPart returns the parent's whole part of the object.
+func (w *Writer) parentPart(object string) (manifestPart, error) {
+	if w.draft.Parent != nil {
+		if m, found := w.draft.Parent.find(object); found && m.state == Whole {
+			return m, nil
+		}
+	}
+	return manifestPart{}, problem.Newf(problem.NotFound, "part %s: the parent does not hold it", object).
+		Hint("capture it in full")
+}
+
+// Carry takes over the parent's part, unchanged, with its interval and watermark.
+func (w *Writer) Carry(object string) error {
+	m, err := w.parentPart(object)
+	if err != nil {
+		return err
+	}
+	m.changes = Changes{}
+	return w.set(m)
+}
+
+// CarryStale is Carry for a part whose reading failed: it is marked stale, and the snapshot is
+// partial. It may follow PartWriter.Abandon of the same object.
+func (w *Writer) CarryStale(object, reason string) error {
+	m, err := w.parentPart(object)
+	if err != nil {
+		return err
+	}
+	m.changes, m.stale, m.reason = Changes{}, true, reasonText(reason)
+	return w.set(m)
+}
+
+// Absent names an object that is not held although it should be: the snapshot is partial.
+func (w *Writer) Absent(object, reason string) error {
+	if !validName(object) {
+		return fmt.Errorf("part %q: not an API name", object)
+	}
+	return w.set(absent(object, reasonText(reason)))
+}
+
+// Gap adds to the coverage something that is not held; field "" is the whole object.
+func (w *Writer) Gap(object, field, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gaps[Gap{Object: strings.ToValidUTF8(object, ""), Field: strings.ToValidUTF8(field, "")}] = reasonText(reason)
+}
+
+// maxReason bounds a reason in a manifest, in bytes.
+const maxReason = 1 << 10
+
+func reasonText(s string) string {
+	if s == "" {
+		return "no reason given"
+	}
+	return strings.ToValidUTF8(s[:min(len(s), maxReason)], "")
+}
+
+// set settles a part that is not being written. An absent one may be replaced.
+func (w *Writer) set(m manifestPart) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if old, taken := w.parts[m.object]; taken && (old == nil || old.state != Absent) {
+		return fmt.Errorf("part %s: there is one already", m.object)
+	}
+	w.parts[m.object] = &m
+	return nil
+}
+
+// end settles a part that was being written.
+func (w *Writer) end(m manifestPart, newBytes int64) error {
+	m.reason = strings.ToValidUTF8(m.reason, "")
+	if m.state == Absent {
+		m.reason = reasonText(m.reason)
+	}
+	m.from, m.to, m.watermark = floor(m.from), floor(m.to), floor(m.watermark)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.parts == nil {
+		return errClosed
+	}
+	delete(w.open, m.object)
+	w.parts[m.object] = &m
+	w.newBytes += newBytes
+	return nil
+}
+
+// manifest returns the manifest of what was written.
+func (w *Writer) manifest() (*manifest, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := &manifest{}
+	for object, p := range w.parts {
+		if p == nil {
+			return nil, fmt.Errorf("write snapshot: part %s was neither closed nor abandoned", object)
+		}
+		m.parts = append(m.parts, *p)
+	}
+	slices.SortFunc(m.parts, func(a, b manifestPart) int { return strings.Compare(a.object, b.object) })
+	for g, reason := range w.gaps {
+		g.Reason = reason
+		m.gaps = append(m.gaps, g)
+	}
+	slices.SortFunc(m.gaps, compareGaps)
+	d := w.draft
+	started := floor(d.Started)
+	m.info = summarize(m.parts, started)
+	m.info.Kind, m.info.OrgID, m.info.Started = d.Kind, d.OrgID, started
+	m.info.OrgName = strings.ToValidUTF8(d.OrgName, "")
+	m.info.Username = strings.ToValidUTF8(d.Username, "")
+	m.info.NewBytes = w.newBytes
+	if d.Kind == "" {
+		m.info.Kind = defaultKind
+	}
+	if d.Parent != nil {
+		m.info.Parent = d.Parent.Info().ID
+	}
+	return m, nil
+}
+
+// abort ends what fn left open, so that its spilled runs go away.
+func (w *Writer) abort() {
+	w.mu.Lock()
+	left := make([]*PartWriter, 0, len(w.open))
+	for _, p := range w.open {
+		left = append(left, p)
+	}
+	w.mu.Unlock()
+	for _, p := range left {
+		_ = p.Abandon("the snapshot was not written")
+	}
+}
