@@ -181,3 +181,12 @@ func collect(t *testing.T, org *salesforce.Org, x sf.Extract) ([]sf.Record, erro
 	}
 	return out, nil
 }
+
+func mustConnect(t *testing.T, c salesforce.Config) *salesforce.Org {
+	t.Helper()
+	org, err := salesforce.Connect(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return org
+}
