@@ -135,12 +135,14 @@ func (b *rebase) onFields(c Change, live sf.Record) {
 }
 
 // onDelete keeps a record on which someone worked since. What only the platform sets is no work,
-// with one exception: a later LastModifiedDate is, even where no field that we hold differs.
+// with one exception: another LastModifiedDate than the one that the base holds is, even where no
+// field that we hold differs.
 func (b *rebase) onDelete(c Change, live sf.Record) {
 	base, _ := c.Record()
 	kept := false
 	for _, f := range differences(base, live) {
-		if f.Field != "LastModifiedDate" && b.platform(c.Object, f.Field) {
+		dated := f.Field == "LastModifiedDate" && f.Before.IsText()
+		if !dated && b.platform(c.Object, f.Field) {
 			continue
 		}
 		if !f.Before.IsText() && !f.After.IsText() {
