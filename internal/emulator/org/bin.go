@@ -1,6 +1,8 @@
 package org
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"holdfast/internal/sf"
@@ -9,6 +11,331 @@ import (
 // binDays is how long a deleted record can be brought back.
 // Source: Salesforce Help, "Recycle Bin" (15 days).
 const binDays = 15
+
+// deletion is what one deletion took with it: the record that was asked for and what followed.
+type deletion struct {
+	root sf.ID
+	at   time.Time
+	// records are the root and its cascade children, root first.
+	records []place
+	// cleared are the lookups of other records that pointed at one of them.
+	cleared []clearing
+}
+
+// place is where a record lies.
+type place struct {
+	t   *table
+	pos int32
+}
+
+// clearing is a lookup that a deletion set to null.
+type clearing struct {
+	place
+	column int
+	was    string
+}
+
+// delete moves a record, and what cannot live without it, into the Recycle Bin, or removes them for
+// good. Lookups that may be empty are set to null. Sources: Object Reference, cascadeDelete and
+// restrictedDelete of childRelationships; Salesforce Help, "Object Relationships Overview".
+func (w *work) delete(t *table, r *row, op Op) *Error {
+	if w.o.reject != nil {
+		value := func(name string) string {
+			if f := t.object.Field(name); f != nil {
+				return r.text(f.column)
+			}
+			return ""
+		}
+		if err := w.o.reject(Attempt{Op: op, Object: t.object.Name, ID: r.id, Value: value}); err != nil {
+			return err
+		}
+	}
+	d := &deletion{root: r.id, at: w.at, records: []place{{t, r.pos}}}
+	taken := map[sf.ID]bool{r.id: true}
+	for i := 0; i < len(d.records); i++ {
+		if err := w.follow(d, d.records[i], taken); err != nil {
+			return err
+		}
+	}
+	// An object that cannot be undeleted has no bin: its records go for good when they are deleted
+	// themselves, and wait with their parent when they go with it (the second half is unverified).
+	forGood := op == HardDelete || !t.object.Undeletable
+	w.clear(d, taken)
+	for _, p := range d.records {
+		w.bury(p, forGood)
+	}
+	if !forGood {
+		w.o.bin[d.root] = d
+		w.also(func() { delete(w.o.bin, d.root) })
+	}
+	return nil
+}
+
+// follow adds the cascade children of one record to a deletion, or refuses it because of children
+// that forbid it.
+func (w *work) follow(d *deletion, p place, taken map[sf.ID]bool) *Error {
+	parent := p.t.rows[p.pos]
+	for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
+		if ref.field.column < 0 {
+			continue
+		}
+		link, t := ref.field.link, w.o.tables[ref.child]
+		if !link.cascade && !link.restrict {
+			continue
+		}
+		var blocking []*row
+		for _, r := range t.holding(ref.field.column, string(parent.id)) {
+			switch {
+			case r.fate != live || taken[r.id]:
+			case link.restrict && !link.cascade:
+				blocking = append(blocking, r)
+			case link.restrict && w.o.activated(t, r):
+				// Source: Object Reference, Contract and Order: activated ones keep their account.
+				blocking = append(blocking, r)
+			default:
+				taken[r.id] = true
+				d.records = append(d.records, place{t, r.pos})
+			}
+		}
+		if len(blocking) > 0 {
+			return w.blocked(p.t, parent, t, blocking)
+		}
+	}
+	return nil
+}
+
+// activated reports a contract or an order that is no draft any more.
+func (o *Org) activated(t *table, r *row) bool {
+	f := t.object.Field("StatusCode")
+	return f != nil && r.text(f.column) == "Activated"
+}
+
+// blocked is the platform's answer, as public replies have it: the label of the children in small
+// letters, their names, and a line break at the end.
+func (w *work) blocked(t *table, parent *row, children *table, rows []*row) *Error {
+	names := ""
+	for i, r := range rows {
+		if i > 0 {
+			names += ", "
+		}
+		names += w.o.nameOf(children, r)
+	}
+	return fault("DELETE_FAILED", "Your attempt to delete "+w.o.nameOf(t, parent)+
+		" could not be completed because it is associated with the following "+
+		fold(children.object.LabelPlural)+".: "+names+"\n")
+}
+
+// nameOf returns what the platform calls a record.
+func (o *Org) nameOf(t *table, r *row) string {
+	for _, f := range t.object.Fields {
+		if f.NameField && f.column >= 0 {
+			if text := r.text(f.column); text != "" {
+				return text
+			}
+		}
+	}
+	return string(r.id)
+}
+
+// clear sets the lookups that point at a deleted record, and may be empty, to null. That the children's
+// SystemModstamp moves and their LastModifiedDate does not is unverified.
+func (w *work) clear(d *deletion, taken map[sf.ID]bool) {
+	for _, p := range d.records {
+		parent := p.t.rows[p.pos]
+		for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
+			f := ref.field
+			if f.column < 0 || f.link.cascade || f.link.restrict {
+				continue
+			}
+			t := w.o.tables[ref.child]
+			for _, r := range t.holding(f.column, string(parent.id)) {
+				if r.fate != live || taken[r.id] || !f.Nillable {
+					continue
+				}
+				d.cleared = append(d.cleared, clearing{place{t, r.pos}, f.column, string(parent.id)})
+				w.revise(place{t, r.pos}, func(vals []string) { vals[f.column] = "" })
+			}
+		}
+	}
+}
+
+// revise changes a record as the platform itself does: only SystemModstamp moves.
+func (w *work) revise(p place, change func(vals []string)) {
+	r := p.t.rows[p.pos]
+	vals := p.t.dense(r)
+	change(vals)
+	if f := p.t.object.Field("SystemModstamp"); f != nil {
+		vals[f.column] = w.stamp
+	}
+	w.set(p.t, p.t.pack(r.id, vals, r.fate, r.pos))
+}
+
+// bury takes a record out of the live ones and notes it in the log behind getDeleted. A deletion
+// moves LastModifiedDate and SystemModstamp, which is how queryAll finds it.
+func (w *work) bury(p place, forGood bool) {
+	r, object := p.t.rows[p.pos], p.t.object
+	vals := p.t.dense(r)
+	for name, text := range map[string]string{
+		"IsDeleted": "true", "SystemModstamp": w.stamp, "LastModifiedDate": w.stamp,
+		"LastModifiedById": string(w.caller.User),
+	} {
+		if f := object.Field(name); f != nil && f.column >= 0 {
+			vals[f.column] = text
+		}
+	}
+	f := binned
+	switch {
+	case forGood:
+		f, vals = gone, make([]string, p.t.columns)
+	case !object.Undeletable:
+		f = hidden
+	}
+	w.set(p.t, p.t.pack(r.id, vals, f, r.pos))
+	w.logDeletion(object, r.id)
+}
+
+func (w *work) logDeletion(object *Object, id sf.ID) {
+	key := fold(object.Name)
+	w.o.log[key] = append(w.o.log[key], Deletion{ID: id, At: w.at.Truncate(time.Second)})
+	w.also(func() { w.o.log[key] = w.o.log[key][:len(w.o.log[key])-1] })
+}
+
+// undelete brings back a record, its cascade children, and the lookups that it cleared and nobody
+// has filled since. Sources: SOAP API Developer Guide, undelete(); Apex Developer Guide, "Restoring
+// Deleted Records". The message is that of public replies.
+func (w *work) undelete(in *Row) (Result, *Error) {
+	id, object, err := w.o.identify(in)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{ID: id}
+	if !object.Undeletable {
+		return res, fault("INVALID_TYPE_FOR_OPERATION", "entity type cannot be undeleted: "+object.Label)
+	}
+	d := w.o.bin[id]
+	if d == nil {
+		return res, fault("UNDELETE_FAILED", "Entity is not in the recycle bin")
+	}
+	for _, p := range d.records {
+		if err := w.raise(p, d); err != nil {
+			return res, err
+		}
+	}
+	for _, c := range d.cleared {
+		r := c.t.rows[c.pos]
+		if r.fate == live && r.text(c.column) == "" {
+			w.revise(c.place, func(vals []string) { vals[c.column] = c.was })
+		}
+	}
+	delete(w.o.bin, id)
+	w.also(func() { w.o.bin[id] = d })
+	res.Success = true
+	return res, nil
+}
+
+// raise makes a buried record live again. Its parents must be: a detail whose master is in the bin
+// cannot come back alone. Source: Salesforce Help, "Considerations for Object Relationships".
+func (w *work) raise(p place, d *deletion) *Error {
+	r, object := p.t.rows[p.pos], p.t.object
+	vals := p.t.dense(r)
+	for _, f := range object.Fields {
+		if f.column < 0 || vals[f.column] == "" {
+			continue
+		}
+		if f.Unique {
+			draft := &draft{w: w, t: p.t, object: object, id: r.id, vals: vals}
+			if err := draft.unique(f); err != nil {
+				return err
+			}
+		}
+		if f.Type != sf.TypeReference || w.alive(sf.ID(vals[f.column]), d) {
+			continue
+		}
+		if !f.Nillable {
+			return fault("UNDELETE_FAILED", "Entity is not in the recycle bin")
+		}
+		if f.link.cascade && w.inBin(sf.ID(vals[f.column])) {
+			return fault("UNDELETE_FAILED", "Entity is not in the recycle bin")
+		}
+		vals[f.column] = "" // the parent is gone for good, or will restore the lookup itself
+	}
+	for name, text := range map[string]string{
+		"IsDeleted": "", "SystemModstamp": w.stamp, "LastModifiedDate": w.stamp,
+		"LastModifiedById": string(w.caller.User),
+	} {
+		if f := object.Field(name); f != nil && f.column >= 0 {
+			vals[f.column] = text
+		}
+	}
+	w.set(p.t, p.t.pack(r.id, vals, live, r.pos))
+	w.unlogDeletion(object, r.id)
+	return nil
+}
+
+// alive reports a record that is live, or comes back in the same undelete.
+func (w *work) alive(id sf.ID, d *deletion) bool {
+	object := w.o.schema.prefixes[id.KeyPrefix()]
+	if object == nil {
+		return false
+	}
+	t := w.o.tables[fold(object.Name)]
+	r := t.find(id)
+	if r == nil {
+		return false
+	}
+	return r.fate == live || slices.Contains(d.records, place{t, r.pos})
+}
+
+func (w *work) inBin(id sf.ID) bool {
+	object := w.o.schema.prefixes[id.KeyPrefix()]
+	if object == nil {
+		return false
+	}
+	r := w.o.tables[fold(object.Name)].find(id)
+	return r != nil && r.fate != live
+}
+
+func (w *work) unlogDeletion(object *Object, id sf.ID) {
+	key := fold(object.Name)
+	old := w.o.log[key]
+	w.o.log[key] = slices.DeleteFunc(slices.Clone(old), func(d Deletion) bool { return d.ID == id })
+	w.also(func() { w.o.log[key] = old })
+}
+
+// emptyBin removes a deleted record and what went with it for good.
+// Source: SOAP API Developer Guide, emptyRecycleBin(); not for Ids of cascade children.
+func (w *work) emptyBin(in *Row) (Result, *Error) {
+	id, _, err := w.o.identify(in)
+	if err != nil {
+		return Result{}, err
+	}
+	d := w.o.bin[id]
+	if d == nil {
+		return Result{ID: id}, fault("INVALID_CROSS_REFERENCE_KEY", "invalid record id; not in recycle bin")
+	}
+	w.purge(d)
+	return Result{ID: id, Success: true}, nil
+}
+
+func (w *work) purge(d *deletion) {
+	for _, p := range d.records {
+		r := p.t.rows[p.pos]
+		w.set(p.t, p.t.pack(r.id, make([]string, p.t.columns), gone, r.pos))
+	}
+	delete(w.o.bin, d.root)
+	w.also(func() { w.o.bin[d.root] = d })
+}
+
+// expire removes what has been in the Recycle Bin for 15 days. The caller holds the lock.
+func (o *Org) expire(now time.Time) {
+	w := o.begin(Caller{User: o.admin}, now, Options{})
+	for _, d := range o.bin {
+		if !d.at.Add(binDays * 24 * time.Hour).After(now) {
+			w.purge(d)
+		}
+	}
+	w.undo = nil
+}
 
 // Deletion is one entry of the log behind getDeleted.
 type Deletion struct {
@@ -23,17 +350,94 @@ type DeletionLog struct {
 	Covered  time.Time
 }
 
+// The bounds of getDeleted and getUpdated.
+// Source: REST API Developer Guide, "Get Deleted" and "Get Updated".
+const (
+	deletedWindow = 15 * 24 * time.Hour
+	updatedWindow = 30 * 24 * time.Hour
+	maxLogIDs     = 600_000
+)
+
 // Deleted returns the deletions of the object in [from, to).
 func (o *Org) Deleted(caller Caller, object string, from, to time.Time) (DeletionLog, error) {
-	return DeletionLog{}, nil
+	defer o.read()()
+	now := o.clock.Now()
+	target, err := o.replicable(object, from, to, now, deletedWindow)
+	if err != nil {
+		return DeletionLog{}, err
+	}
+	out := DeletionLog{Covered: earlier(to, now), Earliest: o.logFrom}
+	if oldest := now.Add(-deletedWindow); out.Earliest.Before(oldest) {
+		out.Earliest = oldest
+	}
+	out.Earliest = out.Earliest.Truncate(time.Second)
+	for _, d := range o.log[fold(target.Name)] {
+		if !d.At.Before(from) && d.At.Before(to) && !d.At.Before(out.Earliest) {
+			out.Records = append(out.Records, d)
+		}
+	}
+	if len(out.Records) > maxLogIDs {
+		return DeletionLog{}, fault("EXCEEDED_ID_LIMIT", "too many ids: "+itoa(len(out.Records)))
+	}
+	return out, nil
 }
 
 // Updated returns the Ids of the records created or changed in [from, to), and until when the answer
 // is complete.
 func (o *Org) Updated(caller Caller, object string, from, to time.Time) ([]sf.ID, time.Time, error) {
-	return nil, time.Time{}, nil
+	defer o.read()()
+	now := o.clock.Now()
+	target, err := o.replicable(object, from, to, now, updatedWindow)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	t := o.tables[fold(target.Name)]
+	f := target.Field("SystemModstamp")
+	lower, upper := stamp(from), stamp(to)
+	ids := []sf.ID{}
+	for _, r := range t.rows {
+		if s := r.text(f.column); r.fate == live && s >= lower && s < upper {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) > maxLogIDs {
+		return nil, time.Time{}, fault("EXCEEDED_ID_LIMIT", "too many ids: "+itoa(len(ids)))
+	}
+	return ids, earlier(to, now), nil
+}
+
+// replicable checks the arguments of getUpdated and getDeleted. The wording of the messages is
+// unverified; the codes are from the API guides.
+func (o *Org) replicable(name string, from, to, now time.Time, window time.Duration) (*Object, error) {
+	object := o.schema.object(name)
+	switch {
+	case object == nil:
+		return nil, &Error{Code: "NOT_FOUND", Message: "The requested resource does not exist"}
+	case !object.Replicateable || object.Field("SystemModstamp") == nil:
+		return nil, fault("INVALID_TYPE_FOR_OPERATION", "entity type "+object.Name+" cannot be replicated")
+	case !from.Before(to):
+		return nil, fault("INVALID_REPLICATION_DATE", "endDate before startDate")
+	case from.Before(now.Add(-window)):
+		return nil, fault("INVALID_REPLICATION_DATE", "startDate before org replication enabled date")
+	}
+	return object, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if cmp.Compare(a.UnixNano(), b.UnixNano()) < 0 {
+		return a.Truncate(time.Second)
+	}
+	return b.Truncate(time.Second)
 }
 
 // PurgeDeletions forgets the entries of the deletion log before t, as the platform does when the
 // log is full.
-func (o *Org) PurgeDeletions(t time.Time) {}
+func (o *Org) PurgeDeletions(t time.Time) {
+	defer o.write()()
+	for key, list := range o.log {
+		o.log[key] = slices.DeleteFunc(list, func(d Deletion) bool { return d.At.Before(t) })
+	}
+	if t.After(o.logFrom) {
+		o.logFrom = t
+	}
+}

@@ -62,6 +62,8 @@ type Object struct {
 	RecordTypes []RecordType // the master record type last, as describe has it
 
 	byName map[string]int // lower-case API name to position in Fields
+	width  int            // columns that records of the object have
+	spec   ObjectSpec
 }
 
 // Field returns the field of that API name, without regard to case, or nil.
@@ -147,6 +149,16 @@ type Field struct {
 	// FormulaUnread is true for a formula outside the subset that the engine computes: the field
 	// then reads as null. It is not part of describe.
 	FormulaUnread bool
+
+	column  int    // position of its stored value in a record; -1 when nothing is stored
+	link    link   // of a reference: what it means to the parent
+	set     string // name of the value set that the picklist takes its values from
+	formula *formula
+	summary *summary
+	derive  derivation
+	auto    *autoNumber
+	initial *formula // default value
+	spec    FieldSpec
 }
 
 // PicklistValue is one entry of a picklist.

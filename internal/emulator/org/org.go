@@ -1,8 +1,12 @@
 package org
 
 import (
+	"maps"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"holdfast/internal/sf"
 )
@@ -14,32 +18,110 @@ type Config struct {
 	Name       string // default "Emulated Org"
 	Username   string // of the first user, a system administrator; default "admin@emulated.example"
 	DailyCalls int    // DailyApiRequests; default 15,000, as Developer Edition
-	// EnhancedPicklists and other features are those of Developer Edition of API 66.
 }
 
 // Org is one emulated org.
 type Org struct {
-	mu    sync.RWMutex
+	cfg   Config
 	clock *Clock
+	id    sf.ID
+	admin sf.ID
+	pod   string // two characters of every Id, from the seed
+
+	mu      sync.RWMutex // guards everything below
+	schema  *schema
+	tables  map[string]*table // by folded API name
+	bin     map[sf.ID]*deletion
+	log     map[string][]Deletion // by folded API name, in the order of the deletions
+	logFrom time.Time             // the log is complete from here
+	words   map[string]string     // one copy of each short text that many records share
+	reject  func(Attempt) *Error
+	late    []lateWrite
+	limits  limits
+	objects int // custom objects made so far, which gives their key prefixes
+
+	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }
 
 // Caller is the user on whose behalf something is done.
 type Caller struct{ User sf.ID }
 
 // New makes an org with the standard objects and its first users, profiles and picklist tables.
-func New(cfg Config) *Org { return &Org{clock: cfg.Clock} }
+func New(cfg Config) *Org {
+	if cfg.Clock == nil {
+		cfg.Clock = FixedClock(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC))
+	}
+	if cfg.Name == "" {
+		cfg.Name = "Emulated Org"
+	}
+	if cfg.Username == "" {
+		cfg.Username = "admin@emulated.example"
+	}
+	if cfg.DailyCalls == 0 {
+		cfg.DailyCalls = 15_000
+	}
+	o := &Org{
+		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(), tables: map[string]*table{},
+		bin: map[sf.ID]*deletion{}, log: map[string][]Deletion{}, words: map[string]string{},
+	}
+	o.due.Store(never)
+	n := cfg.Seed
+	o.pod = string([]byte{base62[n%62], base62[n/62%62]})
+	o.limits = newLimits(cfg.DailyCalls)
+	o.adoptTables()
+	o.populate()
+	return o
+}
+
+// adoptTables gives every object its table and every table its object, after a change of schema.
+func (o *Org) adoptTables() {
+	maps.DeleteFunc(o.tables, func(key string, _ *table) bool { return o.schema.objects[key] == nil })
+	for key, object := range o.schema.objects {
+		t := o.tables[key]
+		if t == nil {
+			t = newTable()
+			o.tables[key] = t
+		}
+		if t.object != object {
+			t.object, t.columns = object, object.width
+			clear(t.indexes)
+		}
+	}
+}
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// serialStart leaves room so that Ids look like those of an org that is in use.
+const serialStart = 100_000
+
+// newID gives out the Ids of an object in ascending order: three characters of key prefix, two of
+// the org, one reserved, nine of a counter.
+func (o *Org) newID(t *table) sf.ID {
+	t.serial++
+	n := t.serial + serialStart + o.cfg.Seed%9973
+	b := []byte(t.object.KeyPrefix + o.pod + "0000000000")
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] = base62[n%62]
+		n /= 62
+	}
+	id, err := sf.ParseID(string(b))
+	if err != nil {
+		panic(err) // made of letters and digits only
+	}
+	return id
+}
 
 // Clock returns the org's clock.
 func (o *Org) Clock() *Clock { return o.clock }
 
 // ID returns the Id of the Organization record.
-func (o *Org) ID() sf.ID { return "" }
+func (o *Org) ID() sf.ID { return o.id }
 
 // Name returns the org's name.
-func (o *Org) Name() string { return "" }
+func (o *Org) Name() string { return o.cfg.Name }
 
 // Admin returns the caller that is the first user.
-func (o *Org) Admin() Caller { return Caller{} }
+func (o *Org) Admin() Caller { return Caller{User: o.admin} }
 
 // User is what a sign-in needs to know of a User record.
 type User struct {
@@ -52,19 +134,93 @@ type User struct {
 }
 
 // UserByName returns the user with that username, without regard to case.
-func (o *Org) UserByName(username string) (User, bool) { return User{}, false }
+func (o *Org) UserByName(username string) (User, bool) {
+	defer o.read()()
+	t := o.tables["user"]
+	f := t.object.Field("Username")
+	for _, r := range t.holding(f.column, username) {
+		return o.user(r), true
+	}
+	return User{}, false
+}
 
 // UserByID returns the user with that Id.
-func (o *Org) UserByID(id sf.ID) (User, bool) { return User{}, false }
+func (o *Org) UserByID(id sf.ID) (User, bool) {
+	defer o.read()()
+	r := o.tables["user"].find(id)
+	if r == nil {
+		return User{}, false
+	}
+	return o.user(r), true
+}
+
+func (o *Org) user(r *row) User {
+	t := o.tables["user"]
+	text := func(name string) string { return r.text(t.object.Field(name).column) }
+	u := User{ID: r.id, Username: text("Username"), Name: text("Name"), Email: text("Email"), Active: text("IsActive") == "true"}
+	profiles := o.tables["profile"]
+	if p := profiles.find(sf.ID(text("ProfileId"))); p != nil {
+		u.Profile = p.text(profiles.object.Field("Name").column)
+	}
+	return u
+}
 
 // Objects returns every object of the org in the order of the global describe, which is by name.
-func (o *Org) Objects() []*Object { return nil }
+func (o *Org) Objects() []*Object {
+	defer o.read()()
+	return o.schema.sorted
+}
 
 // Describe returns the object of that API name, without regard to case.
-func (o *Org) Describe(name string) (*Object, bool) { return nil, false }
+func (o *Org) Describe(name string) (*Object, bool) {
+	defer o.read()()
+	object := o.schema.object(name)
+	return object, object != nil
+}
 
 // ObjectOf returns the object to which the key prefix of the Id belongs.
-func (o *Org) ObjectOf(id sf.ID) (*Object, bool) { return nil, false }
+func (o *Org) ObjectOf(id sf.ID) (*Object, bool) {
+	defer o.read()()
+	object := o.schema.prefixes[id.KeyPrefix()]
+	return object, object != nil
+}
+
+// read enters the org for reading and returns what leaves it.
+func (o *Org) read() func() {
+	o.settle()
+	o.mu.RLock()
+	return o.mu.RUnlock
+}
+
+// write enters the org for writing and returns what leaves it.
+func (o *Org) write() func() {
+	o.settle()
+	o.mu.Lock()
+	return o.mu.Unlock
+}
+
+// word returns a shared copy of a short text, so that a million records of one owner hold its Id
+// once.
+func (o *Org) word(text string) string {
+	if len(text) > maxWord {
+		return text
+	}
+	if w, ok := o.words[text]; ok {
+		return w
+	}
+	if len(o.words) < maxWords {
+		w := strings.Clone(text)
+		o.words[w] = w
+		return w
+	}
+	return text
+}
+
+// maxWord and maxWords bound the texts that records share.
+const (
+	maxWord  = 40
+	maxWords = 1 << 18
+)
 
 // Error is a status code of the partner WSDL with its message. It is what the platform answers for
 // one row of a load, and for a query that cannot run.
@@ -82,3 +238,5 @@ func fault(code, message string, fields ...string) *Error {
 }
 
 func fold(s string) string { return strings.ToLower(s) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -66,17 +66,6 @@ type Result struct {
 	Errors  []Error
 }
 
-// Write performs one load and returns one result for each row, in order. Rows that name different
-// objects are allowed. A caller that must bound a load (200 rows of a Collections call, 10,000 of a
-// batch) bounds it before calling.
-func (o *Org) Write(caller Caller, op Op, rows []Row, opts Options) []Result { return nil }
-
-// WriteLate performs a load whose commit nobody sees before delay has passed on the org's clock,
-// though its records carry the stamps of now: how a long transaction looks to others. done, which
-// may be nil, is called with the results when they become visible.
-func (o *Org) WriteLate(caller Caller, delay time.Duration, op Op, rows []Row, opts Options, done func([]Result)) {
-}
-
 // Attempt is one row about to be written, as a rule sees it.
 type Attempt struct {
 	Op     Op
@@ -88,4 +77,112 @@ type Attempt struct {
 
 // Reject installs a rule that may refuse rows, as validation rules, triggers and row locks do; nil
 // removes it. It is called under the org's lock and must not call the org.
-func (o *Org) Reject(rule func(Attempt) *Error) {}
+func (o *Org) Reject(rule func(Attempt) *Error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.reject = rule
+}
+
+// Write performs one load and returns one result for each row, in order. Rows that name different
+// objects are allowed. A caller that must bound a load (200 rows of a Collections call, 10,000 of a
+// batch) bounds it before calling.
+func (o *Org) Write(caller Caller, op Op, rows []Row, opts Options) []Result {
+	defer o.write()()
+	return o.load(caller, o.clock.Now(), op, rows, opts)
+}
+
+// load performs a load at a moment of the org's clock.
+func (o *Org) load(caller Caller, now time.Time, op Op, rows []Row, opts Options) []Result {
+	w := o.begin(caller, now, opts)
+	results := make([]Result, len(rows))
+	failed := false
+	for i := range rows {
+		mark := len(w.undo)
+		res, err := w.perform(op, &rows[i])
+		if err != nil {
+			w.rollback(mark)
+			failed = true
+			res.Success, res.Created = false, false
+			res.Errors = []Error{*err}
+		}
+		results[i] = res
+	}
+	if failed && opts.AllOrNone {
+		w.rollback(0)
+		for i := range results {
+			if results[i].Success {
+				// Source: public replies of Collections with allOrNone.
+				results[i] = Result{Errors: []Error{{
+					Code:    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+					Message: "Record rolled back because not all records were valid and the request was using AllOrNone header",
+				}}}
+			}
+		}
+		return results
+	}
+	w.commit()
+	return results
+}
+
+// lateWrite is a load whose commit has not been seen yet.
+type lateWrite struct {
+	at     time.Time // when it becomes visible
+	stamp  time.Time // what its records carry
+	caller Caller
+	op     Op
+	rows   []Row
+	opts   Options
+	done   func([]Result)
+}
+
+// WriteLate performs a load whose commit nobody sees before delay has passed on the org's clock,
+// though its records carry the stamps of now: how a long transaction looks to others. done, which
+// may be nil, is called with the results when they become visible; it must not call the org.
+func (o *Org) WriteLate(caller Caller, delay time.Duration, op Op, rows []Row, opts Options, done func([]Result)) {
+	defer o.write()()
+	now := o.clock.Now()
+	o.late = append(o.late, lateWrite{
+		at: now.Add(delay), stamp: now, caller: caller, op: op, rows: rows, opts: opts, done: done,
+	})
+	o.schedule()
+}
+
+// never is a due time that no clock reaches.
+const never = int64(1<<63 - 1)
+
+// settle does what has fallen due by the org's clock: late commits, and the end of the 15 days of
+// records in the Recycle Bin.
+func (o *Org) settle() {
+	now := o.clock.Now()
+	if now.UnixNano() < o.due.Load() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	waiting := o.late[:0:0]
+	for _, l := range o.late {
+		if l.at.After(now) {
+			waiting = append(waiting, l)
+			continue
+		}
+		results := o.load(l.caller, l.stamp, l.op, l.rows, l.opts)
+		if l.done != nil {
+			l.done(results)
+		}
+	}
+	o.late = waiting
+	o.expire(now)
+	o.schedule()
+}
+
+// schedule notes when settle next has something to do.
+func (o *Org) schedule() {
+	due := never
+	for _, l := range o.late {
+		due = min(due, l.at.UnixNano())
+	}
+	for _, d := range o.bin {
+		due = min(due, d.at.Add(binDays*24*time.Hour).UnixNano())
+	}
+	o.due.Store(due)
+}

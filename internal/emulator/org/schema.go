@@ -1,0 +1,135 @@
+package org
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"holdfast/internal/sf"
+)
+
+// schema is the objects of one org at one moment. Once published it is never changed: a transaction
+// works on a copy, in which only the objects that it touches are copied too.
+type schema struct {
+	objects  map[string]*Object // by folded API name
+	prefixes map[string]*Object
+	sets     map[string][]PicklistValue // standard and global value sets, by name
+	kids     map[string][]childRef      // by folded name of the parent
+	sorted   []*Object
+}
+
+// childRef is a reference as the parent sees it.
+type childRef struct {
+	child string // folded name
+	field *Field
+}
+
+func (s *schema) object(name string) *Object { return s.objects[fold(name)] }
+
+func (s *schema) copy() *schema {
+	return &schema{objects: maps.Clone(s.objects), sets: maps.Clone(s.sets)}
+}
+
+// edit returns a private copy of the object that the caller may change until publish.
+func (s *schema) edit(o *Object) *Object {
+	c := *o
+	c.Fields = slices.Clone(o.Fields)
+	c.RecordTypes = slices.Clone(o.RecordTypes)
+	c.byName = nil
+	s.objects[fold(o.Name)] = &c
+	return &c
+}
+
+// masterRecordType is the Id of the record type that every object has.
+// Source: recordTypeInfos of the describes of Contact and Account.
+const masterRecordType sf.ID = "012000000000000AAA"
+
+func standardOrgSchema() *schema {
+	std := loadStandard()
+	s := &schema{objects: map[string]*Object{}, sets: maps.Clone(std.sets)}
+	for _, o := range std.objects {
+		c := *o
+		c.Fields = slices.Clone(o.Fields)
+		c.RecordTypes = []RecordType{{
+			ID: masterRecordType, Name: "Master", DeveloperName: "Master",
+			Active: true, Available: true, Default: true, Master: true,
+		}}
+		s.objects[fold(c.Name)] = &c
+	}
+	s.publish()
+	return s
+}
+
+// publish derives what follows from the fields: positions, child relationships, prefixes.
+func (s *schema) publish() {
+	s.prefixes, s.kids, s.sorted = map[string]*Object{}, map[string][]childRef{}, nil
+	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+		o := s.objects[key]
+		s.sorted = append(s.sorted, o)
+		if o.KeyPrefix != "" {
+			s.prefixes[o.KeyPrefix] = o
+		}
+		if o.byName == nil {
+			o.settle()
+		}
+		for _, f := range o.Fields {
+			for _, target := range f.ReferenceTo {
+				s.kids[fold(target)] = append(s.kids[fold(target)], childRef{child: key, field: f})
+			}
+		}
+	}
+	slices.SortFunc(s.sorted, func(a, b *Object) int { return strings.Compare(a.Name, b.Name) })
+	s.shareObjects()
+}
+
+// settle gives the fields of a new version of an object their positions. An object that has been
+// published once is never touched again, because others may hold it.
+func (o *Object) settle() {
+	o.byName = make(map[string]int, len(o.Fields))
+	for i, f := range o.Fields {
+		o.byName[fold(f.Name)] = i
+		if f.column < 0 && stored(f) {
+			c := *f
+			c.column = o.width
+			o.width++
+			o.Fields[i] = &c
+		}
+	}
+}
+
+// shareObjects gives each object its list of children. An object whose list would change is copied,
+// because others may hold it.
+func (s *schema) shareObjects() {
+	for i, o := range s.sorted {
+		var list []ChildRelationship
+		for _, ref := range s.kids[fold(o.Name)] {
+			child := s.objects[ref.child]
+			if child.Kind == CustomMetadata && o.Kind != CustomMetadata {
+				continue // metadata relationships are no child relationships of what they name
+			}
+			list = append(list, ChildRelationship{
+				Child: child.Name, Field: ref.field.Name, RelationshipName: ref.field.link.kids,
+				CascadeDelete: ref.field.link.cascade, RestrictedDelete: ref.field.link.restrict,
+			})
+		}
+		slices.SortStableFunc(list, func(a, b ChildRelationship) int {
+			return cmp.Or(strings.Compare(a.Child, b.Child), strings.Compare(a.Field, b.Field))
+		})
+		if slices.Equal(list, o.Children) {
+			continue
+		}
+		c := *o
+		c.Children = list
+		s.objects[fold(o.Name)], s.sorted[i] = &c, &c
+		if c.KeyPrefix != "" {
+			s.prefixes[c.KeyPrefix] = &c
+		}
+	}
+}
+
+// stored reports a field whose value is kept in the record, as against Id, compounds and what is
+// computed on read.
+func stored(f *Field) bool {
+	return f.Type != sf.TypeID && !f.Type.IsCompound() && !f.Calculated && f.derive == nil
+}
