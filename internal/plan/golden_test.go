@@ -106,6 +106,13 @@ func tell(t *testing.T, story string) string {
 	} else {
 		in.Delta = deltaOf(t, live, parseState(sections["snapshot"]))
 	}
+	for _, o := range in.Schema.Objects {
+		links, err := Dependants(in.Delta, in.Schema, state.FromSlice(live[o.Name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Dependants = append(in.Dependants, links...)
+	}
 	bin := make(map[sf.ID]sf.Record)
 	for _, records := range parseState(sections["bin"]) {
 		for _, r := range records {

@@ -31,6 +31,10 @@ type Input struct {
 	// not known, and then every wanted value is written after the undelete.
 	BinRecord func(sf.ID) (sf.Record, bool)
 
+	// Dependants are the references of live records that stay to records that the delta deletes, as
+	// the function Dependants finds them. A deletion that would harm one becomes a conflict.
+	Dependants []Link
+
 	// MaxRows is how many records the plan may touch; 0 means MaxRows, the most that a plan file
 	// holds.
 	MaxRows int

@@ -82,6 +82,13 @@ func genInput(t *rapid.T) Input {
 		}
 		in.Delta = append(in.Delta, d...)
 	}
+	for _, o := range genSchema.Objects {
+		links, err := Dependants(in.Delta, genSchema, state.FromSlice(live[o.Name]))
+		if err != nil {
+			t.Fatalf("dependants: %v", err)
+		}
+		in.Dependants = append(in.Dependants, links...)
+	}
 	in.InBin = func(id sf.ID) bool { _, found := bin[id]; return found }
 	in.BinRecord = func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found }
 	return in
@@ -181,7 +188,7 @@ func playRow(t *rapid.T, in Input, s Step, r Row, here, gone map[sf.ID]bool, wri
 			t.Fatalf("step %d: %s.%s refers to %s, which is not there yet", s.Number, r.ID, f.Field, target)
 		}
 		for _, c := range in.Delta {
-			if c.ID == target && c.Kind == state.Delete {
+			if planned[target] && c.ID == target && c.Kind == state.Delete {
 				t.Fatalf("step %d: %s.%s refers to %s, which the plan deletes", s.Number, r.ID, f.Field, target)
 			}
 		}
@@ -190,13 +197,17 @@ func playRow(t *rapid.T, in Input, s Step, r Row, here, gone map[sf.ID]bool, wri
 
 // holdsWhatWasWanted checks every change of the delta against what the plan did, or said to be lost.
 func holdsWhatWasWanted(t *rapid.T, in Input, p *Plan, here, gone map[sf.ID]bool, written map[sf.ID]map[string]sf.Value) {
+	kept := map[sf.ID]bool{}
+	for _, c := range p.Conflicts {
+		kept[c.ID] = true
+	}
 	lost := map[string]bool{}
 	for _, l := range p.Fidelity.Lost() {
 		lost[l.Object+"."+l.Field] = true
 	}
 	for _, c := range in.Delta {
 		if c.Kind == state.Delete {
-			if !gone[c.ID] {
+			if !gone[c.ID] && !kept[c.ID] {
 				t.Fatalf("%s is not deleted", c.ID)
 			}
 			continue
@@ -217,6 +228,49 @@ func holdsWhatWasWanted(t *rapid.T, in Input, p *Plan, here, gone map[sf.ID]bool
 			}
 		}
 	}
+}
+
+// TestLaw05DeletionTakesNothingAlong: after the plan nobody whom it does not delete has lost the
+// record that owns it.
+func TestLaw05DeletionTakesNothingAlong(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		live := genWorld().Draw(t, "live")
+		in := Input{Org: "00D000000000001EAA", Schema: genSchema}
+		for _, records := range live {
+			for _, r := range records {
+				if c, _ := state.Between(r, sf.Record{}); rapid.Bool().Draw(t, "deleted") {
+					in.Delta = append(in.Delta, c)
+				}
+			}
+		}
+		for _, o := range genSchema.Objects {
+			links, err := Dependants(in.Delta, genSchema, state.FromSlice(live[o.Name]))
+			if err != nil {
+				t.Fatalf("dependants: %v", err)
+			}
+			in.Dependants = append(in.Dependants, links...)
+		}
+		p, err := Order(in)
+		if err != nil {
+			t.Fatalf("order: %v", err)
+		}
+		gone := map[sf.ID]bool{}
+		for _, s := range p.Steps {
+			for _, r := range s.Rows {
+				gone[r.ID] = true
+			}
+		}
+		for object, records := range live {
+			for _, r := range records {
+				for _, f := range genSchema.Object(object).References() {
+					harm := f.CascadeDelete || f.RestrictedDelete
+					if harm && !gone[r.ID] && gone[sf.ID(r.Get(f.Name).Text())] {
+						t.Fatalf("%s stays, and %s, on which it depends by %s, goes", r.ID, r.Get(f.Name), f.Name)
+					}
+				}
+			}
+		}
+	})
 }
 
 // TestLaw07PlanFileIsCanonical: reading gives back what was written, and writing that gives the same

@@ -24,6 +24,7 @@ func Order(in Input) (*Plan, error) {
 		return nil, err
 	}
 	o := newOrdering(in, delta)
+	o.keepDependedOn()
 	o.decideFates()
 	o.undelete()
 	if err := o.insert(); err != nil {
