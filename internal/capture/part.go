@@ -153,6 +153,10 @@ func (p *part) takeAll(ctx context.Context, x sf.Extract) error {
 			return err
 		}
 		x.Object, x.Fields = p.object, p.fields
+		if !p.reread {
+			p.reread, p.why = true, "its fields changed while it was read"
+			x = p.everything(p.previous.Records)
+		}
 		err = p.takeOnce(ctx, x)
 	}
 	if err != nil {

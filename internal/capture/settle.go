@@ -47,8 +47,8 @@ func (p *part) settle(ctx context.Context) (int64, error) {
 	for range settleRounds {
 		steps = append(steps, p.catchUp)
 	}
-	var last int64
-	moved := false
+	var last counts
+	var pace int64 // the most that moved between two rounds
 	for i := 0; ; i++ {
 		c, err := p.compareCounts(ctx)
 		switch {
@@ -59,17 +59,19 @@ func (p *part) settle(ctx context.Context) (int64, error) {
 		case i == 0:
 			p.settled = fmt.Sprintf("the org counted %d where %d were held", c.org, c.live)
 		case i > explained:
-			moved = moved || c.difference() != last
+			pace = max(pace, abs(c.org-last.org), abs(c.difference()-last.difference()))
 		}
-		last = c.difference()
+		last = c
 		if i == len(steps) {
-			return p.giveUp(c, moved)
+			return p.giveUp(c, pace)
 		}
 		if err := steps[i](ctx); err != nil {
 			return 0, err
 		}
 	}
 }
+
+func abs(n int64) int64 { return max(n, -n) }
 
 // counts sets what the org counts against what the part will hold. Records that the org archived are
 // held, though it does not count them.
@@ -88,10 +90,10 @@ func (p *part) compareCounts(ctx context.Context) (c counts, err error) {
 }
 
 // giveUp decides about a difference that is still there when the object has been read again and
-// again. One that changes from round to round is an object in motion, and published with a mark; one
-// that stays would be a short answer.
-func (p *part) giveUp(c counts, moved bool) (int64, error) {
-	if !moved {
+// again. One no greater than what moved from round to round is an object in motion, and published
+// with a mark; any other would be a short answer.
+func (p *part) giveUp(c counts, pace int64) (int64, error) {
+	if abs(c.difference()) > pace {
 		return 0, problem.Newf(problem.Failed, "%s: the org counts %d records and showed %d, and nothing explains the difference",
 			p.object.Name, c.org, c.live-c.archived).
 			Hint("run the backup again; if it stays so, compare the user's permissions with those of a system administrator")

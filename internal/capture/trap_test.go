@@ -1,0 +1,587 @@
+package capture_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/capture"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+func TestTrap01LateCommitsBehindTheWatermark(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	b.org.insert("Account", 5)
+	b.back()
+	b.org.advance(time.Hour)
+	b.org.insertLate("Account", 3, 4*time.Minute) // stamped now, visible later
+	b.org.advance(time.Minute)
+	read := b.org.insert("Account", 1) // stamped later, visible at once
+	b.org.advance(time.Minute)
+	b.back()
+	if _, ok := b.held("Account")[read[0]]; !ok {
+		t.Fatal("the visible record was not captured")
+	}
+	b.org.advance(6 * time.Minute)
+	r := b.back()
+	b.wantSame("Account")
+	changes := part(t, r, "Account").Part.Changes
+	if changes.Created != 3 || changes.Updated != 0 {
+		t.Errorf("got %+v, want the 3 late records and no second version of the one read before", changes)
+	}
+	r = b.back()
+	if c := part(t, r, "Account").Part.Changes; c.Created+c.Updated+c.Deleted != 0 {
+		t.Errorf("an unchanged org changed: %+v", c)
+	}
+}
+
+func TestTrap02WatermarkIsServerTimeAtTheStart(t *testing.T) {
+	for _, skew := range []time.Duration{-9 * time.Hour, 9 * time.Hour} {
+		b := newBench(t, object("Account", "001"))
+		b.org.now = time.Now().UTC().Add(skew) // the org's clock is far from this machine's
+		b.org.insert("Account", 10)
+		started := b.org.now
+		b.opts.Overlap = -1 // the watermark alone must do
+		b.org.during = func(x sf.Extract, row int) {
+			if row == 5 { // a record is modified and another made while the job runs, which is long
+				b.org.advance(time.Hour)
+				b.org.update("Account", idOf("001", 1), "Name", "edited")
+				b.org.insert("Account", 1)
+				b.org.advance(time.Hour)
+			}
+		}
+		r := b.back()
+		b.org.during = nil
+		p := part(t, r, "Account").Part
+		if !p.Watermark.Equal(started.Truncate(time.Millisecond)) && !p.Watermark.Equal(started) {
+			t.Errorf("skew %v: watermark %v, want the server time %v of the start", skew, p.Watermark, started)
+		}
+		if p.To.Before(p.From.Add(2 * time.Hour)) {
+			t.Errorf("skew %v: window [%v, %v] is shorter than the reading", skew, p.From, p.To)
+		}
+		b.back()
+		b.wantSame("Account")
+	}
+}
+
+func TestTrap03ManyRowsWithOneStamp(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	b.org.insert("Account", 5000)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.org.during = func(x sf.Extract, row int) {
+		if row == 2000 {
+			cancel()
+		}
+	}
+	if _, err := capture.Run(ctx, b.org, b.store, b.opts); problem.KindOf(err) != problem.Interrupted {
+		t.Fatalf("got %v, want interrupted", err)
+	}
+	if n := snapshots(t, b.store); n != 0 {
+		t.Fatalf("%d snapshots after an interruption", n)
+	}
+	b.org.during = nil
+	b.back()
+	if n := len(b.held("Account")); n != 5000 {
+		t.Errorf("held %d, want 5000", n)
+	}
+}
+
+func TestTrap04FormulasAreReportedStaleUntilRefreshed(t *testing.T) {
+	formula := &sf.Field{Name: "Score__c", Type: sf.TypeDouble, Calculated: true}
+	b := newBench(t, object("Account", "001", formula))
+	ids := b.org.insert("Account", 2)
+	b.org.advance(time.Hour) // out of the overlap
+	r := b.back()
+	if rule := gapOf(r, "Account", "Score__c"); rule != "" {
+		t.Errorf("after a full reading the formula is reported %q", rule)
+	}
+	b.org.advance(time.Hour)
+	b.org.updateQuietly("Account", ids[0], "Score__c", "7")
+	r = b.back()
+	if rule := gapOf(r, "Account", "Score__c"); rule != capture.RuleFormula {
+		t.Errorf("the formula that may be stale is reported %q", rule)
+	}
+	b.opts.Full = true
+	r = b.back()
+	if got := b.held("Account")[ids[0]].Get("Score__c").Text(); got != "7" {
+		t.Errorf("after the refresh the formula is %q", got)
+	}
+	if rule := gapOf(r, "Account", "Score__c"); rule != "" {
+		t.Errorf("after the refresh the formula is reported %q", rule)
+	}
+	if c := part(t, r, "Account").Part.Changes; c.Updated != 1 || c.Created+c.Deleted != 0 {
+		t.Errorf("the refresh changed %+v, want one update", c)
+	}
+}
+
+func TestTrap05SchemaChangesBetweenRuns(t *testing.T) {
+	extra := &sf.Field{Name: "Extra__c", Type: sf.TypeString}
+	b := newBench(t, object("Account", "001"))
+	ids := b.org.insert("Account", 3)
+	b.back()
+	b.org.advance(time.Hour)
+	b.org.describe(object("Account", "001", extra))
+	b.org.updateQuietly("Account", ids[1], "Extra__c", "filled without a stamp")
+	r := b.back()
+	if got := b.held("Account")[ids[1]].Get("Extra__c").Text(); got != "filled without a stamp" {
+		t.Errorf("the new field holds %q", got)
+	}
+	if p := part(t, r, "Account"); p.Mode != capture.ModeFull || gapOf(r, "Account", "Extra__c") != capture.RuleFieldNew {
+		t.Errorf("mode %s, coverage %v", p.Mode, r.Coverage)
+	}
+	b.org.describe(object("Account", "001", &sf.Field{Name: "Extra__c", Type: sf.TypeTextarea}))
+	if r = b.back(); gapOf(r, "Account", "Extra__c") != capture.RuleFieldType || part(t, r, "Account").Mode != capture.ModeFull {
+		t.Errorf("a changed type: mode %s, coverage %v", part(t, r, "Account").Mode, r.Coverage)
+	}
+	b.org.describe(object("Account", "001"))
+	if r = b.back(); gapOf(r, "Account", "Extra__c") != capture.RuleFieldGone {
+		t.Errorf("a removed field: coverage %v", r.Coverage)
+	}
+	if !b.held("Account")[ids[1]].Get("Extra__c").IsAbsent() {
+		t.Error("the removed field is still held")
+	}
+	b.wantSame("Account")
+}
+
+func TestTrap05FieldDeletedMidRunKeepsTheObject(t *testing.T) {
+	extra := &sf.Field{Name: "Extra__c", Type: sf.TypeString}
+	b := newBench(t, object("Account", "001", extra))
+	b.org.insert("Account", 3)
+	b.org.onRecords = func(sf.Extract) error {
+		b.org.describe(object("Account", "001"))
+		return nil
+	}
+	r := b.back()
+	b.wantSame("Account")
+	if gapOf(r, "Account", "Extra__c") != capture.RuleFieldGone {
+		t.Errorf("coverage %v", r.Coverage)
+	}
+
+	// The same between two full readings, when only changes would have been read.
+	b.org.onRecords = nil
+	b.org.describe(object("Account", "001", extra))
+	b.back()
+	b.org.update("Account", idOf("001", 1), "Extra__c", "x")
+	b.org.onRecords = func(sf.Extract) error {
+		b.org.describe(object("Account", "001"))
+		return nil
+	}
+	if r = b.back(); part(t, r, "Account").Mode != capture.ModeFull {
+		t.Error("the values of the field that went are still held for records that did not change")
+	}
+	b.wantSame("Account")
+}
+
+func TestTrap06HardDeletesAreFoundWithEvidence(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		logged bool
+		want   string
+	}{{"in the log", true, capture.EvidenceLog}, {"without a trace", false, capture.EvidenceCensus}} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, object("Account", "001"))
+			ids := b.org.insert("Account", 400)
+			b.back()
+			b.org.advance(time.Hour)
+			b.org.hardDelete("Account", tt.logged, ids[20:30]...)
+			r := b.back()
+			b.wantSame("Account")
+			tombstones := b.tombstones("Account")
+			if len(tombstones) != 10 {
+				t.Errorf("%d tombstones, want 10", len(tombstones))
+			}
+			for _, id := range ids[20:30] {
+				if tombstones[id] != tt.want {
+					t.Errorf("%s: evidence %q, want %q", id, tombstones[id], tt.want)
+				}
+			}
+			buried := part(t, r, "Account").Buried
+			if buried.Log+buried.Census != 10 || buried.Bin != 0 {
+				t.Errorf("reported as %+v", buried)
+			}
+		})
+	}
+}
+
+func TestTrap06SoftDeletesAndUndeletes(t *testing.T) {
+	for _, stamped := range []bool{true, false} {
+		b := newBench(t, object("Account", "001"))
+		ids := b.org.insert("Account", 50)
+		b.back()
+		b.org.advance(time.Hour)
+		b.org.remove("Account", ids[:4]...)
+		r := b.back()
+		if got := b.tombstones("Account"); got[ids[0]] != capture.EvidenceBin || len(got) != 4 {
+			t.Errorf("tombstones %v", got)
+		}
+		if buried := part(t, r, "Account").Buried; buried.Bin != 4 {
+			t.Errorf("reported as %+v", buried)
+		}
+		b.org.advance(time.Hour)
+		b.org.undelete("Account", stamped, ids[:2]...)
+		b.back()
+		b.wantSame("Account")
+	}
+}
+
+func TestTrap07TruncatedCensusDeletesNothing(t *testing.T) {
+	for _, counts := range []string{"true", "false"} { // the org's count may be as wrong as its list
+		t.Run("count "+counts, func(t *testing.T) {
+			b := newBench(t, object("Account", "001"), object("Contact", "003"))
+			b.org.insert("Account", 500)
+			b.back()
+			b.org.advance(time.Hour)
+			truncate := func(x sf.Extract, rows []sf.Record) []sf.Record {
+				if x.From.IsZero() && x.IDs == nil {
+					return rows[:len(rows)*6/10]
+				}
+				return rows
+			}
+			b.org.spoil = truncate
+			b.opts.Census = true
+			if counts == "false" {
+				b.org.onCount = func(_ string, n int64) (int64, error) { return n * 6 / 10, nil }
+			}
+			r := b.backPartial("Account")
+			if p := part(t, r, "Account"); p.Mode != capture.ModeStale || p.Hint == "" {
+				t.Errorf("got %+v", p)
+			}
+			if n := len(b.tombstones("Account")); n != 0 {
+				t.Errorf("%d tombstones", n)
+			}
+			b.wantSameAfter(func() { b.org.spoil, b.org.onCount = nil, nil })
+		})
+	}
+}
+
+// wantSameAfter compares with what the org shows once it tells the truth again.
+func (b *bench) wantSameAfter(heal func()) {
+	b.Helper()
+	heal()
+	for name := range b.org.tables {
+		b.wantSame(name)
+	}
+}
+
+func TestTrap07LostPermissionNeedsAWord(t *testing.T) {
+	for _, whole := range []bool{false, true} { // part of the records, or all of them
+		b := newBench(t, object("Account", "001"), object("Contact", "003"))
+		ids := b.org.insert("Account", 400)
+		b.back()
+		b.org.advance(time.Hour)
+		lost := ids[:100]
+		if whole {
+			lost = ids
+		}
+		b.org.hardDelete("Account", false, lost...) // gone from every answer alike
+		b.backPartial("Account")
+		if n := len(b.held("Account")); n != 400 {
+			t.Fatalf("held %d, want all 400", n)
+		}
+		b.opts.Full = true
+		b.backPartial("Account")
+		b.opts.Full = false
+		b.opts.AcceptDeletions = []string{"account"}
+		r := b.back()
+		b.wantSame("Account")
+		if got := part(t, r, "Account").Buried.Census; got != int64(len(lost)) {
+			t.Errorf("buried %d by census, want %d", got, len(lost))
+		}
+	}
+}
+
+func TestTrap08LogWithAHorizon(t *testing.T) {
+	for name, log := range map[string]func(string) (*sf.DeletedLog, error){
+		"refused": func(string) (*sf.DeletedLog, error) {
+			return nil, fmt.Errorf("deleted: %w", orgError("INVALID_REPLICATION_DATE: startDate before org replication enabled date"))
+		},
+		"not covered": func(string) (*sf.DeletedLog, error) {
+			return &sf.DeletedLog{Earliest: stamp0.AddDate(0, 0, 10), Covered: stamp0.AddDate(0, 0, 15)}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, object("Account", "001"))
+			ids := b.org.insert("Account", 400)
+			b.back()
+			b.org.advance(20 * 24 * time.Hour)
+			b.org.hardDelete("Account", false, ids[:7]...)
+			b.org.onDeleted = log
+			before := b.org.now
+			r := b.back()
+			b.wantSame("Account")
+			p := part(t, r, "Account")
+			if p.Buried.Census != 7 {
+				t.Errorf("buried %+v, want 7 by census", p.Buried)
+			}
+			if p.Part.Watermark.After(before) {
+				t.Errorf("watermark %v is after the query", p.Part.Watermark)
+			}
+		})
+	}
+}
+
+func TestTrap08LogThatNamesLiveRecords(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	ids := b.org.insert("Account", 100)
+	b.back()
+	b.org.advance(time.Hour)
+	b.org.remove("Account", ids[:5]...)
+	b.org.undelete("Account", false, ids[:3]...)
+	b.org.hardDelete("Account", true, ids[50])
+	b.back()
+	b.wantSame("Account")
+}
+
+func TestTrap09ShortAnswersAreNeverPublished(t *testing.T) {
+	drop := func(rows []sf.Record, id sf.ID) []sf.Record {
+		return slices.DeleteFunc(rows, func(r sf.Record) bool { return r.ID == id })
+	}
+	t.Run("the list knows better", func(t *testing.T) {
+		b := newBench(t, object("Account", "001"))
+		ids := b.org.insert("Account", 100)
+		b.org.spoil = func(x sf.Extract, rows []sf.Record) []sf.Record {
+			if len(x.Fields) > 0 && x.IDs == nil {
+				return drop(rows, ids[7])
+			}
+			return rows
+		}
+		b.back()
+		b.org.spoil = nil
+		b.wantSame("Account")
+	})
+	t.Run("nothing knows better", func(t *testing.T) {
+		b := newBench(t, object("Account", "001"), object("Contact", "003"))
+		ids := b.org.insert("Account", 100)
+		b.org.insert("Contact", 3)
+		b.org.spoil = func(x sf.Extract, rows []sf.Record) []sf.Record { return drop(rows, ids[7]) }
+		b.backPartial("Account")
+		if p, _ := b.latest().Part("Account"); p.State != "absent" || p.Reason == "" {
+			t.Errorf("the part is %+v", p)
+		}
+	})
+	t.Run("cut in the middle", func(t *testing.T) {
+		b := newBench(t, object("Account", "001"), object("Contact", "003"))
+		b.org.insert("Account", 100)
+		b.org.insert("Contact", 3)
+		b.org.onRecords = func(x sf.Extract) error {
+			if x.Object.Name == "Account" {
+				return errors.New("unexpected end of the page")
+			}
+			return nil
+		}
+		b.backPartial("Account")
+		b.org.onRecords = nil
+		b.back()
+		b.wantSame("Account")
+	})
+}
+
+func TestTrap09ConcurrentChangeIsNotAShortAnswer(t *testing.T) {
+	b := newBench(t, object("Account", "001"), without(object("Share", "0aS"), "SystemModstamp", "IsDeleted"))
+	ids := b.org.insert("Account", 200)
+	b.org.insert("Share", 50)
+	edits := 0
+	b.org.during = func(x sf.Extract, row int) {
+		if row == 20 && edits < 6 {
+			edits++
+			b.org.advance(time.Second)
+			b.org.insert(x.Object.Name, 2)
+			if x.Object.Name == "Account" {
+				b.org.remove("Account", ids[edits])
+			}
+		}
+	}
+	b.back()
+	b.wantSame("Account")
+	b.org.during = nil
+	b.back()
+	b.wantSame("Account")
+	b.wantSame("Share")
+}
+
+func TestTrap09AnObjectThatNeverStandsStillIsMarked(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	b.org.insert("Account", 20)
+	n := 0
+	b.org.onCount = func(object string, count int64) (int64, error) {
+		n++
+		b.org.advance(time.Second)
+		b.org.insert("Account", 1+n%2)
+		return count + int64(1+n%2), nil
+	}
+	r := b.back()
+	if gapOf(r, "Account", "") != capture.RuleMoving {
+		t.Errorf("coverage %v", r.Coverage)
+	}
+	b.org.onCount = nil
+	b.back()
+	b.wantSame("Account")
+}
+
+func TestTrap10AnErrorIsNotAnAnswer(t *testing.T) {
+	b := newBench(t, object("Account", "001"), object("Contact", "003"))
+	b.org.insert("Account", 10)
+	b.org.insert("Contact", 10)
+	b.org.onRecords = func(x sf.Extract) error {
+		if x.Object.Name == "Contact" {
+			return problem.New(problem.Unreachable, "HTTP 503: an HTML page: Maintenance")
+		}
+		return nil
+	}
+	r := b.backPartial("Contact")
+	if got := part(t, r, "Contact"); got.Mode != capture.ModeAbsent || !strings.Contains(got.Why, "503") {
+		t.Errorf("got %+v", got)
+	}
+	b.wantSame("Account")
+}
+
+func TestTrap16FailureNeverMovesAWatermark(t *testing.T) {
+	b := newBench(t, object("Account", "001"), object("Contact", "003"))
+	accounts := b.org.insert("Account", 10)
+	contacts := b.org.insert("Contact", 10)
+	first := b.back()
+	mark := part(t, first, "Contact").Part.Watermark
+	b.org.advance(time.Hour)
+	b.org.update("Account", accounts[0], "Name", "new")
+	b.org.update("Contact", contacts[0], "Name", "new")
+	b.org.onRecords = func(x sf.Extract) error {
+		if x.Object.Name == "Contact" {
+			return errors.New("the connection broke")
+		}
+		return nil
+	}
+	r := b.backPartial("Contact")
+	p := part(t, r, "Contact")
+	if p.Mode != capture.ModeStale || !p.Part.Watermark.Equal(mark) {
+		t.Errorf("got %s with watermark %v, want stale with %v", p.Mode, p.Part.Watermark, mark)
+	}
+	if held, _ := b.latest().Part("Contact"); !held.Stale || !held.Watermark.Equal(mark) || held.Records != 10 {
+		t.Errorf("published %+v", held)
+	}
+	if gapOf(r, "Contact", "") != capture.RuleFailed {
+		t.Errorf("coverage %v", r.Coverage)
+	}
+	b.wantSame("Account")
+	b.org.advance(time.Hour)
+	b.org.onRecords = nil
+	r = b.back()
+	b.wantSame("Contact")
+	if part(t, r, "Contact").Mode != capture.ModeChanges {
+		t.Error("the part that failed is read in full")
+	}
+}
+
+// TestTrap16StorageWithoutRoom lets the storage refuse every write in turn: whatever is published
+// afterwards is right, and a failure is never a success.
+func TestTrap16StorageWithoutRoom(t *testing.T) {
+	for nth := range 40 {
+		memory := &blob.Memory{}
+		b := &bench{TB: t, org: newOrg(object("Account", "001"), object("Contact", "003")), store: newStore(t, memory)}
+		ids := b.org.insert("Account", 20)
+		b.org.insert("Contact", 20)
+		b.back()
+		b.org.advance(time.Hour)
+		b.org.update("Account", ids[3], "Name", "new")
+		b.org.insert("Contact", 5)
+		puts := 0
+		full := problem.New(problem.NoSpace, "no space left on device")
+		broken := openStore(t, blob.NewFault(memory, full, func(op blob.Op) blob.Outcome {
+			if op.Verb == "put" {
+				if puts++; puts == nth+1 {
+					return blob.Fail
+				}
+			}
+			return blob.Pass
+		}))
+		r, err := capture.Run(t.Context(), b.org, broken, capture.Options{Parallel: 1})
+		switch {
+		case err == nil:
+			b.wantSame("Account")
+			b.wantSame("Contact")
+			return // no write is left to refuse
+		case problem.KindOf(err) == problem.Partial:
+			for _, p := range r.Failed() {
+				if held, _ := b.latest().Part(p.Object); !held.Watermark.Equal(stamp0) {
+					t.Errorf("refusal %d: %s failed and its watermark moved to %v", nth, p.Object, held.Watermark)
+				}
+			}
+		case snapshots(t, b.store) != 1:
+			t.Errorf("refusal %d: %v, and a snapshot was published", nth, err)
+		}
+		b.back()
+		b.wantSame("Account")
+		b.wantSame("Contact")
+	}
+	t.Error("forty refusals were not enough to see a success")
+}
+
+func TestTrap17EverythingIsHeldOrNamed(t *testing.T) {
+	var extra []*sf.Field
+	for i := range 300 {
+		extra = append(extra, &sf.Field{Name: fmt.Sprintf("Field%03d__c", i), Type: sf.TypeString})
+	}
+	extra = append(extra,
+		&sf.Field{Name: "BillingAddress", Type: sf.TypeAddress},
+		&sf.Field{Name: "Body", Type: sf.TypeBase64})
+	notQueryable := object("Silent", "0aa")
+	notQueryable.Queryable = false
+	notRetrieveable := object("Deaf", "0ab")
+	notRetrieveable.Retrieveable = false
+	b := newBench(t, object("Account", "001", extra...), notQueryable, notRetrieveable,
+		object("AccountChangeEvent", "0ac"), object("Thing__e", "0ad"), object("Thing__x", "0ae"), object("Thing__b", "0af"),
+		without(object("NoId", "0ag"), "Id"), object("Left", "0ah"), object("ContentDocumentLink", "06A"), object("Vote", "083"))
+	b.org.insert("Account", 1500)
+	b.org.insert("ContentDocumentLink", 2)
+	b.opts.Exclude = []string{"left"}
+	refuse := func(object string) error {
+		switch object {
+		case "ContentDocumentLink":
+			return orgError("MALFORMED_QUERY: Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or LinkedEntityId")
+		case "Vote":
+			return orgError("INVALID_TYPE_FOR_OPERATION: entity type Vote does not support query")
+		}
+		return nil
+	}
+	b.org.onRecords = func(x sf.Extract) error { return refuse(x.Object.Name) }
+	b.org.onCount = func(object string, n int64) (int64, error) { return n, refuse(object) }
+	r := b.back()
+	wantRules := map[string]capture.Rule{
+		"Silent": capture.RuleNotQueryable, "Deaf": capture.RuleNotQueryable, "NoId": capture.RuleNoID,
+		"AccountChangeEvent": capture.RuleKind, "Thing__e": capture.RuleKind, "Thing__x": capture.RuleKind, "Thing__b": capture.RuleKind,
+		"Left": capture.RuleExcluded, "ContentDocumentLink": capture.RuleRefused, "Vote": capture.RuleRefused,
+	}
+	for name, table := range b.org.tables {
+		if rule, isGap := wantRules[name]; isGap {
+			if got := gapOf(r, name, ""); got != rule {
+				t.Errorf("%s: rule %q, want %q", name, got, rule)
+			}
+			if _, named := b.latest().Part(name); named {
+				t.Errorf("%s is a part", name)
+			}
+			continue
+		}
+		held, named := b.latest().Part(name)
+		if !named {
+			t.Errorf("%s is neither held nor named", name)
+			continue
+		}
+		if held.Records != int64(len(table.rows)) {
+			t.Errorf("%s: %d records held, the org has %d", name, held.Records, len(table.rows))
+		}
+		for _, f := range table.object.Fields {
+			isHeld := slices.Contains(held.Fields, f.Name) || f.Name == "Id"
+			if isHeld == (gapOf(r, name, f.Name) != "") {
+				t.Errorf("%s.%s: held %v, coverage %q", name, f.Name, isHeld, gapOf(r, name, f.Name))
+			}
+		}
+	}
+	if gapOf(r, "Account", "Body") != capture.RuleBase64 || gapOf(r, "Account", "BillingAddress") != capture.RuleCompound {
+		t.Errorf("fields: %v", r.Coverage)
+	}
+}
