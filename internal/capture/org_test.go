@@ -334,3 +334,12 @@ func (r *row) record(id sf.ID, shape *sf.Shape) sf.Record {
 type orgError string
 
 func (e orgError) Error() string { return string(e) }
+
+// otherOrg is an org with another Id.
+type otherOrg struct{ *org }
+
+func (o *otherOrg) Identity(ctx context.Context) (sf.Identity, error) {
+	id, err := o.org.Identity(ctx)
+	id.OrgID = "00D000000000002EAA"
+	return id, err
+}

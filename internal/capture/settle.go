@@ -207,6 +207,9 @@ func (p *part) takeCensus(ctx context.Context) error {
 	if err := p.readExtra(ctx, extra); err != nil {
 		return err
 	}
+	if err := p.readArchived(ctx, listed); err != nil {
+		return err
+	}
 	return p.buryMissing(ctx, missing)
 }
 
@@ -214,7 +217,7 @@ func (p *part) takeCensus(ctx context.Context) error {
 func (p *part) listIDs(ctx context.Context) (*roll, error) {
 	x := sf.Extract{Object: p.object}
 	if p.archives() {
-		x.IncludeDeleted, x.Fields = true, []string{"IsDeleted"}
+		x.IncludeDeleted, x.Fields = true, []string{"IsArchived", "IsDeleted"}
 	}
 	live, _, err := p.countHeld(ctx)
 	if err != nil {
@@ -229,7 +232,11 @@ func (p *part) listIDs(ctx context.Context) (*roll, error) {
 		if len(r.ID) != 18 {
 			return nil, problem.Newf(problem.Failed, "the org sent a record with the Id %q", r.ID)
 		}
-		if !isTrue(r, "IsDeleted") {
+		switch {
+		case isTrue(r, "IsDeleted"):
+		case isTrue(r, "IsArchived") && p.archives():
+			listed.put(r.ID, markArchived)
+		default:
 			listed.put(r.ID, markLive)
 		}
 	}
@@ -247,9 +254,51 @@ func (p *part) readExtra(ctx context.Context, extra *roll) error {
 		return problem.Newf(problem.Failed, "%s: the org lists %d records that it did not show", p.object.Name, n).
 			Hint("run the backup again")
 	}
+	return p.readByID(ctx, extra)
+}
+
+// readArchived reads again the records that the org archived since they were read: whether that moves
+// their stamp is not documented.
+func (p *part) readArchived(ctx context.Context, listed *roll) error {
+	if !p.archives() || p.reread {
+		return nil
+	}
+	var archived, again roll
+	for id, m := range listed.all() {
+		if m == markArchived {
+			archived.put(id, m)
+		}
+	}
+	for r, err := range p.parent.Lookup(ctx, p.object.Name, archived.ids()) {
+		if err != nil {
+			return fmt.Errorf("look up %s in the last snapshot: %w", p.object.Name, err)
+		}
+		if !isTrue(r, "IsArchived") {
+			again.put(r.ID, markLive)
+		}
+	}
+	return p.readByID(ctx, &again)
+}
+
+// readByID reads the records of the roll, some thousands at a time.
+func (p *part) readByID(ctx context.Context, ids *roll) error {
 	x := p.extract()
-	x.IDs = slices.Collect(extra.ids())
 	x.IncludeDeleted = p.archives()
+	batch := make([]sf.ID, 0, askByID)
+	for id := range ids.ids() {
+		if batch = append(batch, id); len(batch) < askByID {
+			continue
+		}
+		x.IDs = batch
+		if err := p.takeAll(ctx, x); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	x.IDs = batch
 	return p.takeAll(ctx, x)
 }
 
