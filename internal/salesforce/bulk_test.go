@@ -340,9 +340,9 @@ func TestLeavingABulkQueryAbortsIt(t *testing.T) {
 	}
 }
 
-// TestTrap18MemoryDoesNotGrowWithRows reads a page of 200 MB.
+// TestTrap18MemoryDoesNotGrowWithRows reads a page of 60 MB.
 func TestTrap18MemoryDoesNotGrowWithRows(t *testing.T) {
-	const rows = 200_000
+	const rows = 60_000
 	f := newFake(t)
 	f.on("POST "+v+"jobs/query", answer(200, fmt.Sprintf(`{"id":%q,"state":"UploadComplete"}`, queryJob)))
 	f.on("GET "+v+"jobs/query/"+queryJob, answer(200, fmt.Sprintf(`{"id":%q,"state":"JobComplete","numberRecordsProcessed":%d}`, queryJob, rows)))
@@ -367,7 +367,7 @@ func TestTrap18MemoryDoesNotGrowWithRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; n%50_000 == 0 {
+		if n++; n%20_000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&now)
 			peak = max(peak, now.HeapAlloc)

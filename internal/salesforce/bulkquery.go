@@ -262,7 +262,7 @@ func (d *delivery) record(fields [][]byte) (sf.Record, error) {
 		var err error
 		at := d.column[i]
 		if at < 0 {
-			r.ID, err = sf.ParseID(text)
+			r.ID, err = parseID(text)
 		} else {
 			r.Values[at], err = canonical(d.e.types[at], text)
 		}

@@ -130,12 +130,12 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	req, err := c.request(ctx, token, instance)
+	watch := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("no byte for %v", stallTime)) })
+	defer watch.Stop()
+	req, err := c.request(ctx, token, instance, watch)
 	if err != nil {
 		return final, 0, err
 	}
-	watch := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("no byte for %v", stallTime)) })
-	defer watch.Stop()
 	o.requests.Add(1)
 	resp, err := o.http.Do(req)
 	if err != nil {
@@ -179,7 +179,7 @@ func (o *Org) scrubbed(f *Fault) *Fault {
 	return f
 }
 
-func (c call) request(ctx context.Context, token, instance string) (*http.Request, error) {
+func (c call) request(ctx context.Context, token, instance string, watch *time.Timer) (*http.Request, error) {
 	var body io.Reader
 	var size int64
 	if c.body != nil {
@@ -187,6 +187,7 @@ func (c call) request(ctx context.Context, token, instance string) (*http.Reques
 		if body, size, err = c.body(token); err != nil {
 			return nil, err
 		}
+		body = &fedBody{body, watch}
 	}
 	req, err := http.NewRequestWithContext(ctx, c.method, instance+c.path, body)
 	if err != nil {
@@ -197,7 +198,7 @@ func (c call) request(ctx context.Context, token, instance string) (*http.Reques
 		// For net/http, which begins again only when it has written nothing yet.
 		req.GetBody = func() (io.ReadCloser, error) {
 			again, _, err := c.body(token)
-			return io.NopCloser(again), err
+			return io.NopCloser(&fedBody{again, watch}), err
 		}
 	}
 	req.Header.Set("User-Agent", userAgent)
@@ -231,6 +232,18 @@ const (
 	mediaCSV  = "text/csv"
 	mediaXML  = "text/xml"
 )
+
+// fedBody is a request body that sets the watch back while it is being sent.
+type fedBody struct {
+	src   io.Reader
+	watch *time.Timer
+}
+
+// Read passes on bytes.
+func (b *fedBody) Read(p []byte) (int, error) {
+	b.watch.Reset(stallTime)
+	return b.src.Read(p)
+}
 
 // watchedBody is a response body that remembers why it broke off, and that is given up when it
 // stalls.

@@ -227,7 +227,7 @@ func (o *Org) json(ctx context.Context, c call, out any) error {
 			return fmt.Errorf("the answer is longer than %d bytes", maxReply)
 		}
 		if err := json.Unmarshal(raw, out); err != nil {
-			return damaged("JSON: %w", err)
+			return damaged("broken JSON: %w", err)
 		}
 		return nil
 	})

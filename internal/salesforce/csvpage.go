@@ -128,7 +128,7 @@ func framed(resp *http.Response) bool {
 // cutCSV marks text that is not CSV, or ends too early, as damage; other errors pass.
 func cutCSV(err error) error {
 	if errors.Is(err, csv.ErrSyntax) || errors.Is(err, csv.ErrTruncated) {
-		return damaged("CSV: %w", err)
+		return damaged("broken CSV: %w", err)
 	}
 	return err
 }

@@ -25,17 +25,13 @@ type Fault struct {
 	Fields  []string
 }
 
-// Error returns the code, the message and, without a code, the HTTP status.
+// Error returns the code and the message; the HTTP status stands in for one that is missing.
 func (f *Fault) Error() string {
-	switch {
-	case f.Code == "" && f.Message == "":
-		return fmt.Sprintf("HTTP %d", f.Status)
-	case f.Code == "":
-		return fmt.Sprintf("HTTP %d: %s", f.Status, f.Message)
-	case f.Message == "":
-		return f.Code
+	status := fmt.Sprintf("HTTP %d", f.Status)
+	if f.Code == "" && f.Message == "" {
+		return status
 	}
-	return f.Code + ": " + f.Message
+	return firstOf(f.Code, status) + ": " + firstOf(f.Message, status)
 }
 
 const (

@@ -263,6 +263,7 @@ func TestIDsAreAskedForInChunks(t *testing.T) {
 			names = append(names, fmt.Sprintf("a_rather_long_field_name_number_%04d__c", i))
 			object.Fields = append(object.Fields, &sf.Field{Name: names[i], Type: sf.TypeString})
 		}
+		nulls := `,"` + strings.Join(names, `":null,"`) + `":null`
 		var ids []sf.ID
 		for i := range 3000 {
 			ids = append(ids, idOf("001", i))
@@ -273,12 +274,7 @@ func TestIDsAreAskedForInChunks(t *testing.T) {
 			var records []string
 			for id := range strings.SplitSeq(strings.Trim(list, "')"), "','") {
 				seen[id]++
-				var b strings.Builder
-				fmt.Fprintf(&b, `{"Id":%q`, id)
-				for _, name := range names {
-					fmt.Fprintf(&b, `,%q:null`, name)
-				}
-				records = append(records, b.String()+"}")
+				records = append(records, `{"Id":"`+id+`"`+nulls+"}")
 			}
 			return fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[%s]}`, len(records), strings.Join(records, ","))
 		}

@@ -210,7 +210,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 		return cut(err)
 	}
 	if tok != want {
-		return damaged("JSON: want %q, got %.40q", want, fmt.Sprint(tok))
+		return damaged("broken JSON: want %q, got %.40q", want, fmt.Sprint(tok))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 // cut marks JSON that ends too early or is broken as damage; other errors pass.
 func cut(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged("JSON: %w", err)
+		return damaged("broken JSON: %w", err)
 	}
 	return err
 }
@@ -230,7 +230,7 @@ func (e *extraction) record(raw []byte) (sf.Record, error) {
 		if key == "Id" {
 			text, err := unquote(value)
 			if err == nil {
-				r.ID, err = sf.ParseID(text)
+				r.ID, err = parseID(text)
 			}
 			return err
 		}

@@ -42,7 +42,7 @@ func (o *Org) soap(ctx context.Context, what, operation, arguments string, out a
 			return fmt.Errorf("the answer is longer than %d bytes", maxSOAPReply)
 		}
 		if err := xml.Unmarshal(raw, out); err != nil {
-			return damaged("SOAP: %w", err)
+			return damaged("broken SOAP: %w", err)
 		}
 		return nil
 	})

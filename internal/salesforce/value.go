@@ -23,7 +23,11 @@ func canonical(t sf.FieldType, raw string) (sf.Value, error) {
 		if plainDatetime(raw) {
 			return sf.Text(raw), nil
 		}
-	case sf.TypeDate, sf.TypeTime, sf.TypeID, sf.TypeReference:
+	case sf.TypeID, sf.TypeReference:
+		if plainID(raw) {
+			return sf.Text(raw), nil
+		}
+	case sf.TypeDate, sf.TypeTime:
 	default:
 		return sf.Text(raw), nil
 	}
@@ -75,4 +79,39 @@ func plainDatetime(s string) bool {
 	two := func(i int) int { return int(s[i]-'0')*10 + int(s[i+1]-'0') }
 	month, day := two(5), two(8)
 	return month >= 1 && month <= 12 && day >= 1 && day <= 28 && two(11) < 24 && two(14) < 60 && two(17) < 60
+}
+
+// parseID is sf.ParseID with the short way.
+func parseID(raw string) (sf.ID, error) {
+	if plainID(raw) {
+		return sf.ID(raw), nil
+	}
+	return sf.ParseID(raw)
+}
+
+// plainID reports an Id of 18 characters whose last three fit the case of the others.
+func plainID(s string) bool {
+	if len(s) != 18 {
+		return false
+	}
+	for g := range 3 {
+		bits := byte(0)
+		for i := range 5 {
+			switch c := s[g*5+i]; {
+			case c >= 'A' && c <= 'Z':
+				bits |= 1 << i
+			case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			default:
+				return false
+			}
+		}
+		want := 'A' + bits
+		if bits > 25 {
+			want = '0' + bits - 26
+		}
+		if s[15+g] != want {
+			return false
+		}
+	}
+	return true
 }

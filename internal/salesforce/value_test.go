@@ -19,6 +19,12 @@ func TestShortWayToCanonicalIsTheLongWay(t *testing.T) {
 		rapid.StringMatching(`20[0-9]{2}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\.[0-9]{3}(Z|\+0000|\+00:00)?`),
 		rapid.StringMatching(`[0-9]{4}-[01][0-9]-[0-3][0-9]`),
 		rapid.SampledFrom([]string{"true", "false", "0", "1", "", "-0", "0.0", "00", "1.", ".5", "-", "1e3", "001000000000001AAA"}),
+		rapid.StringMatching(`[0-9A-Za-z]{15}`),
+		rapid.Map(rapid.StringMatching(`[0-9A-Za-z]{15}`), func(s string) string {
+			id, _ := sf.ParseID(s)
+			return string(id)
+		}),
+		rapid.StringMatching(`[0-9A-Za-z]{15}[A-Z0-5]{3}`),
 		rapid.String(),
 	)
 	rapid.Check(t, func(t *rapid.T) {
