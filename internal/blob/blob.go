@@ -34,7 +34,8 @@ type Info struct {
 // Bucket keeps objects under keys. Every method may be called from several goroutines, and several
 // processes may use the same bucket at once.
 //
-// A key is one to eight elements joined by "/"; see ValidKey. Errors wrap ErrExist or ErrNotFound
+// A key is one to eight elements joined by "/"; see ValidKey. Where "a" is an object there is no
+// "a/b", and the other way round: a Put of the second is an error. Errors wrap ErrExist or ErrNotFound
 // where they apply; a medium without room gives a problem of kind NoSpace, a medium that does not
 // answer gives any other error.
 type Bucket interface {

@@ -23,9 +23,9 @@ const (
 
 // documentWriter collects the lines of a document.
 type documentWriter struct {
-	frames [][]byte
-	lines  []byte
-	check  []byte
+	frames  [][]byte
+	lines   []byte
+	scratch []byte
 }
 
 // add appends one line.
@@ -54,11 +54,11 @@ func (d *documentWriter) end() error {
 	if len(d.lines) == 0 {
 		return nil
 	}
-	packed, check, err := compress(d.lines, d.check, true)
+	packed, scratch, err := compress(d.lines, d.scratch, true)
 	if err != nil {
 		return err
 	}
-	d.frames, d.check, d.lines = append(d.frames, packed), check, d.lines[:0]
+	d.frames, d.scratch, d.lines = append(d.frames, packed), scratch, d.lines[:0]
 	return nil
 }
 

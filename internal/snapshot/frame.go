@@ -365,23 +365,24 @@ var decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 })
 
 // compress returns the compressed bytes, after decompressing them again and comparing: an encoder
-// that goes wrong is found while the records are still at hand. check receives the decompressed
-// bytes and is returned for the next call.
-func compress(raw, check []byte, verify bool) (packed, next []byte, err error) {
+// that goes wrong is found while the records are still at hand. scratch is memory to work in, and is
+// returned for the next call.
+func compress(raw, scratch []byte, verify bool) (packed, next []byte, err error) {
 	enc, err := encoder()
 	if err != nil {
 		return nil, nil, err
 	}
-	packed = enc.EncodeAll(raw, make([]byte, 0, len(raw)/4+64))
+	scratch = enc.EncodeAll(raw, scratch[:0])
+	packed = bytes.Clone(scratch)
 	if !verify {
-		return packed, check, nil
+		return packed, scratch, nil
 	}
-	check, err = decompress(check[:0], packed)
-	if err != nil || !bytes.Equal(check, raw) {
+	scratch, err = decompress(scratch[:0], packed)
+	if err != nil || !bytes.Equal(scratch, raw) {
 		return nil, nil, fmt.Errorf("compression gave %d bytes that do not decompress to the %d put in (%v): "+
 			"nothing of this is stored", len(packed), len(raw), err)
 	}
-	return packed, check, nil
+	return packed, scratch, nil
 }
 
 // decompress appends the decompressed bytes to dst, at most maxFrame.

@@ -160,10 +160,13 @@ func draft(parent *Snapshot, started time.Time) Draft {
 }
 
 // writePart writes a snapshot of one part.
-func writePart(ctx context.Context, s *Store, parent *Snapshot, started time.Time, full bool, fn func(*PartWriter) error) (*Snapshot, error) {
+func writePart(ctx context.Context, s *Store, parent *Snapshot, started time.Time, full bool, fn func(*PartWriter) error, fields ...string) (*Snapshot, error) {
+	if fields == nil {
+		fields = accountFields
+	}
 	return s.Write(ctx, draft(parent, started), func(w *Writer) error {
 		p, err := w.Part(PartInfo{
-			Object: "Account", Fields: accountFields, From: started, To: started.Add(time.Minute), Watermark: started, Full: full,
+			Object: "Account", Fields: fields, From: started, To: started.Add(time.Minute), Watermark: started, Full: full,
 		})
 		if err != nil {
 			return err

@@ -12,6 +12,9 @@ const runTarget = 8 << 20
 // rowOverhead is what a row costs beside its form.
 const rowOverhead = 96
 
+// growAtOnce is how much a part may hold before room for a full run is made.
+const growAtOnce = 256 << 10
+
 // row is one version that waits to be written.
 type row struct {
 	id       key
@@ -28,6 +31,10 @@ type rows struct {
 
 func (r *rows) add(id key, gone bool, hash state.Hash, body []byte) {
 	from := len(r.bodies)
+	if from > growAtOnce && from+len(body) > cap(r.bodies) {
+		// A large part will fill the whole run: growing by halves would copy it several times.
+		r.bodies = append(make([]byte, 0, max(runTarget, from)+len(body)+growAtOnce), r.bodies...)
+	}
 	r.bodies = append(r.bodies, body...)
 	r.list = append(r.list, row{id: id, gone: gone, hash: hash, from: from, to: len(r.bodies)})
 }

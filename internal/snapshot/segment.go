@@ -58,7 +58,7 @@ type segmentWriter struct {
 	verify     bool
 
 	building frameBuilder
-	check    []byte
+	scratch  []byte
 	index    []frameInfo
 	frames   [][]byte // compressed
 	size     int      // bytes in frames
@@ -96,11 +96,11 @@ func (w *segmentWriter) endFrame() error {
 		return nil
 	}
 	raw := b.encode()
-	packed, check, err := compress(raw, w.check, w.verify)
+	packed, scratch, err := compress(raw, w.scratch, w.verify)
 	if err != nil {
 		return err
 	}
-	w.check = check
+	w.scratch = scratch
 	w.index = append(w.index, frameInfo{
 		first: b.ids[0], last: b.ids[b.rows()-1], rows: b.rows(), tombstones: b.deleted, size: len(raw),
 	})

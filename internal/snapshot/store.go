@@ -36,10 +36,19 @@ const Latest = "latest"
 // started, then by the end of their interval. It reads the head of each manifest. A manifest that is
 // damaged is an error of kind Damaged that names it; List never leaves one out.
 func (s *Store) List(ctx context.Context, filters ...Filter) ([]Info, error) {
+	return s.list(ctx, "", filters)
+}
+
+// list is List of the snapshots whose ID begins with prefix; it reads no other manifest, so that
+// damage to one does not stand in the way of the others.
+func (s *Store) list(ctx context.Context, prefix string, filters []Filter) ([]Info, error) {
 	var infos []Info
 	for entry, err := range s.repository.List(ctx, classSnapshot) {
 		if err != nil {
 			return nil, fmt.Errorf("list snapshots: %w", err)
+		}
+		if !strings.HasPrefix(entry.Ref.ID.String(), prefix) {
+			continue
 		}
 		info, err := s.readInfo(ctx, entry.Ref)
 		if err != nil {
@@ -107,12 +116,13 @@ func (s *Store) find(ctx context.Context, id string, filters []Filter) (Info, er
 	if id != Latest && len(id) < minPrefix {
 		return Info{}, problem.Newf(problem.Usage, "snapshot %q: give at least %d characters of its id, or %q", id, minPrefix, Latest)
 	}
-	infos, err := s.List(ctx, filters...)
+	prefix := id
+	if id == Latest {
+		prefix = ""
+	}
+	infos, err := s.list(ctx, prefix, filters)
 	if err != nil {
 		return Info{}, err
-	}
-	if id != Latest {
-		infos = slices.DeleteFunc(infos, func(i Info) bool { return !strings.HasPrefix(i.ID, id) })
 	}
 	switch {
 	case len(infos) == 0 && id == Latest:
@@ -231,10 +241,10 @@ func (s *Store) PutNote(ctx context.Context, kind, name string, body []byte) err
 		return err
 	}
 	frames := [][]byte{head}
-	var check []byte
+	var scratch []byte
 	for piece := range slices.Chunk(body, notePiece) {
 		var packed []byte
-		if packed, check, err = compress(piece, check, true); err != nil {
+		if packed, scratch, err = compress(piece, scratch, true); err != nil {
 			return err
 		}
 		frames = append(frames, packed)

@@ -99,7 +99,10 @@ func (b *Bucket) put(key string, body []byte) error {
 		}
 	}
 	// Looking first spares the writing of bytes that are there already; Link decides.
-	if _, err := b.fs.Stat(key); err == nil {
+	if info, err := b.fs.Stat(key); err == nil {
+		if !info.Mode().IsRegular() {
+			return errors.New("the name is taken by something that is no object")
+		}
 		return b.existing(dir)
 	}
 	tmp := path.Join(tmpDir, nonce())
@@ -269,7 +272,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, e
 // walk yields what is below dir and begins with prefix; it returns false when the listing is over.
 func (b *Bucket) walk(ctx context.Context, dir, prefix string, yield func(blob.Info, error) bool) bool {
 	entries, err := b.fs.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) && dir != "." {
+	if errors.Is(notFound(err), blob.ErrNotFound) && dir != "." {
 		return true
 	}
 	if err != nil {
@@ -315,7 +318,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 		return nil
 	}
 	err := b.fs.Remove(key)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(notFound(err), blob.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
@@ -335,7 +338,7 @@ func nonce() string {
 }
 
 func notFound(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return blob.ErrNotFound
 	}
 	return err

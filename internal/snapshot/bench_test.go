@@ -1,0 +1,208 @@
+package snapshot
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/blob/file"
+	"holdfast/internal/sf"
+)
+
+// corpus returns n records of 40 fields, some 500 bytes each, like those of a customer's Account: the
+// same mix of names, picklists, numbers, dates, lookups and blanks.
+func corpus(n int) ([]sf.Record, int64) {
+	r := rand.New(rand.NewPCG(1, 2))
+	fields := make([]string, 40)
+	for i := range fields {
+		fields[i] = fmt.Sprintf("Field%02d__c", i)
+	}
+	shape := sf.NewShape("Account", fields)
+	words := make([]string, 2000)
+	for i := range words {
+		b := make([]byte, 3+r.IntN(8))
+		for j := range b {
+			b[j] = byte('a' + r.IntN(26))
+		}
+		words[i] = string(b)
+	}
+	word := func() string { return words[min(r.IntN(2000), r.IntN(2000))] }
+	var size int64
+	records := make([]sf.Record, n)
+	for i := range records {
+		rec := sf.Record{ID: accountID(i * 3), Shape: shape, Values: make([]sf.Value, 40)}
+		for c := range rec.Values {
+			v := sf.Null()
+			switch c % 10 {
+			case 0:
+				v = sf.Text(word() + " " + word() + " " + word())
+			case 1:
+				v = sf.Text([]string{"Banking", "Education", "Energy", "Media", "Retail"}[r.IntN(5)])
+			case 2:
+				v = sf.Text(fmt.Sprint(r.IntN(1000000)))
+			case 3:
+				v = sf.Text(time.UnixMilli(1700000000000 + r.Int64N(1e11)).UTC().Format(sf.DatetimeLayout))
+			case 4:
+				v = sf.Text(string(accountID(r.IntN(n * 3))))
+			case 5:
+				v = sf.Bool(r.IntN(2) == 0)
+			case 6:
+				if r.IntN(4) == 0 {
+					v = sf.Text(word() + "@" + word() + ".example")
+				}
+			case 7:
+				if r.IntN(8) == 0 {
+					v = sf.Text(word() + " " + word() + " " + word() + " " + word() + " " + word() + " " + word())
+				}
+			}
+			size += int64(len(v.Text())) + 1
+			rec.Values[c] = v
+		}
+		size += 19
+		records[i] = rec
+	}
+	return records, size
+}
+
+// cpu returns the CPU seconds, user and system, that the process has used.
+func cpu(b *testing.B) float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+func report(b *testing.B, started float64, rows, bytes int64) {
+	used := cpu(b) - started
+	b.ReportMetric(used*1e9/float64(bytes), "cpu-s/GB")
+	b.ReportMetric(float64(rows)/used, "rows/cpu-s")
+	b.ReportMetric(0, "ns/op")
+}
+
+const benchRows = 100_000
+
+func benchBucket(b *testing.B) blob.Bucket {
+	bucket, err := file.Create(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bucket
+}
+
+func benchWrite(b *testing.B, verify bool) {
+	records, size := corpus(benchRows)
+	var stored int64
+	var used, rows, bytes = 0.0, int64(0), int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		bucket := benchBucket(b)
+		initRepository(b, bucket)
+		s := openStore(b, bucket)
+		b.StartTimer()
+		from := cpu(b)
+		sn, err := writePart(b.Context(), s, nil, day, true, func(p *PartWriter) error {
+			p.out.segments.verify = verify
+			for _, r := range records {
+				if err := p.Add(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, records[0].Shape.Fields()...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		used += cpu(b) - from
+		rows += int64(len(records))
+		bytes += size
+		stored = sn.Info().NewBytes
+	}
+	b.ReportMetric(float64(size)/float64(stored), "ratio")
+	report(b, cpu(b)-used, rows, bytes)
+}
+
+func BenchmarkWriteVerified(b *testing.B)   { benchWrite(b, true) }
+func BenchmarkWriteUnverified(b *testing.B) { benchWrite(b, false) }
+
+// BenchmarkRead reads a part to its end, digest included.
+func BenchmarkRead(b *testing.B) {
+	records, size := corpus(benchRows)
+	bucket := benchBucket(b)
+	initRepository(b, bucket)
+	sn := benchBase(b, openStore(b, bucket), records)
+	from, n := cpu(b), int64(0)
+	for b.Loop() {
+		for _, err := range sn.Records(b.Context(), "Account") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+	}
+	report(b, from, n, n/int64(len(records))*size)
+}
+
+func benchBase(b *testing.B, s *Store, records []sf.Record) *Snapshot {
+	sn, err := writePart(b.Context(), s, nil, day, true, func(p *PartWriter) error {
+		for _, r := range records {
+			if err := p.Add(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, records[0].Shape.Fields()...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sn
+}
+
+// BenchmarkPointRead reads single records from a cold snapshot.
+func BenchmarkPointRead(b *testing.B) {
+	records, _ := corpus(benchRows)
+	bucket := benchBucket(b)
+	initRepository(b, bucket)
+	sn := benchBase(b, openStore(b, bucket), records)
+	r := rand.New(rand.NewPCG(3, 4))
+	for b.Loop() {
+		want := records[r.IntN(len(records))]
+		if _, found, err := sn.Record(b.Context(), "Account", want.ID); err != nil || !found {
+			b.Fatal(found, err)
+		}
+	}
+}
+
+// BenchmarkDelta changes one record in a thousand and reports what that stores.
+func BenchmarkDelta(b *testing.B) {
+	records, _ := corpus(benchRows)
+	bucket := benchBucket(b)
+	initRepository(b, bucket)
+	s := openStore(b, bucket)
+	base := benchBase(b, s, records)
+	var stored int64
+	n := 0
+	for b.Loop() {
+		n++
+		sn, err := writePart(b.Context(), s, base, day.Add(time.Duration(n)*time.Hour), false, func(p *PartWriter) error {
+			for i := n % 1000; i < len(records); i += 1000 {
+				r := records[i]
+				r.Values = append([]sf.Value(nil), r.Values...)
+				r.Values[2] = sf.Text(fmt.Sprint(n, i))
+				if err := p.Add(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, records[0].Shape.Fields()...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		stored = sn.Info().NewBytes
+	}
+	b.ReportMetric(float64(stored), "stored-B")
+	b.ReportMetric(float64(base.Info().NewBytes)/float64(stored), "base/delta")
+}

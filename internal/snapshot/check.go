@@ -1,0 +1,214 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+)
+
+// Finding is one thing that is wrong with the repository.
+type Finding struct {
+	Key       string   // of the object in the bucket
+	Object    string   // the part that is affected, or ""
+	Snapshots []string // IDs of the snapshots that rely on it; none for what no snapshot relies on
+	Text      string
+}
+
+// Report says what Check or Verify looked at, and what is wrong.
+type Report struct {
+	Snapshots   int
+	Parts       int   // whole parts, each counted in every snapshot that has it
+	Objects     int   // in the bucket, of any class
+	Bytes       int64 // stored
+	Read        int64 // bytes that Verify read again
+	Records     int64 // record versions that Verify decoded and hashed
+	Unpublished int   // objects that no snapshot relies on: left by a run that was cut short, or in progress
+	Notes       int
+	Foreign     []string // keys that no version of this program writes
+	Findings    []Finding
+}
+
+// Err returns nil when nothing is wrong, else an error of kind Damaged that names the first finding.
+func (r Report) Err() error {
+	if len(r.Findings) == 0 {
+		return nil
+	}
+	f := r.Findings[0]
+	affected := "no snapshot relies on it"
+	if n := len(f.Snapshots); n > 0 {
+		affected = fmt.Sprintf("%d of %d snapshots rely on it", n, r.Snapshots)
+	}
+	return problem.Newf(problem.Damaged, "%d findings in the repository; the first: %s (%s)", len(r.Findings), f.Text, affected).
+		Hint("put the object %s back from another copy of the repository, byte for byte, where there is one; "+
+			"a full backup makes a new sound snapshot", f.Key)
+}
+
+// checker holds what a check learns.
+type checker struct {
+	store    *Store
+	report   Report
+	contents repo.Contents
+	manifest []*manifest
+	users    map[repo.Ref][]string // snapshots by the object that they rely on
+	refs     map[repo.Ref]segmentUse
+}
+
+// segmentUse is what manifests say of a segment.
+type segmentUse struct {
+	object string
+	ref    segmentRef
+}
+
+// Check reads every manifest and schema and compares what they rely on with what the bucket holds:
+// keys, sizes, digest chains. It reads no records; Verify does. The error is that of Report.Err, or
+// that of a bucket that does not answer.
+func (s *Store) Check(ctx context.Context) (Report, error) {
+	c, err := s.check(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	return c.report, c.report.Err()
+}
+
+// check reads the manifests before it lists the bucket: everything that a manifest relies on was
+// durable before the manifest, so that what is missing then was lost, not late.
+func (s *Store) check(ctx context.Context) (*checker, error) {
+	c := &checker{store: s, users: make(map[repo.Ref][]string), refs: make(map[repo.Ref]segmentUse)}
+	for entry, err := range s.repository.List(ctx, classSnapshot) {
+		if err != nil {
+			return nil, fmt.Errorf("check: %w", err)
+		}
+		c.report.Snapshots++
+		c.users[entry.Ref] = []string{entry.Ref.ID.String()}
+		m, err := s.loadManifest(ctx, entry.Ref.ID.String())
+		if err := c.note(err, entry.Ref, ""); err != nil {
+			return nil, err
+		}
+		if m != nil {
+			c.manifest = append(c.manifest, m)
+			c.use(m)
+		}
+	}
+	var err error
+	if c.contents, err = s.repository.Contents(ctx); err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
+	c.report.Foreign = c.contents.Foreign
+	for ref, size := range c.contents.Objects {
+		c.report.Objects++
+		c.report.Bytes += size
+		switch {
+		case !known(ref.Class):
+			c.report.Foreign = append(c.report.Foreign, ref.Key())
+		case strings.HasPrefix(string(ref.Class), notePrefix):
+			c.report.Notes++
+		case len(c.users[ref]) == 0:
+			c.report.Unpublished++
+		}
+	}
+	slices.Sort(c.report.Foreign)
+	if err := c.compare(ctx); err != nil {
+		return nil, err
+	}
+	c.sort()
+	return c, nil
+}
+
+func known(class repo.Class) bool {
+	switch class {
+	case classSegment, classSpill, classSnapshot, classSchema:
+		return true
+	}
+	return strings.HasPrefix(string(class), notePrefix)
+}
+
+// note records damage, and passes on any other error.
+func (c *checker) note(err error, ref repo.Ref, object string) error {
+	if err == nil || problem.KindOf(err) != problem.Damaged {
+		return err
+	}
+	c.report.Findings = append(c.report.Findings, Finding{
+		Key: ref.Key(), Object: object, Snapshots: c.users[ref], Text: err.Error(),
+	})
+	return nil
+}
+
+// use remembers what a manifest relies on.
+func (c *checker) use(m *manifest) {
+	id := m.info.ID
+	schema := repo.Ref{Class: classSchema, ID: m.schema}
+	c.users[schema] = append(c.users[schema], id)
+	for _, p := range m.parts {
+		if p.state == Whole {
+			c.report.Parts++
+		}
+		for _, l := range p.layers {
+			for _, s := range l.segments {
+				ref := s.ref(classSegment)
+				c.users[ref] = append(c.users[ref], id)
+				if old, twice := c.refs[ref]; twice && (old.object != p.object || old.ref != s) {
+					c.report.Findings = append(c.report.Findings, Finding{
+						Key: ref.Key(), Object: p.object, Snapshots: []string{id},
+						Text: fmt.Sprintf("%s: manifests contradict each other about it", ref),
+					})
+				}
+				c.refs[ref] = segmentUse{object: p.object, ref: s}
+			}
+		}
+	}
+}
+
+// compare finds what is missing or of another size, and reads the schemas and the heads of notes.
+func (c *checker) compare(ctx context.Context) error {
+	for ref := range c.users {
+		size, there := c.contents.Objects[ref]
+		use := c.refs[ref]
+		var err error
+		switch {
+		case !there:
+			err = damaged(ref, errors.New("it is missing"))
+		case ref.Class == classSegment && size != use.ref.size:
+			err = damaged(ref, fmt.Errorf("%d bytes, want %d", size, use.ref.size))
+		case ref.Class == classSchema:
+			_, err = loadSchema(ctx, c.store.repository, ref.ID)
+		}
+		if err := c.note(err, ref, use.object); err != nil {
+			return err
+		}
+	}
+	for ref := range c.contents.Objects {
+		if strings.HasPrefix(string(ref.Class), notePrefix) {
+			_, err := c.store.openNote(ctx, ref)
+			if err := c.note(err, ref, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) sort() {
+	slices.SortFunc(c.report.Findings, func(a, b Finding) int { return strings.Compare(a.Key+a.Text, b.Key+b.Text) })
+}
+
+// broken reports whether a finding names the object already.
+func (c *checker) broken(ref repo.Ref) bool {
+	return slices.ContainsFunc(c.report.Findings, func(f Finding) bool { return f.Key == ref.Key() })
+}
+
+// select returns the objects that the snapshot relies on, or all when id is "".
+func (c *checker) selected(id string) []repo.Ref {
+	var refs []repo.Ref
+	for ref := range c.contents.Objects {
+		if known(ref.Class) && (id == "" || slices.Contains(c.users[ref], id)) {
+			refs = append(refs, ref)
+		}
+	}
+	slices.SortFunc(refs, func(a, b repo.Ref) int { return strings.Compare(a.Key(), b.Key()) })
+	return refs
+}

@@ -1,0 +1,278 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+	"holdfast/internal/state"
+)
+
+// VerifyOptions says what Verify reads.
+type VerifyOptions struct {
+	// Snapshot restricts it to what one snapshot relies on: the beginning of its ID, or Latest. Empty
+	// is everything in the repository, also what no snapshot relies on.
+	Snapshot string
+	// Parallel is how many objects are read at once; 0 is one per processor. Each takes some tens of
+	// MiB at most.
+	Parallel int
+}
+
+// Progress says how far Verify has come.
+type Progress struct {
+	Done, Total int   // objects and layers
+	Read        int64 // bytes
+}
+
+// Verify reads every stored byte again, decrypts and decodes it, recomputes the Id of every object
+// and the digest of every layer of every part. It does not stop at damage: the report lists all of
+// it. The error is that of Report.Err, or that of a bucket that does not answer.
+//
+// progress, when not nil, is called now and then, never twice at once.
+func (s *Store) Verify(ctx context.Context, opts VerifyOptions, progress func(Progress)) (Report, error) {
+	only := ""
+	if opts.Snapshot != "" {
+		info, err := s.find(ctx, opts.Snapshot, nil)
+		if err != nil {
+			return Report{}, err
+		}
+		only = info.ID
+	}
+	c, err := s.check(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	v := &verifier{checker: c, progress: progress, sums: make(map[repo.Ref]sum)}
+	if err := v.objects(ctx, c.selected(only), opts.Parallel); err != nil {
+		return Report{}, err
+	}
+	if err := v.layers(ctx, only); err != nil {
+		return Report{}, err
+	}
+	if only != "" {
+		c.report.Findings = slices.DeleteFunc(c.report.Findings, func(f Finding) bool {
+			return !slices.Contains(f.Snapshots, only)
+		})
+	}
+	c.sort()
+	return c.report, c.report.Err()
+}
+
+// sum is what the records of one segment add up to.
+type sum struct {
+	digest  state.Digest
+	records int64
+}
+
+type verifier struct {
+	*checker
+	progress func(Progress)
+
+	mu   sync.Mutex
+	at   Progress
+	sums map[repo.Ref]sum
+}
+
+// objects verifies each object by itself.
+func (v *verifier) objects(ctx context.Context, refs []repo.Ref, parallel int) error {
+	v.at.Total = len(refs)
+	if parallel < 1 {
+		parallel = runtime.GOMAXPROCS(0)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, ref := range refs {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			got, read, err := v.object(ctx, ref)
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			v.sums[ref] = got
+			v.report.Read += read
+			v.report.Records += got.records
+			if !v.broken(ref) {
+				err = v.note(err, ref, v.refs[ref].object)
+			} else if problem.KindOf(err) == problem.Damaged {
+				err = nil
+			}
+			v.step()
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// step counts one thing done; v.mu is held, or no other goroutine works.
+func (v *verifier) step() {
+	v.at.Done++
+	v.at.Read = v.report.Read
+	v.progress(v.at)
+}
+
+// object reads one object whole and decodes it.
+func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error) {
+	named := ref.Class == classSpill || strings.HasPrefix(string(ref.Class), notePrefix)
+	frames, err := v.store.repository.Verify(ctx, ref, named)
+	if err != nil {
+		return sum{}, 0, err
+	}
+	size := v.contents.Objects[ref]
+	var got sum
+	switch ref.Class {
+	case classSegment, classSpill:
+		if got, err = sumSegment(frames); err != nil {
+			return sum{}, size, damaged(ref, err)
+		}
+	case classSnapshot, classSchema: // check has decoded them
+	default:
+		n, err := v.store.openNote(ctx, ref)
+		if err == nil {
+			_, err = v.store.noteBody(ctx, n)
+		}
+		return sum{}, size, err
+	}
+	return got, size, nil
+}
+
+// sumSegment decodes a segment from its frames and adds up its records.
+func sumSegment(frames [][]byte) (sum, error) {
+	shape, index, err := decodeIndex(frames[0])
+	if err != nil {
+		return sum{}, err
+	}
+	if len(index) != len(frames)-1 {
+		return sum{}, fmt.Errorf("%w: %d frames, its index has %d", errWire, len(frames)-1, len(index))
+	}
+	s := &segment{shape: shape, index: index}
+	var hasher state.Hasher
+	var f frame
+	var got sum
+	for i, packed := range frames[1:] {
+		if err := s.unpack(packed, i, &f); err != nil {
+			return sum{}, err
+		}
+		for row := range f.ids {
+			if !f.gone(row) {
+				got.digest = got.digest.Add(hasher.Hash(f.record(row)))
+				got.records++
+			}
+		}
+	}
+	return got, nil
+}
+
+// layers verifies the digests of every layer. Layers that several snapshots share are verified once.
+func (v *verifier) layers(ctx context.Context, only string) error {
+	seen := make(map[[sha256.Size]byte]bool)
+	for _, m := range v.manifest {
+		if only != "" && m.info.ID != only {
+			continue
+		}
+		for _, p := range m.parts {
+			if err := v.part(ctx, m, p, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *verifier) part(ctx context.Context, m *manifest, p manifestPart, seen map[[sha256.Size]byte]bool) error {
+	place := sha256.Sum256([]byte(p.object))
+	for i, l := range p.layers {
+		h := sha256.New()
+		h.Write(place[:])
+		fmt.Fprintf(h, "%s %s %d\n", l.before, l.after, l.records)
+		for _, s := range l.segments {
+			if v.broken(s.ref(classSegment)) {
+				return nil // reported, with the snapshots that rely on it
+			}
+			h.Write(s.id[:])
+		}
+		place = [sha256.Size]byte(h.Sum(nil))
+		if seen[place] {
+			continue
+		}
+		seen[place] = true
+		v.at.Total++
+		err := v.layer(ctx, p, i)
+		if err != nil && problem.KindOf(err) != problem.Damaged {
+			return err
+		}
+		if err != nil {
+			ref := l.segments[0].ref(classSegment)
+			v.report.Findings = append(v.report.Findings, Finding{
+				Key: ref.Key(), Object: p.object, Snapshots: []string{m.info.ID},
+				Text: fmt.Sprintf("%s, layer %d: %v", p.object, i, err),
+			})
+			return nil
+		}
+		v.step()
+	}
+	return nil
+}
+
+// layer recomputes the digest of the state with the i-th layer from that without it.
+func (v *verifier) layer(ctx context.Context, p manifestPart, i int) error {
+	l := p.layers[i]
+	if i == 0 {
+		var got sum
+		for _, s := range l.segments {
+			one := v.sums[s.ref(classSegment)]
+			got.records += one.records
+			got.digest = addDigests(got.digest, one.digest)
+		}
+		if got.digest != l.after || got.records != l.records {
+			return wrongDigest(p.object, got.digest, got.records, l)
+		}
+		return nil
+	}
+	below := lookup{stack(v.store.repository, p.object, p.layers[:i])}
+	rows := newMerged(stack(v.store.repository, p.object, p.layers[i:i+1])...)
+	var hasher state.Hasher
+	digest, records := l.before, p.layers[i-1].records
+	for {
+		more, err := rows.next(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		old, err := below.find(ctx, rows.at.id())
+		if err != nil {
+			return err
+		}
+		if old != nil && !old.gone() {
+			digest = digest.Remove(hasher.Hash(old.record()))
+			records--
+		}
+		if !rows.at.gone() {
+			digest = digest.Add(hasher.Hash(rows.at.record()))
+			records++
+		}
+	}
+	if digest != l.after || records != l.records {
+		return wrongDigest(p.object, digest, records, l)
+	}
+	return nil
+}
+
+// addDigests adds two digests: a digest is a sum, as is a hash of one record.
+func addDigests(a, b state.Digest) state.Digest { return a.Add(state.Hash(b)) }
