@@ -142,3 +142,13 @@ func stampField(o *sf.Object) string {
 	}
 	return ""
 }
+
+// Covered returns the fields of the object that a capture holds, sorted, without Id, and whether it
+// holds the object at all. What an org refuses only when it is asked is not known here.
+func Covered(o *sf.Object) ([]string, bool) {
+	if _, out := uncoverable(o); out {
+		return nil, false
+	}
+	fields, _ := coveredFields(o)
+	return fields, true
+}

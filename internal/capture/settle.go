@@ -173,7 +173,8 @@ func (p *part) askLog(ctx context.Context) error {
 	}
 	log, err := p.src.Deleted(ctx, p.object.Name, from, to)
 	if err != nil {
-		if code, _ := answer(err); code == "" || fatal(ctx, err) {
+		code, _ := answer(err)
+		if code == "" && problem.KindOf(err) != problem.NotFound || fatal(ctx, err) {
 			return fmt.Errorf("read the log of deletions of %s: %w", p.object.Name, err)
 		}
 		return nil

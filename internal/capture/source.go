@@ -26,7 +26,8 @@ type Source interface {
 	Count(ctx context.Context, object string, deleted bool) (int64, error)
 	// Records reads records in any order. It ends with an error rather than short.
 	Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error]
-	// Deleted reads the log of deletions in [from, to).
+	// Deleted reads the log of deletions in [from, to). Where the org cannot answer for that time the
+	// error is of kind NotFound, or one that the org answered.
 	Deleted(ctx context.Context, object string, from, to time.Time) (sf.DeletedLog, error)
 	// Usage returns what has been spent so far.
 	Usage() sf.Usage

@@ -1,0 +1,128 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// BackupInput says what to back up, and where to.
+type BackupInput struct {
+	Source  capture.Source
+	Store   *snapshot.Store
+	Options capture.Options
+}
+
+// BackupResult says what a backup did.
+type BackupResult struct {
+	OrgID    sf.ID         `json:"org_id"`
+	Username string        `json:"username"`
+	Instance string        `json:"instance_url"`
+	Snapshot SnapshotRow   `json:"snapshot"`
+	Objects  []BackupRow   `json:"objects"`
+	Coverage []GapRow      `json:"coverage"`
+	Totals   BackupTotals  `json:"totals"`
+	Limits   BackupLimits  `json:"limits"`
+	Window   time.Duration `json:"-"` // from the beginning of the first part to the end of the last
+}
+
+// BackupRow says what became of one object.
+type BackupRow struct {
+	Object string `json:"object"`
+	Mode   string `json:"mode"`           // full, changes, carried, stale or absent
+	Why    string `json:"why,omitempty"`  // of a full reading, or of a failure
+	Hint   string `json:"hint,omitempty"` // what to do about a failure
+
+	Records int64 `json:"records"` // live, as the snapshot holds them
+	Created int64 `json:"created"` // since the last snapshot
+	Updated int64 `json:"updated"`
+	Deleted int64 `json:"deleted"`
+	Read    int64 `json:"read"` // rows that the org sent
+	Bytes   int64 `json:"bytes"`
+
+	// Deletions by what proves them.
+	FromBin    int64 `json:"deleted_recycle_bin"`
+	FromLog    int64 `json:"deleted_log"`
+	FromCensus int64 `json:"deleted_census"`
+
+	From      time.Time `json:"from,omitzero"` // window of observation, server time
+	To        time.Time `json:"to,omitzero"`
+	Watermark time.Time `json:"watermark,omitzero"`
+	Settled   string    `json:"settled,omitempty"` // how a difference of counts was explained
+}
+
+// BackupTotals are sums over the objects.
+type BackupTotals struct {
+	Objects int   `json:"objects"`
+	Failed  int   `json:"failed"`
+	Created int64 `json:"created"`
+	Updated int64 `json:"updated"`
+	Deleted int64 `json:"deleted"`
+	Records int64 `json:"records"`
+	Read    int64 `json:"read"`
+	Bytes   int64 `json:"bytes"`  // of the values that were read
+	Stored  int64 `json:"stored"` // bytes added to the repository
+}
+
+// BackupLimits is what the backup spent of the org's limits.
+type BackupLimits struct {
+	Calls      int64 `json:"calls"`
+	DailyUsed  int64 `json:"daily_used"`
+	DailyLimit int64 `json:"daily_limit"`
+}
+
+// Backup captures the org into a new snapshot. When parts of it failed the result is complete and
+// the error is of kind Partial; with any other error nothing was published.
+func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
+	captured, err := capture.Run(ctx, in.Source, in.Store, in.Options)
+	out := BackupResult{
+		OrgID: captured.Org.OrgID, Username: captured.Org.Username, Instance: captured.Org.InstanceURL,
+		Limits: BackupLimits{
+			Calls: captured.Calls, DailyUsed: captured.Usage.DailyUsed, DailyLimit: captured.Usage.DailyLimit,
+		},
+	}
+	if captured.Snapshot.ID == "" {
+		return out, err
+	}
+	out.Snapshot = snapshotRow(captured.Snapshot)
+	out.Window = captured.Snapshot.To.Sub(captured.Snapshot.From)
+	out.Coverage = gapRows(captured.Coverage)
+	out.Totals = BackupTotals{
+		Objects: len(captured.Parts), Failed: len(captured.Failed()),
+		Records: captured.Snapshot.Records, Stored: captured.Snapshot.NewBytes,
+	}
+	for _, p := range captured.Parts {
+		row := backupRow(p)
+		out.Objects = append(out.Objects, row)
+		out.Totals.Created += row.Created
+		out.Totals.Updated += row.Updated
+		out.Totals.Deleted += row.Deleted
+		out.Totals.Read += row.Read
+		out.Totals.Bytes += row.Bytes
+	}
+	return out, err
+}
+
+func backupRow(p capture.PartResult) BackupRow {
+	row := BackupRow{
+		Object: p.Object, Mode: string(p.Mode), Why: p.Why, Hint: p.Hint,
+		Records: p.Part.Records, Read: p.Read, Bytes: p.Bytes,
+		FromBin: p.Buried.Bin, FromLog: p.Buried.Log, FromCensus: p.Buried.Census,
+		From: p.Part.From, To: p.Part.To, Watermark: p.Part.Watermark, Settled: p.Settled,
+	}
+	if p.Mode == capture.ModeFull || p.Mode == capture.ModeChanges {
+		row.Created, row.Updated, row.Deleted = p.Part.Changes.Created, p.Part.Changes.Updated, p.Part.Changes.Deleted
+	}
+	return row
+}
+
+func gapRows(gaps []snapshot.Gap) []GapRow {
+	rows := make([]GapRow, len(gaps))
+	for i, g := range gaps {
+		rows[i] = GapRow{Object: g.Object, Field: g.Field, Rule: string(capture.Of(g.Reason)), Reason: g.Reason}
+	}
+	return rows
+}

@@ -1,0 +1,224 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// CheckInput says which org and which repository should work together.
+type CheckInput struct {
+	Source capture.Source
+	Store  *snapshot.Store
+}
+
+// CheckResult says whether a backup and a restore can work here.
+type CheckResult struct {
+	OrgID      sf.ID        `json:"org_id"`
+	Username   string       `json:"username"`
+	Instance   string       `json:"instance_url"`
+	ServerTime time.Time    `json:"server_time"`
+	Objects    int          `json:"objects"`  // that the user sees
+	Readable   int          `json:"readable"` // that a backup can hold
+	Fields     int          `json:"fields"`   // of those
+	DailyUsed  int64        `json:"daily_used"`
+	DailyLimit int64        `json:"daily_limit"`
+	Forecast   int64        `json:"forecast_calls"` // at least, for a backup of an unchanged org
+	Snapshots  int          `json:"snapshots"`      // of this org, in the repository
+	Stored     int64        `json:"stored_bytes"`
+	Findings   []FindingRow `json:"findings"`
+}
+
+// FindingRow is something to act on before one relies on a backup.
+type FindingRow struct {
+	Rule   string `json:"rule"`
+	Object string `json:"object,omitempty"`
+	Text   string `json:"text"`
+	Hint   string `json:"hint"`
+}
+
+// The rules of findings.
+const (
+	FindingMissing   = "missing-object" // an object that every org has is not visible
+	FindingViewAll   = "view-all"       // the user's profile does not see all data
+	FindingReadOnly  = "read-only"      // an object can be backed up and not restored
+	FindingLimits    = "limits"         // the calls that are left may not do
+	FindingDamaged   = "damaged"        // the repository is not intact
+	FindingUnwritten = "unwritable"     // the repository takes no new objects
+	FindingPartial   = "partial"        // the last backup lacks something
+)
+
+// callsPerObject is what an object costs that did not change: changes, count, time.
+const callsPerObject = 3
+
+// everyOrg are objects that every org has, whatever it has bought; a user who does not see them
+// lacks permissions.
+var everyOrg = []string{"Account", "Contact", "Group", "Organization", "Profile", "RecordType", "User"}
+
+// Check asks the org and the repository whether a backup can work, and a restore after it. The error
+// is of kind Findings when there is something to act on, which the result lists; otherwise it is what
+// kept the check from being made.
+func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
+	var out CheckResult
+	identity, err := in.Source.Identity(ctx)
+	if err != nil {
+		return out, fmt.Errorf("identify the org: %w", err)
+	}
+	out.OrgID, out.Username, out.Instance = identity.OrgID, identity.Username, identity.InstanceURL
+	if out.ServerTime, err = in.Source.ServerTime(ctx); err != nil {
+		return out, fmt.Errorf("ask the org for its time: %w", err)
+	}
+	schema, err := in.Source.Schema(ctx)
+	if err != nil {
+		return out, fmt.Errorf("describe the org: %w", err)
+	}
+	out.countSchema(schema)
+	out.Findings = append(out.Findings, schemaFindings(schema)...)
+	viewAll, err := viewAllFinding(ctx, in.Source, schema, identity.UserID)
+	if err != nil {
+		return out, err
+	}
+	out.Findings = append(out.Findings, viewAll...)
+	usage := in.Source.Usage()
+	out.DailyUsed, out.DailyLimit = usage.DailyUsed, usage.DailyLimit
+	out.Findings = append(out.Findings, out.limitFindings()...)
+	if err := out.checkStore(ctx, in.Store); err != nil {
+		return out, err
+	}
+	if n := len(out.Findings); n > 0 {
+		return out, problem.Newf(problem.Findings, "%d findings; the first: %s", n, out.Findings[0].Text).
+			Hint("%s", out.Findings[0].Hint)
+	}
+	return out, nil
+}
+
+func (r *CheckResult) countSchema(schema *sf.Schema) {
+	r.Objects = len(schema.Objects)
+	for _, o := range schema.Objects {
+		if fields, held := capture.Covered(o); held {
+			r.Readable++
+			r.Fields += len(fields)
+		}
+	}
+	r.Forecast = int64(r.Readable) * callsPerObject
+}
+
+// schemaFindings reads from describe what the user lacks.
+func schemaFindings(schema *sf.Schema) []FindingRow {
+	var out []FindingRow
+	for _, name := range everyOrg {
+		if o := schema.Object(name); o == nil || !o.Queryable {
+			out = append(out, FindingRow{
+				Rule: FindingMissing, Object: name, Text: fmt.Sprintf("the user cannot read %s, which every org has", name),
+				Hint: "give the user read access to all objects, or a profile such as System Administrator",
+			})
+		}
+	}
+	for _, o := range schema.Objects {
+		if _, held := capture.Covered(o); !held || !o.Custom || o.CustomSetting {
+			continue
+		}
+		if !o.Createable || !o.Updateable || !o.Deletable {
+			out = append(out, FindingRow{
+				Rule: FindingReadOnly, Object: o.Name,
+				Text: fmt.Sprintf("the user may not create, update and delete %s: it can be backed up, not restored", o.Name),
+				Hint: "give the user \"Modify All Data\" before a restore",
+			})
+		}
+	}
+	return out
+}
+
+// viewAllFinding asks for the profile of the user, where describe shows its permissions. A permission
+// set may grant what the profile does not.
+func viewAllFinding(ctx context.Context, src capture.Source, schema *sf.Schema, user sf.ID) ([]FindingRow, error) {
+	const permission = "PermissionsViewAllData"
+	users, profiles := schema.Object("User"), schema.Object("Profile")
+	if users == nil || profiles == nil || users.Field("ProfileId") == nil || profiles.Field(permission) == nil {
+		return nil, nil
+	}
+	profile, found, err := readOne(ctx, src, sf.Extract{Object: users, Fields: []string{"ProfileId"}, IDs: []sf.ID{user}})
+	if err != nil || !found {
+		return nil, err
+	}
+	id := sf.ID(profile.Get("ProfileId").Text())
+	granted, found, err := readOne(ctx, src, sf.Extract{Object: profiles, Fields: []string{permission}, IDs: []sf.ID{id}})
+	if err != nil || !found || granted.Get(permission).Text() == "true" {
+		return nil, err
+	}
+	return []FindingRow{{
+		Rule: FindingViewAll, Text: "the user's profile lacks \"View All Data\": records that are not shared with the user are not backed up",
+		Hint: "give it \"View All Data\"; if a permission set does already, this finding can be passed over",
+	}}, nil
+}
+
+func readOne(ctx context.Context, src capture.Source, x sf.Extract) (sf.Record, bool, error) {
+	for r, err := range src.Records(ctx, x) {
+		if err != nil {
+			return sf.Record{}, false, fmt.Errorf("read %s: %w", x.Object.Name, err)
+		}
+		return r, true, nil
+	}
+	return sf.Record{}, false, nil
+}
+
+func (r *CheckResult) limitFindings() []FindingRow {
+	if r.DailyLimit == 0 || r.DailyLimit-r.DailyUsed >= r.Forecast {
+		return nil
+	}
+	return []FindingRow{{
+		Rule: FindingLimits,
+		Text: fmt.Sprintf("%d of %d daily calls are left, a backup needs at least %d", r.DailyLimit-r.DailyUsed, r.DailyLimit, r.Forecast),
+		Hint: "back up when the org's 24-hour window has freed calls, or fewer objects",
+	}}
+}
+
+// checkStore checks the repository's structure, that it takes a new object, and what its last
+// snapshot of the org lacks.
+func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) error {
+	report, err := store.Check(ctx)
+	if err != nil && problem.KindOf(err) != problem.Damaged {
+		return err
+	}
+	r.Stored = report.Bytes
+	for _, f := range report.Findings {
+		r.Findings = append(r.Findings, FindingRow{
+			Rule: FindingDamaged, Object: f.Object, Text: f.Text, Hint: "run `holdfast verify`",
+		})
+	}
+	infos, err := store.List(ctx, snapshot.OfOrg(r.OrgID))
+	if err != nil {
+		return err
+	}
+	r.Snapshots = len(infos)
+	if len(infos) > 0 && infos[0].Partial {
+		r.Findings = append(r.Findings, FindingRow{
+			Rule: FindingPartial,
+			Text: fmt.Sprintf("the last snapshot %s is partial: %d objects are absent, %d are older than it", infos[0].Short(), infos[0].Absent, infos[0].Stale),
+			Hint: fmt.Sprintf("`holdfast show %s` names them; run a backup", infos[0].Short()),
+		})
+	}
+	// One small note a day stays behind: a note that is there already would prove nothing, and a note
+	// for each check would be litter.
+	name := string(r.OrgID) + " " + r.ServerTime.UTC().Format(time.DateOnly)
+	if err := store.PutNote(ctx, "check", name, []byte("the repository can be written")); err != nil {
+		r.Findings = append(r.Findings, FindingRow{
+			Rule: FindingUnwritten, Text: fmt.Sprintf("the repository cannot be written: %v", err),
+			Hint: "check its permissions and free space",
+		})
+	}
+	slices.SortStableFunc(r.Findings, func(a, b FindingRow) int { return rank(a.Rule) - rank(b.Rule) })
+	return nil
+}
+
+// rank puts first what keeps a backup from working at all.
+func rank(rule string) int {
+	order := []string{FindingUnwritten, FindingDamaged, FindingMissing, FindingViewAll, FindingLimits, FindingPartial, FindingReadOnly}
+	return slices.Index(order, rule)
+}

@@ -1,0 +1,75 @@
+package run
+
+import (
+	"encoding/json"
+	"time"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// SnapshotRow is one snapshot in a result.
+type SnapshotRow struct {
+	ID       string    `json:"id"`
+	Short    string    `json:"short"` // enough of the ID to name it
+	Kind     string    `json:"kind"`
+	OrgID    sf.ID     `json:"org_id"`
+	OrgName  string    `json:"org_name"`
+	Username string    `json:"username"`
+	Started  time.Time `json:"started"` // server time, as all times of a snapshot
+	From     time.Time `json:"from"`    // widest window of observation over the parts
+	To       time.Time `json:"to"`
+	Parent   string    `json:"parent,omitempty"`
+	Partial  bool      `json:"partial"`
+	Parts    int       `json:"parts"`
+	Absent   int       `json:"absent"`
+	Stale    int       `json:"stale"`
+	Records  int64     `json:"records"`
+	NewBytes int64     `json:"new_bytes"` // added to the repository
+}
+
+func snapshotRow(i snapshot.Info) SnapshotRow {
+	return SnapshotRow{
+		ID: i.ID, Short: i.Short(), Kind: i.Kind, OrgID: i.OrgID, OrgName: i.OrgName, Username: i.Username,
+		Started: i.Started, From: i.From, To: i.To, Parent: i.Parent, Partial: i.Partial,
+		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, NewBytes: i.NewBytes,
+	}
+}
+
+// GapRow is one thing that a snapshot does not hold, and why: the reason begins with the name of a
+// rule.
+type GapRow struct {
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"` // empty: the whole object
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
+}
+
+// Value is a value in a result: absent (left out of JSON), null, or text.
+type Value struct{ value sf.Value }
+
+// IsZero reports an absent value; encoding/json asks it for omitzero.
+func (v Value) IsZero() bool { return v.value.IsAbsent() }
+
+// IsNull reports an explicit null.
+func (v Value) IsNull() bool { return v.value.IsNull() }
+
+// Text returns the canonical text, empty for null and absent.
+func (v Value) Text() string { return v.value.Text() }
+
+// String shows the value to a person.
+func (v Value) String() string { return v.value.String() }
+
+// MarshalJSON writes null, or the canonical text as a string whatever the type of the field.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if !v.value.IsText() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(v.value.Text())
+}
+
+// FieldRow is one field of a record.
+type FieldRow struct {
+	Field string `json:"field"`
+	Value Value  `json:"value"`
+}

@@ -1,0 +1,164 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// ShowInput says what to show of a snapshot: all of it, one object, or one record.
+type ShowInput struct {
+	Store    *snapshot.Store
+	OrgID    sf.ID  // what "latest" is the latest of; empty: of every org
+	Snapshot string // beginning of an ID, or "latest"
+	Object   string // empty: every object
+	Record   string // Id of 15 or 18 characters; empty: none
+}
+
+// ShowResult is what a snapshot says of itself, or holds of a record.
+type ShowResult struct {
+	Snapshot   SnapshotRow   `json:"snapshot"`
+	APIVersion string        `json:"api_version"`
+	Parts      []PartRow     `json:"parts,omitempty"`
+	Coverage   []GapRow      `json:"coverage,omitempty"`
+	Record     *RecordRow    `json:"record,omitempty"`
+	Tombstone  *TombstoneRow `json:"tombstone,omitempty"` // of a record that is gone
+}
+
+// PartRow is one object in a snapshot.
+type PartRow struct {
+	Object    string    `json:"object"`
+	State     string    `json:"state"` // whole or absent
+	Stale     bool      `json:"stale"` // taken over from an earlier snapshot because reading it failed
+	Reason    string    `json:"reason,omitempty"`
+	Records   int64     `json:"records"`
+	Expected  int64     `json:"expected"` // what the org counted; -1 when it does not count
+	From      time.Time `json:"from,omitzero"`
+	To        time.Time `json:"to,omitzero"`
+	Watermark time.Time `json:"watermark,omitzero"`
+	Digest    string    `json:"digest"`
+	Fields    int       `json:"fields"`
+	Layers    int       `json:"layers"`
+	Bytes     int64     `json:"bytes"`
+}
+
+// RecordRow is one record as the snapshot holds it.
+type RecordRow struct {
+	Object string     `json:"object"`
+	ID     sf.ID      `json:"id"`
+	Fields []FieldRow `json:"fields"`
+}
+
+// TombstoneRow says that a record is gone, since when, and how that is known.
+type TombstoneRow struct {
+	Object   string    `json:"object"`
+	ID       sf.ID     `json:"id"`
+	At       time.Time `json:"at"`
+	Evidence string    `json:"evidence"`
+}
+
+// Show reads a snapshot's manifest and coverage, or one record as of it. Errors: NotFound for a
+// snapshot, an object or a record that is not held; Usage for an Id that is none.
+func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
+	sn, err := in.Store.Load(ctx, in.Snapshot, ofOrg(in.OrgID)...)
+	if err != nil {
+		return ShowResult{}, err
+	}
+	out := ShowResult{Snapshot: snapshotRow(sn.Info()), APIVersion: sn.Schema().APIVersion}
+	if in.Record != "" {
+		err := showRecord(ctx, sn, in, &out)
+		return out, err
+	}
+	for _, p := range sn.Parts() {
+		if in.Object == "" || strings.EqualFold(p.Object, in.Object) {
+			out.Parts = append(out.Parts, partRow(p))
+		}
+	}
+	for _, g := range gapRows(sn.Coverage()) {
+		if in.Object == "" || strings.EqualFold(g.Object, in.Object) {
+			out.Coverage = append(out.Coverage, g)
+		}
+	}
+	if in.Object != "" && len(out.Parts)+len(out.Coverage) == 0 {
+		return out, unknownObject(sn, in.Object)
+	}
+	return out, nil
+}
+
+func unknownObject(sn *snapshot.Snapshot, name string) error {
+	return problem.Newf(problem.NotFound, "snapshot %s knows no object %q", sn.Info().Short(), name).
+		Hint("`holdfast show %s` lists what it holds", sn.Info().Short())
+}
+
+func partRow(p snapshot.Part) PartRow {
+	return PartRow{
+		Object: p.Object, State: string(p.State), Stale: p.Stale, Reason: p.Reason,
+		Records: p.Records, Expected: p.Expected, From: p.From, To: p.To, Watermark: p.Watermark,
+		Digest: p.Digest.String(), Fields: len(p.Fields), Layers: p.Layers, Bytes: p.Bytes,
+	}
+}
+
+// showRecord reads one record, or its tombstone.
+func showRecord(ctx context.Context, sn *snapshot.Snapshot, in ShowInput, out *ShowResult) error {
+	id, err := sf.ParseID(in.Record)
+	if err != nil {
+		return problem.Newf(problem.Usage, "%q is no record Id", in.Record).Hint("give its 15 or 18 characters")
+	}
+	object, err := objectOf(sn, id, in.Object)
+	if err != nil {
+		return err
+	}
+	record, found, err := sn.Record(ctx, object, id)
+	if err != nil {
+		return fmt.Errorf("read %s %s: %w", object, id, err)
+	}
+	if found {
+		out.Record = &RecordRow{Object: object, ID: id, Fields: make([]FieldRow, 0, len(record.Values))}
+		for i, name := range record.Shape.Fields() {
+			if !record.Values[i].IsAbsent() {
+				out.Record.Fields = append(out.Record.Fields, FieldRow{Field: name, Value: Value{record.Values[i]}})
+			}
+		}
+		return nil
+	}
+	for t, err := range sn.Tombstones(ctx, object) {
+		if err != nil {
+			return fmt.Errorf("read the deletions of %s: %w", object, err)
+		}
+		if t.ID == id {
+			out.Tombstone = &TombstoneRow{Object: object, ID: id, At: t.At, Evidence: t.Evidence}
+			return nil
+		}
+	}
+	return problem.Newf(problem.NotFound, "snapshot %s holds no %s with the Id %s", sn.Info().Short(), object, id).
+		Hint("`holdfast snapshots` lists earlier ones")
+}
+
+// objectOf returns the held object that was named, or else the one to which the key prefix of the Id
+// belongs.
+func objectOf(sn *snapshot.Snapshot, id sf.ID, name string) (string, error) {
+	if name == "" {
+		objects := sn.Schema().Objects
+		i := slices.IndexFunc(objects, func(o *sf.Object) bool {
+			_, held := wholePart(sn, o.Name)
+			return held && o.KeyPrefix == id.KeyPrefix()
+		})
+		if i < 0 {
+			return "", problem.Newf(problem.NotFound, "snapshot %s holds no object whose Ids begin with %s",
+				sn.Info().Short(), id.KeyPrefix()).Hint("name the object of the record")
+		}
+		return objects[i].Name, nil
+	}
+	for _, p := range sn.Parts() {
+		if strings.EqualFold(p.Object, name) && p.State == snapshot.Whole {
+			return p.Object, nil
+		}
+	}
+	return "", unknownObject(sn, name)
+}

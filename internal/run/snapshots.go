@@ -1,0 +1,40 @@
+package run
+
+import (
+	"context"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// SnapshotsInput says which snapshots to list.
+type SnapshotsInput struct {
+	Store *snapshot.Store
+	OrgID sf.ID // empty: of every org
+}
+
+// SnapshotsResult lists snapshots, newest first.
+type SnapshotsResult struct {
+	Snapshots []SnapshotRow `json:"snapshots"`
+}
+
+// Snapshots lists what the repository holds.
+func Snapshots(ctx context.Context, in SnapshotsInput) (SnapshotsResult, error) {
+	infos, err := in.Store.List(ctx, ofOrg(in.OrgID)...)
+	if err != nil {
+		return SnapshotsResult{}, err
+	}
+	out := SnapshotsResult{Snapshots: make([]SnapshotRow, len(infos))}
+	for i, info := range infos {
+		out.Snapshots[i] = snapshotRow(info)
+	}
+	return out, nil
+}
+
+// ofOrg restricts a choice of snapshots to one org, or not at all.
+func ofOrg(id sf.ID) []snapshot.Filter {
+	if id == "" {
+		return nil
+	}
+	return []snapshot.Filter{snapshot.OfOrg(id)}
+}

@@ -1,0 +1,72 @@
+package run
+
+import (
+	"context"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/snapshot"
+)
+
+// VerifyInput says what to verify.
+type VerifyInput struct {
+	Store    *snapshot.Store
+	Snapshot string // beginning of an ID, or "latest"; empty: everything that the repository holds
+	Parallel int    // objects read at once; 0 is one per processor
+
+	// Progress is told now and then how much is done, never twice at once; nil is nobody.
+	Progress func(VerifyProgress)
+}
+
+// VerifyProgress says how far a verification has come.
+type VerifyProgress struct {
+	Done, Total int
+	Bytes       int64
+}
+
+// VerifyResult says what was read again, and what is wrong with it.
+type VerifyResult struct {
+	Snapshots   int         `json:"snapshots"`
+	Parts       int         `json:"parts"`
+	Records     int64       `json:"records"` // versions decoded and hashed
+	Objects     int         `json:"stored_objects"`
+	Stored      int64       `json:"stored_bytes"`
+	Read        int64       `json:"read_bytes"`
+	Unpublished int         `json:"unpublished"` // stored objects that no snapshot relies on
+	Foreign     []string    `json:"foreign,omitempty"`
+	Damage      []DamageRow `json:"damage,omitempty"`
+}
+
+// DamageRow is one thing that is not as it was stored.
+type DamageRow struct {
+	Key       string   `json:"key"`              // in the storage
+	Object    string   `json:"object,omitempty"` // whose part is affected
+	Snapshots []string `json:"snapshots"`        // that rely on it
+	Text      string   `json:"text"`
+}
+
+// Verify reads every stored byte again, decrypts and decodes it and recomputes every digest. The
+// error is of kind Damaged when anything is wrong; the result then lists all of it.
+func Verify(ctx context.Context, in VerifyInput) (VerifyResult, error) {
+	var progress func(snapshot.Progress)
+	if in.Progress != nil {
+		progress = func(p snapshot.Progress) {
+			in.Progress(VerifyProgress{Done: p.Done, Total: p.Total, Bytes: p.Read})
+		}
+	}
+	report, err := in.Store.Verify(ctx, snapshot.VerifyOptions{Snapshot: in.Snapshot, Parallel: in.Parallel}, progress)
+	if err != nil && problem.KindOf(err) != problem.Damaged {
+		return VerifyResult{}, err
+	}
+	return verifyResult(report), err
+}
+
+func verifyResult(r snapshot.Report) VerifyResult {
+	out := VerifyResult{
+		Snapshots: r.Snapshots, Parts: r.Parts, Records: r.Records, Objects: r.Objects,
+		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign,
+	}
+	for _, f := range r.Findings {
+		out.Damage = append(out.Damage, DamageRow{Key: f.Key, Object: f.Object, Snapshots: f.Snapshots, Text: f.Text})
+	}
+	return out
+}
