@@ -1,0 +1,267 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// nullCell is how CSV spells null for Bulk API 2.0; the empty cell leaves a field alone.
+// Source: Bulk API 2.0 Developer Guide, "Valid CSV Record Rows".
+const nullCell = "#N/A"
+
+// echoKey is a row as the org echoes it, under which its result is found again.
+type echoKey [16]byte
+
+// keyOf hashes the cells of a row, length by length. The empty cell and null count as equal, so that
+// the key holds however a client spells null.
+func keyOf(cells []string) echoKey {
+	h := sha256.New()
+	var length [8]byte
+	for _, c := range cells {
+		if c == nullCell {
+			c = ""
+		}
+		binary.BigEndian.PutUint64(length[:], uint64(len(c)))
+		h.Write(length[:])
+		h.Write([]byte(c))
+	}
+	return echoKey(h.Sum(nil)[:16])
+}
+
+func cellsOf(w sf.Write) []string {
+	cells := make([]string, len(w.Values))
+	for i, v := range w.Values {
+		cells[i] = v.Text()
+	}
+	return cells
+}
+
+// insertion is the content of one insert batch: what goes into the job, and what does not go.
+type insertion struct {
+	rows    []sending // sent, aligned with writes
+	blocked []sending
+	fields  []string
+	writes  []sf.Write
+	keys    map[echoKey]int // index into rows
+	sum     string
+}
+
+// lay makes the job of these rows. Rows that are equal in what is sent are an error.
+func (a *application) lay(step int, numbers []int) (*insertion, error) {
+	in := &insertion{keys: map[echoKey]int{}}
+	for _, n := range numbers {
+		r, err := a.resolve(step, n)
+		if err != nil {
+			return nil, err
+		}
+		if r.code != "" {
+			in.blocked = append(in.blocked, r)
+			continue
+		}
+		in.rows = append(in.rows, r)
+	}
+	in.fields, in.writes = table(in.rows)
+	if len(in.fields) == 0 && len(in.rows) > 0 {
+		if err := in.fillEmpty(a.schema.Object(a.ledger.plan.Steps[step].Object)); err != nil {
+			return nil, err
+		}
+	}
+	h := sha256.New()
+	for i, w := range in.writes {
+		key := keyOf(cellsOf(w))
+		if other, twice := in.keys[key]; twice {
+			return nil, fmt.Errorf("rows %d and %d of one job are equal", in.rows[other].row, in.rows[i].row)
+		}
+		in.keys[key] = i
+		h.Write(key[:])
+	}
+	in.sum = hex.EncodeToString(h.Sum(nil)[:16])
+	return in, nil
+}
+
+// fillEmpty gives rows without any value a column, which a CSV must have: one that is set to null.
+func (in *insertion) fillEmpty(o *sf.Object) error {
+	for _, f := range o.Fields {
+		if f.Createable && f.Nillable && !f.DefaultedOnCreate && !f.Type.IsCompound() {
+			in.fields = []string{f.Name}
+			for i := range in.writes {
+				in.writes[i].Values = []sf.Value{sf.Null()}
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("records of %s have nothing that an insert could carry", o.Name)
+}
+
+// chooseInsert picks the rows of the next job: as many as fit, no two of which would be sent equal.
+func (a *application) chooseInsert(step int) ([]int, int, error) {
+	pending, attempts := a.ledger.pending(step)
+	limit := max(1, a.opts.jobRows()>>(2*attempts))
+	taken := map[echoKey]bool{}
+	var rows []int
+	size := 0
+	for n := range pending {
+		r, err := a.resolve(step, n)
+		if err != nil {
+			return nil, 0, err
+		}
+		if r.code == "" {
+			key, bytes := looseKey(r)
+			if taken[key] {
+				continue
+			}
+			if len(rows) > 0 && size+bytes > JobBytes {
+				break
+			}
+			taken[key], size = true, size+bytes
+		}
+		if rows = append(rows, n); len(rows) == limit {
+			break
+		}
+	}
+	return rows, attempts, nil
+}
+
+// looseKey is a key that is independent of the job's columns: the written fields that are not null.
+// Rows that differ in it differ in any job. It also says how large the row is in CSV, at most.
+func looseKey(r sending) (echoKey, int) {
+	var cells []string
+	size := 0
+	for _, f := range r.fields {
+		size += 2*len(f.After.Text()) + 8 // each character may be a quote that is doubled
+		if f.After.IsText() && f.After.Text() != nullCell {
+			cells = append(cells, f.Field, f.After.Text())
+		}
+	}
+	return keyOf(cells), size
+}
+
+// insert sends the open batch in a job. The batch stays open until settleJob has its results.
+func (a *application) insert(ctx context.Context) error {
+	b := a.ledger.open
+	s := a.ledger.plan.Steps[b.step]
+	in, err := a.lay(b.step, b.rows)
+	if err != nil {
+		return err
+	}
+	if len(in.rows) > 0 {
+		job, err := a.target.StartInsert(ctx, s.Object, in.fields)
+		if err != nil {
+			return fmt.Errorf("step %d, job to insert %d records of %s: %w", s.Number, len(in.rows), s.Object, err)
+		}
+		if err := a.record(entry{T: entryJob, Batch: b.number, Job: job}); err != nil {
+			return err
+		}
+		if err := a.target.SendInsert(ctx, job, in.fields, in.writes); err != nil {
+			return fmt.Errorf("step %d, upload %d records of %s to job %s: %w", s.Number, len(in.rows), s.Object, job, err)
+		}
+	}
+	return a.settleJob(ctx)
+}
+
+// settleJob asks what became of the open batch of inserts and records it.
+func (a *application) settleJob(ctx context.Context) error {
+	b := a.ledger.open
+	in, err := a.lay(b.step, b.rows)
+	if err != nil {
+		return err
+	}
+	if in.sum != b.sum {
+		return problem.Newf(problem.Damaged, "batch %d would be sent differently from what the journal says", b.number)
+	}
+	var out []entryRow
+	for _, r := range in.blocked {
+		out = append(out, r.outcome(""))
+	}
+	if b.job != "" {
+		aborted, err := a.awaitJob(ctx, b)
+		if err != nil {
+			return err
+		}
+		results, err := a.results(ctx, b, in, aborted)
+		if err != nil {
+			return err
+		}
+		out = append(out, results...)
+	}
+	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
+}
+
+// awaitJob waits for the end of the job and says whether it was aborted. A job that still waits for
+// its upload is aborted: only a run that died, or whose upload was lost, finds it so.
+func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err error) {
+	delay := pollFirst
+	for range polls {
+		state, err := a.target.JobState(ctx, b.job)
+		if problem.KindOf(err) == problem.NotFound {
+			return false, problem.Newf(problem.NotVerified,
+				"the org does not know job %s any more, so whether its %d records were inserted cannot be told", b.job, len(b.rows)).
+				Hint("look for the records of step %d in the org; then make a new plan with `holdfast restore`", a.ledger.plan.Steps[b.step].Number)
+		}
+		if err != nil {
+			return false, fmt.Errorf("state of job %s: %w", b.job, err)
+		}
+		switch state {
+		case sf.JobComplete, sf.JobFailed:
+			return false, nil
+		case sf.JobAborted:
+			return true, nil
+		case sf.JobOpen:
+			// The next look says whether the upload has overtaken this.
+			if err := a.target.AbortInsert(ctx, b.job); err != nil {
+				return false, fmt.Errorf("abort job %s: %w", b.job, err)
+			}
+		}
+		if err := a.opts.wait(ctx, delay); err != nil {
+			return false, err
+		}
+		delay = min(2*delay, pollMost)
+	}
+	return false, fmt.Errorf("job %s does not end", b.job)
+}
+
+// results matches what the org says to the rows. A result that fits no row, two that fit one, and a
+// row without a result are errors; only an aborted job that processed no row at all may be silent.
+func (a *application) results(ctx context.Context, b *batch, in *insertion, aborted bool) ([]entryRow, error) {
+	s := a.ledger.plan.Steps[b.step]
+	old := func(i int) sf.ID { return s.Rows[in.rows[i].row].ID }
+	var out []entryRow
+	answered, processed := make([]bool, len(in.rows)), 0
+	for res, err := range a.target.InsertResults(ctx, b.job, in.fields) {
+		if err != nil {
+			return nil, fmt.Errorf("results of job %s: %w", b.job, err)
+		}
+		o := res.Outcome
+		i, found := in.keys[keyOf(res.Echo)]
+		switch {
+		case len(res.Echo) != len(in.fields) || !found:
+			return nil, problem.Newf(problem.Damaged, "job %s: a result is of no row that was sent (%s %s)", b.job, s.Object, o.ID)
+		case answered[i]:
+			return nil, problem.Newf(problem.Damaged, "job %s: two results for %s %s", b.job, s.Object, old(i))
+		case o.Success && o.ID == "":
+			return nil, problem.Newf(problem.Damaged, "job %s: %s %s was inserted without an Id", b.job, s.Object, old(i))
+		}
+		answered[i] = true
+		switch {
+		case o.Success:
+			processed++
+			out = append(out, in.rows[i].outcome(o.ID))
+		case aborted && o.Code == codeUnprocessed:
+		default:
+			processed++
+			out = append(out, in.rows[i].refused(o))
+		}
+	}
+	for i := range in.rows {
+		if !answered[i] && (!aborted || processed > 0) {
+			return nil, problem.Newf(problem.Damaged, "job %s has no result for %s %s", b.job, s.Object, old(i))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,257 @@
+package apply
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// Codes of outcomes that no org sends; docs/format/journal.md, "Entries".
+const (
+	// CodeMoved is a record that is neither as the plan found it nor as the plan wants it.
+	CodeMoved = "HOLDFAST_MOVED"
+	// CodeParent is a row that refers to a record which did not come back and which it needs.
+	CodeParent = "HOLDFAST_PARENT"
+	// CodeAbsent is a row whose own record did not come back or is not there.
+	CodeAbsent = "HOLDFAST_ABSENT"
+)
+
+// codeUnprocessed is what the client says of rows that a job did not reach.
+const codeUnprocessed = "UNPROCESSED"
+
+// passing reports the codes of refusals that another attempt may not meet.
+// Source: the platform's guidance on UNABLE_TO_LOCK_ROW; facts on Bulk API 2.0 unprocessed records.
+func passing(code string) bool {
+	return code == "UNABLE_TO_LOCK_ROW" || code == codeUnprocessed
+}
+
+// rowState is where one row of the plan stands.
+type rowState uint8
+
+const (
+	rowPending rowState = iota // not sent, or to be sent again
+	rowOpen                    // in a batch without outcome
+	rowDone
+	rowFailed
+)
+
+// progress is what is known of one row.
+type progress struct {
+	state    rowState
+	attempts uint8
+	newID    sf.ID // of an insert that is done
+	code     string
+	message  string
+	fields   []string
+	dropped  []string
+}
+
+// batch is an intent without an outcome.
+type batch struct {
+	number, step int
+	op           string
+	rows         []int
+	sum          string
+	job          string
+}
+
+// ledger is the state of one application: the fold of the journal's entries over the plan. It
+// changes only through fold, so that a restart sees what the run saw.
+type ledger struct {
+	plan    *plan.Plan
+	digest  string
+	rows    [][]progress
+	birth   map[sf.ID]birthplace // every record that the plan brings, by its old Id
+	begun   bool
+	ended   bool
+	batches int
+	open    *batch
+}
+
+// birthplace is the row that brings a record.
+type birthplace struct{ step, row int }
+
+func newLedger(approved plan.Approved) *ledger {
+	p := approved.Plan()
+	l := &ledger{plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)), birth: map[sf.ID]birthplace{}}
+	for i, s := range p.Steps {
+		l.rows[i] = make([]progress, len(s.Rows))
+		if s.Op != plan.Insert && s.Op != plan.Undelete {
+			continue
+		}
+		for n, r := range s.Rows {
+			l.birth[r.ID] = birthplace{step: i, row: n}
+		}
+	}
+	return l
+}
+
+// fold takes one entry into the state; an entry that cannot follow those before it is damage.
+func (l *ledger) fold(e entry) error {
+	if err := l.foldEntry(e); err != nil {
+		return problem.Wrap(problem.Damaged, err, "journal does not fit the plan")
+	}
+	return nil
+}
+
+func (l *ledger) foldEntry(e entry) error {
+	if l.begun == (e.T == entryBegin) {
+		return fmt.Errorf("entry %q out of place", e.T)
+	}
+	switch e.T {
+	case entryBegin:
+		l.begun = true
+	case entryIntent:
+		return l.foldIntent(e)
+	case entryJob:
+		if l.open == nil || l.open.number != e.Batch || l.open.job != "" || e.Job == "" {
+			return fmt.Errorf("job of batch %d out of place", e.Batch)
+		}
+		l.open.job = e.Job
+	case entryOutcome:
+		return l.foldOutcome(e)
+	case entryEnd:
+		l.ended = true
+	}
+	return nil
+}
+
+func (l *ledger) foldIntent(e entry) error {
+	switch {
+	case l.open != nil || e.Batch != l.batches+1:
+		return fmt.Errorf("intent of batch %d out of place", e.Batch)
+	case e.Step < 0 || e.Step >= len(l.rows):
+		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
+	case e.Op != sentAs(l.plan.Steps[e.Step].Op):
+		return fmt.Errorf("intent to %q in a step that does %q", e.Op, l.plan.Steps[e.Step].Op)
+	}
+	rows, err := expandRanges(e.Rows, len(l.rows[e.Step]))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if l.rows[e.Step][r].state != rowPending {
+			return fmt.Errorf("intent for row %d of step %d, which is settled", r, e.Step)
+		}
+	}
+	for _, r := range rows {
+		l.rows[e.Step][r].state = rowOpen
+	}
+	l.batches++
+	l.open = &batch{number: e.Batch, step: e.Step, op: e.Op, rows: rows, sum: e.Sum}
+	return nil
+}
+
+func (l *ledger) foldOutcome(e entry) error {
+	if l.open == nil || l.open.number != e.Batch {
+		return fmt.Errorf("outcome of batch %d out of place", e.Batch)
+	}
+	step := l.rows[l.open.step]
+	for _, o := range e.Out {
+		if o.Row < 0 || o.Row >= len(step) || step[o.Row].state != rowOpen {
+			return fmt.Errorf("outcome of row %d, which batch %d does not have", o.Row, e.Batch)
+		}
+		p := &step[o.Row]
+		p.dropped = o.Dropped
+		switch {
+		case o.Code == "":
+			p.state, p.code, p.message, p.fields = rowDone, "", "", nil
+			if l.open.op == plan.Insert.String() {
+				if o.ID == "" {
+					return fmt.Errorf("row %d is inserted without an Id", o.Row)
+				}
+				p.newID = sf.ID(o.ID)
+			}
+		default:
+			p.attempts++
+			p.state, p.code, p.message, p.fields = rowFailed, o.Code, o.Message, o.Fields
+			if passing(o.Code) && p.attempts < Attempts {
+				p.state = rowPending
+			}
+		}
+	}
+	for _, r := range l.open.rows {
+		if step[r].state == rowOpen {
+			step[r].state = rowPending
+		}
+	}
+	l.open = nil
+	return nil
+}
+
+// sentAs returns the word for what a step does to the org: a second pass is an update.
+func sentAs(op plan.Op) string {
+	if op == plan.Second {
+		return plan.Update.String()
+	}
+	return op.String()
+}
+
+// pending yields the rows of the step that are to be sent next, and how often they were sent: those
+// with the fewest attempts.
+func (l *ledger) pending(step int) (rows iter.Seq[int], attempts int) {
+	fewest := uint8(Attempts)
+	for _, p := range l.rows[step] {
+		if p.state == rowPending {
+			fewest = min(fewest, p.attempts)
+		}
+	}
+	return func(yield func(int) bool) {
+		for n, p := range l.rows[step] {
+			if p.state == rowPending && p.attempts == fewest && !yield(n) {
+				return
+			}
+		}
+	}, int(fewest)
+}
+
+// now returns the Id that the record has in the org, and whether it is there: a record that the plan
+// inserts has none before it is inserted.
+func (l *ledger) now(id sf.ID) (sf.ID, rowState) {
+	b, found := l.birth[id]
+	if !found {
+		return id, rowDone
+	}
+	p := l.rows[b.step][b.row]
+	if p.newID != "" {
+		return p.newID, rowDone
+	}
+	return id, p.state
+}
+
+// count returns the number of rows in that state.
+func (l *ledger) count(state rowState) int {
+	n := 0
+	for _, step := range l.rows {
+		for _, p := range step {
+			if p.state == state {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Pair says that an insert gave the record a new Id.
+type Pair struct {
+	Object   string
+	Old, New sf.ID
+}
+
+func (l *ledger) pairs() []Pair {
+	var out []Pair
+	for i, step := range l.rows {
+		for n, p := range step {
+			if p.newID != "" {
+				out = append(out, Pair{Object: l.plan.Steps[i].Object, Old: l.plan.Steps[i].Rows[n].ID, New: p.newID})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Pair) int { return strings.Compare(string(a.Old), string(b.Old)) })
+	return out
+}

@@ -1,0 +1,269 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// lookRows is how many records are read and compared at a time; it bounds memory.
+const lookRows = 2_000
+
+// seen is a record as the org has it now.
+type seen struct {
+	record sf.Record
+	there  bool // live or in the Recycle Bin
+	binned bool
+}
+
+func (s seen) live() bool { return s.there && !s.binned }
+
+// look reads these records of one object, with these fields and with those in the Recycle Bin.
+func (a *application) look(ctx context.Context, object string, ids []sf.ID, fields map[string]int) (map[sf.ID]seen, error) {
+	o := a.schema.Object(object)
+	if o == nil {
+		return nil, problem.Newf(problem.Conflict, "the org has no object %s any more", object)
+	}
+	x := sf.Extract{Object: o, IDs: ids, ExpectRows: int64(len(ids))}
+	if a.field(o, "IsDeleted") != nil {
+		x.Fields, x.IncludeDeleted = append(x.Fields, "IsDeleted"), true
+	}
+	for _, name := range sortedKeys(fields) {
+		f := a.field(o, name)
+		if f == nil {
+			return nil, problem.Newf(problem.Conflict, "the org has no field %s.%s any more", object, name)
+		}
+		if name != "IsDeleted" && name != "Id" && !f.Type.IsCompound() && f.Type != sf.TypeBase64 {
+			x.Fields = append(x.Fields, name)
+		}
+	}
+	found := make(map[sf.ID]seen, len(ids))
+	for r, err := range a.target.Records(ctx, x) {
+		if err != nil {
+			return nil, fmt.Errorf("read %d records of %s: %w", len(ids), object, err)
+		}
+		if found[r.ID].there {
+			return nil, problem.Newf(problem.Damaged, "the org returned %s %s twice", object, r.ID)
+		}
+		found[r.ID] = seen{record: r, there: true, binned: r.Get("IsDeleted").Text() == "true"}
+	}
+	return found, nil
+}
+
+// Moved is a record that is no longer as the plan found it.
+type Moved struct {
+	Step   int // number in the plan
+	Object string
+	ID     sf.ID
+	Field  string // empty: the whole record
+	Reason string
+}
+
+// stale compares every row that is still to be sent with the org. It returns those that moved.
+func (a *application) stale(ctx context.Context) ([]Moved, error) {
+	var moved []Moved
+	for i, s := range a.ledger.plan.Steps {
+		var rows []int
+		check := func() error {
+			m, err := a.staleRows(ctx, i, rows)
+			moved, rows = append(moved, m...), rows[:0]
+			return err
+		}
+		for n := range s.Rows {
+			if a.ledger.rows[i][n].state != rowPending {
+				continue
+			}
+			if rows = append(rows, n); len(rows) == lookRows {
+				if err := check(); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if len(rows) > 0 {
+			if err := check(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return moved, nil
+}
+
+func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Moved, error) {
+	s := a.ledger.plan.Steps[step]
+	fields := map[string]int{}
+	ids := make([]sf.ID, 0, len(rows))
+	for _, n := range rows {
+		id, _ := a.ledger.now(s.Rows[n].ID)
+		ids = append(ids, id)
+		if s.Op == plan.Insert || s.Op == plan.Undelete {
+			continue
+		}
+		for _, f := range s.Rows[n].Fields {
+			if s.Op != plan.Delete || a.weighs(s.Object, f.Field) {
+				fields[f.Field] = 0
+			}
+		}
+	}
+	found, err := a.look(ctx, s.Object, ids, fields)
+	if err != nil {
+		return nil, err
+	}
+	var moved []Moved
+	for i, n := range rows {
+		if field, reason := a.movedRow(step, n, found[ids[i]]); reason != "" {
+			moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: ids[i], Field: field, Reason: reason})
+		}
+	}
+	return moved, nil
+}
+
+// movedRow says in which field, and how, the record is not what the plan expects, or "".
+func (a *application) movedRow(step, row int, now seen) (field, reason string) {
+	s := a.ledger.plan.Steps[step]
+	r := s.Rows[row]
+	switch s.Op {
+	case plan.Undelete:
+		switch {
+		case !now.there:
+			return "", "is not in the Recycle Bin any more"
+		case now.live() && !a.ledger.begun:
+			return "", "is back already"
+		}
+		return "", ""
+	case plan.Insert:
+		if now.live() {
+			return "", "is back already"
+		}
+		return "", ""
+	case plan.Delete:
+		if !now.live() {
+			return "", "" // gone already, which is what the plan wants
+		}
+		for _, f := range r.Fields {
+			if a.weighs(s.Object, f.Field) && differs(f.Before, now.record.Get(f.Field)) {
+				return f.Field, "changed"
+			}
+		}
+		return "", ""
+	}
+	birth, ours := a.ledger.birth[r.ID]
+	switch {
+	case !ours && !now.live():
+		return "", "is deleted"
+	case ours && a.ledger.plan.Steps[birth.step].Op == plan.Insert, ours && !now.there:
+		return "", "" // it comes, or its own row tells
+	}
+	for _, f := range r.Fields {
+		is := now.record.Get(f.Field)
+		if is == f.After || !differs(f.Before, is) || (ours && is.IsNull() && f.After.IsText()) {
+			continue // a link that came back empty with its record is what the row is there for
+		}
+		return f.Field, "changed"
+	}
+	return "", ""
+}
+
+// differs compares what the plan found with what is there; what the plan did not see, it cannot miss.
+func differs(before, is sf.Value) bool {
+	return !before.IsAbsent() && !is.IsAbsent() && before != is
+}
+
+// weighs reports a field whose change forbids the deletion of its record: everything but what the
+// platform recomputes, and LastModifiedDate, which tells of edits to fields that the plan did not see.
+func (a *application) weighs(object, field string) bool {
+	if field == "LastModifiedDate" {
+		return true
+	}
+	o := a.schema.Object(object)
+	if o == nil {
+		return false
+	}
+	f := a.field(o, field)
+	return f != nil && !f.Calculated && !f.Type.IsCompound() && f.Type != sf.TypeBase64 && !sf.IsSystemField(field)
+}
+
+// settleByLooking finds out what became of the open batch of an update, a deletion or an
+// undeletion. Rows that it leaves out of the outcome were not reached.
+func (a *application) settleByLooking(ctx context.Context) error {
+	b := a.ledger.open
+	s := a.ledger.plan.Steps[b.step]
+	rows := make([]sending, 0, len(b.rows))
+	fields := map[string]int{}
+	ids := make([]sf.ID, 0, len(b.rows))
+	for _, n := range b.rows {
+		r, err := a.resolve(b.step, n)
+		if err != nil {
+			return err
+		}
+		rows, ids = append(rows, r), append(ids, r.id)
+		compared := r.fields
+		if s.Op == plan.Delete {
+			compared = s.Rows[n].Fields
+		}
+		for _, f := range compared {
+			if s.Op != plan.Delete || a.weighs(s.Object, f.Field) {
+				fields[f.Field] = 0
+			}
+		}
+	}
+	found, err := a.look(ctx, s.Object, ids, fields)
+	if err != nil {
+		return err
+	}
+	var out []entryRow
+	for _, r := range rows {
+		now := found[r.id]
+		switch {
+		case r.code != "":
+			out = append(out, r.outcome(""))
+		case arrived(s, r, now):
+			out = append(out, r.outcome(r.id))
+		case now.live() && a.strayed(b.step, r, now):
+			r.code, r.message = CodeMoved, "someone changed the record while the plan was applied; it was left alone"
+			out = append(out, r.outcome(""))
+		}
+	}
+	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
+}
+
+// arrived reports a record that is as the row wants it.
+func arrived(s plan.Step, r sending, now seen) bool {
+	switch s.Op {
+	case plan.Undelete:
+		return now.live()
+	case plan.Delete:
+		return !now.live()
+	}
+	if !now.live() {
+		return false
+	}
+	for _, f := range r.fields {
+		if now.record.Get(f.Field) != f.After {
+			return false
+		}
+	}
+	return true
+}
+
+// strayed reports a record that has not arrived and is not where the plan found it either.
+func (a *application) strayed(step int, r sending, now seen) bool {
+	s := a.ledger.plan.Steps[step]
+	switch s.Op {
+	case plan.Undelete:
+		return false
+	case plan.Delete:
+		_, reason := a.movedRow(step, r.row, now)
+		return reason != ""
+	}
+	_, ours := a.ledger.birth[s.Rows[r.row].ID]
+	for _, f := range r.fields {
+		is := now.record.Get(f.Field)
+		if differs(f.Before, is) && (!ours || !is.IsNull()) {
+			return true
+		}
+	}
+	return false
+}

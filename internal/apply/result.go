@@ -1,0 +1,75 @@
+package apply
+
+import "holdfast/internal/sf"
+
+// Result is what an application did.
+type Result struct {
+	Resumed bool // an earlier run had begun
+	Ended   bool // every row is settled
+	Steps   []StepResult
+	Failed  []RowError // rows that the org refused, in the order of the plan
+	Dropped []DroppedLink
+	Pairs   []Pair  // new Ids of inserted records, sorted by the old
+	Moved   []Moved // with a Conflict: what is not as the plan found it
+}
+
+// StepResult counts the rows of one step.
+type StepResult struct {
+	Number  int
+	Op      string
+	Object  string
+	Done    int
+	Failed  int
+	Pending int // not settled; only where the run ended with an error
+}
+
+// RowError is a row that was not applied.
+type RowError struct {
+	Step    int // number in the plan
+	Op      string
+	Object  string
+	ID      sf.ID  // as in the plan
+	Code    string // status code of the org, or one of the Code constants
+	Message string
+	Fields  []string
+}
+
+// DroppedLink is a link that was left empty because the record it points at did not come back.
+type DroppedLink struct {
+	Object string
+	ID     sf.ID // as in the plan
+	Field  string
+}
+
+func (l *ledger) result() Result {
+	r := Result{Ended: l.ended, Pairs: l.pairs()}
+	for i, s := range l.plan.Steps {
+		count := StepResult{Number: s.Number, Op: s.Op.String(), Object: s.Object}
+		for n, p := range l.rows[i] {
+			row := s.Rows[n]
+			switch p.state {
+			case rowDone:
+				count.Done++
+				for _, f := range p.dropped {
+					r.Dropped = append(r.Dropped, DroppedLink{Object: s.Object, ID: row.ID, Field: f})
+				}
+			case rowFailed:
+				count.Failed++
+				r.Failed = append(r.Failed, RowError{
+					Step: s.Number, Op: s.Op.String(), Object: s.Object, ID: row.ID,
+					Code: p.code, Message: p.message, Fields: p.fields,
+				})
+			default:
+				count.Pending++
+			}
+		}
+		r.Steps = append(r.Steps, count)
+	}
+	return r
+}
+
+// Verified writes into the journal that the org was observed again, into which snapshot, and how
+// many differences to the plan have no explanation.
+func (j *Journal) Verified(snapshot string, unexplained int64) error {
+	return j.append(entry{T: entryVerify, Snap: snapshot, Diff: unexplained})
+}

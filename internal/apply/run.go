@@ -1,0 +1,285 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// application is one run of Run.
+type application struct {
+	target  Target
+	journal *Journal
+	ledger  *ledger
+	schema  *sf.Schema
+	fields  map[string]map[string]*sf.Field // by object; the names that records carry
+	opts    Options
+
+	looked map[birthplace]bool // rows that were expected to come back with another, and did not
+}
+
+// Run applies the plan, or goes on where the journal says that an earlier run stopped. A journal
+// that ends is not applied again: Run then only tells what was done.
+//
+// It returns what was done even beside an error. The error is Conflict when the plan is for another
+// org or records have moved since it was made (Result.Moved lists them, and nothing was written by
+// this run), Damaged when journal and plan or job and results do not fit each other, NotVerified
+// when the fate of a job cannot be learned, and otherwise what the Target said; running again goes
+// on. Rows that the org refuses are no error: they are in Result.Failed.
+func Run(ctx context.Context, target Target, approved plan.Approved, journal *Journal, opts Options) (Result, error) {
+	if approved.Plan() == nil {
+		return Result{}, errors.New("apply without an approved plan")
+	}
+	a := &application{
+		target: target, journal: journal, ledger: newLedger(approved), opts: opts,
+		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{},
+	}
+	resumed, err := a.replay()
+	if err != nil {
+		return Result{}, err
+	}
+	moved, err := a.run(ctx)
+	result := a.ledger.result()
+	result.Resumed, result.Moved = resumed, moved
+	return result, err
+}
+
+// replay folds what the journal held when it was opened.
+func (a *application) replay() (resumed bool, err error) {
+	entries := a.journal.entries
+	a.journal.entries = nil
+	for i, e := range entries {
+		if i == 0 && e.T == entryBegin && (e.Plan != a.ledger.digest || e.Org != string(a.ledger.plan.Org)) {
+			return false, problem.Newf(problem.Usage, "journal %s belongs to another plan", a.journal.path).
+				Hint("each plan has its own journal; give this plan another one with --journal")
+		}
+		if err := a.ledger.fold(e); err != nil {
+			return false, err
+		}
+	}
+	return len(entries) > 0, nil
+}
+
+func (a *application) run(ctx context.Context) ([]Moved, error) {
+	p := a.ledger.plan
+	who, err := a.target.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if who.OrgID != p.Org {
+		return nil, problem.Newf(problem.Conflict, "the plan is for org %s and this is org %s", p.Org, who.OrgID)
+	}
+	if a.ledger.ended {
+		return nil, nil
+	}
+	if a.schema, err = a.target.Schema(ctx); err != nil {
+		return nil, err
+	}
+	if a.ledger.open != nil {
+		if err := a.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	moved, err := a.stale(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(moved) > 0 {
+		return moved, staleError(moved, a.ledger.count(rowPending))
+	}
+	if err := a.begin(ctx); err != nil {
+		return nil, err
+	}
+	for i := range p.Steps {
+		if err := a.step(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	return nil, a.end(ctx)
+}
+
+func (a *application) begin(ctx context.Context) error {
+	if a.ledger.begun {
+		return nil
+	}
+	at, err := a.target.ServerTime(ctx)
+	if err != nil {
+		return err
+	}
+	return a.record(entry{T: entryBegin, Plan: a.ledger.digest, Org: string(a.ledger.plan.Org), At: entryTime(at)})
+}
+
+func (a *application) end(ctx context.Context) error {
+	at, err := a.target.ServerTime(ctx)
+	if err != nil {
+		return err
+	}
+	state := "done"
+	if a.ledger.count(rowFailed) > 0 {
+		state = "partial"
+	}
+	return a.record(entry{T: entryEnd, At: entryTime(at), State: state})
+}
+
+// record makes the entry durable, and only then takes it for true.
+func (a *application) record(e entry) error {
+	if err := a.journal.append(e); err != nil {
+		return err
+	}
+	return a.ledger.fold(e)
+}
+
+// step sends what is pending of one step, batch by batch.
+func (a *application) step(ctx context.Context, i int) error {
+	failures := 0
+	sent := false
+	for {
+		rows, attempts, err := a.choose(i)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		sent = true
+		if attempts > 0 {
+			if err := a.opts.wait(ctx, lockWait<<attempts); err != nil {
+				return err
+			}
+		}
+		if err = a.batch(ctx, i, rows); err == nil {
+			failures = 0
+		}
+		for err != nil {
+			if failures++; failures >= callTries || final(ctx, err) || a.journal.broken != nil {
+				return err
+			}
+			if errWait := a.opts.wait(ctx, pollFirst<<(4*failures)); errWait != nil {
+				return errors.Join(err, errWait)
+			}
+			err = a.settle(ctx)
+		}
+		a.report(i)
+	}
+	if !sent {
+		return nil
+	}
+	return a.record(entry{T: entryStep, Step: i})
+}
+
+// final reports an error after which trying again in this run is no use.
+func final(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	switch problem.KindOf(err) {
+	case problem.Unauthorized, problem.Limits, problem.Interrupted, problem.Damaged,
+		problem.NotVerified, problem.Conflict, problem.NoSpace:
+		return true
+	}
+	return false
+}
+
+// choose picks the rows of the next batch of the step, and says how often they were sent before.
+// Rows that come back with another record come last: by then they have, or are sent after all.
+func (a *application) choose(i int) ([]int, int, error) {
+	s := a.ledger.plan.Steps[i]
+	if s.Op == plan.Insert {
+		return a.chooseInsert(i)
+	}
+	pending, attempts := a.ledger.pending(i)
+	limit := max(1, a.opts.callRows()>>(2*attempts))
+	var rows, carried []int
+	for n := range pending {
+		if s.Rows[n].With != "" && !a.looked[birthplace{i, n}] {
+			if len(carried) < a.opts.callRows() {
+				carried = append(carried, n)
+			}
+			continue
+		}
+		if rows = append(rows, n); len(rows) == limit {
+			break
+		}
+	}
+	if len(rows) == 0 {
+		return carried, attempts, nil
+	}
+	return rows, attempts, nil
+}
+
+// batch journals the intent, sends the rows and records the outcome.
+func (a *application) batch(ctx context.Context, i int, rows []int) error {
+	s := a.ledger.plan.Steps[i]
+	e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: i, Op: sentAs(s.Op), Rows: rowRanges(rows)}
+	if s.Op == plan.Insert {
+		in, err := a.lay(i, rows)
+		if err != nil {
+			return err
+		}
+		e.Sum = in.sum
+	}
+	if err := a.record(e); err != nil {
+		return err
+	}
+	switch first := (birthplace{i, rows[0]}); {
+	case s.Op == plan.Insert:
+		return a.insert(ctx)
+	case s.Rows[rows[0]].With != "" && !a.looked[first]:
+		for _, n := range rows {
+			a.looked[birthplace{i, n}] = true
+		}
+		return a.settleByLooking(ctx)
+	default:
+		return a.load(ctx)
+	}
+}
+
+// settle closes an open batch whose outcome is not known, by asking or by looking.
+func (a *application) settle(ctx context.Context) error {
+	if a.ledger.open == nil {
+		return nil
+	}
+	if a.ledger.open.op == plan.Insert.String() {
+		return a.settleJob(ctx)
+	}
+	return a.settleByLooking(ctx)
+}
+
+func (a *application) report(i int) {
+	if a.opts.Progress == nil {
+		return
+	}
+	s := a.ledger.plan.Steps[i]
+	p := Progress{Step: i + 1, Steps: len(a.ledger.plan.Steps), Op: s.Op.String(), Object: s.Object}
+	for _, step := range a.ledger.rows {
+		p.Of += len(step)
+	}
+	p.Failed = a.ledger.count(rowFailed)
+	p.Rows = p.Failed + a.ledger.count(rowDone)
+	a.opts.Progress(p)
+}
+
+// shownMoved bounds how many records the message of a stale plan names; Result.Moved has all.
+const shownMoved = 5
+
+func staleError(moved []Moved, of int) error {
+	var names []string
+	for _, m := range moved[:min(len(moved), shownMoved)] {
+		name := fmt.Sprintf("%s %s", m.Object, m.ID)
+		if m.Field != "" {
+			name += " " + m.Field
+		}
+		names = append(names, name+" "+m.Reason)
+	}
+	if len(moved) > shownMoved {
+		names = append(names, fmt.Sprintf("%d more", len(moved)-shownMoved))
+	}
+	return problem.Newf(problem.Conflict, "plan is stale: %d of %d records changed since it was made (%s)",
+		len(moved), of, strings.Join(names, "; ")).
+		Hint("make a new plan with `holdfast restore`, review it and apply that one")
+}
