@@ -201,17 +201,7 @@ func arrangeGroup(nodes []*node) ([]layer, []breach, []Link) {
 	if ring := breakRings(nodes, links); ring != nil {
 		return nil, nil, ring
 	}
-	levels, _ := levelsOf(len(nodes), links)
-	deep := false
-	for i := range links {
-		l := &links[i]
-		if l.broken == "" && !l.ref.hard && levels[l.from] >= maxLevels {
-			l.broken, deep = reasonDeep, true
-		}
-	}
-	if deep {
-		levels, _ = levelsOf(len(nodes), links)
-	}
+	levels := flatten(nodes, links)
 	var broken []breach
 	for _, l := range links {
 		if l.broken != "" {
@@ -219,6 +209,30 @@ func arrangeGroup(nodes []*node) ([]layer, []breach, []Link) {
 		}
 	}
 	return layersOf(nodes, levels), broken, nil
+}
+
+// flatten breaks the soft references of records beyond maxLevels and returns the levels that remain.
+// References within an object make hierarchies deep, so that they are broken first, and those to an
+// owner last.
+func flatten(nodes []*node, links []link) []int {
+	levels, _ := levelsOf(len(nodes), links)
+	for _, breaks := range []func(l link) bool{
+		func(l link) bool { return !l.ref.cascade && nodes[l.from].object == nodes[l.to].object },
+		func(l link) bool { return !l.ref.cascade },
+		func(link) bool { return true },
+	} {
+		deep := false
+		for i := range links {
+			l := &links[i]
+			if l.broken == "" && !l.ref.hard && levels[l.from] >= maxLevels && breaks(*l) {
+				l.broken, deep = reasonDeep, true
+			}
+		}
+		if deep {
+			levels, _ = levelsOf(len(nodes), links)
+		}
+	}
+	return levels
 }
 
 func layersOf(nodes []*node, levels []int) []layer {

@@ -15,8 +15,8 @@ const Format = "holdfast-plan/1"
 const (
 	// MaxRows is the most records that a plan touches.
 	MaxRows = 2_000_000
-	// MaxLine is the longest line in bytes. A record holds up to a few long texts of 131,072
-	// characters, each of them before and after.
+	// MaxLine is the longest line in bytes. The long texts of a record hold 1.6 million characters
+	// together (unverified), and a line has them before and after.
 	MaxLine = 16 << 20
 )
 

@@ -77,7 +77,7 @@ type Step struct {
 	Op      Op
 	Object  string
 	Fields  []string // sorted; the fields that any row sets; empty for Undelete and Delete
-	Without []string // sorted; the fields that an Insert leaves to a second pass
+	Without []string // sorted; the fields that an Insert leaves, for some rows or all, to a second pass
 	Rows    []Row
 }
 

@@ -160,11 +160,11 @@ func Equal(a, b sf.Record) bool {
 	return a.ID == b.ID && a.Object() == b.Object() && len(differences(a, b)) == 0
 }
 
-func fieldsOf(r sf.Record, make1 func(string, sf.Value) FieldChange) []FieldChange {
+func fieldsOf(r sf.Record, change func(string, sf.Value) FieldChange) []FieldChange {
 	fields := make([]FieldChange, 0, len(r.Values))
 	for i, f := range r.Shape.Fields() {
 		if !r.Values[i].IsAbsent() {
-			fields = append(fields, make1(f, r.Values[i]))
+			fields = append(fields, change(f, r.Values[i]))
 		}
 	}
 	return fields
@@ -217,7 +217,7 @@ func NewDelta(changes []Change) (Delta, error) {
 	return d, nil
 }
 
-// Collect reads changes into memory, at most limit of them; more are an error, and no limit is 0.
+// Collect reads changes into memory. More than limit are ErrTooMany; with a limit of 0 there is none.
 func Collect(changes iter.Seq2[Change, error], limit int) (Delta, error) {
 	var d Delta
 	for c, err := range changes {

@@ -74,10 +74,12 @@ func (e *Equivalence) rules(object string) *objectRules {
 
 // field returns the field, by its exact name as records carry it, or else without regard to case.
 func (r *objectRules) field(name string) *sf.Field {
-	if f, found := r.fields[name]; found || r.object == nil {
-		return f
+	f, found := r.fields[name]
+	if !found && r.object != nil {
+		f = r.object.Field(name)
+		r.fields[name] = f // nil is remembered too
 	}
-	return r.object.Field(name)
+	return f
 }
 
 // Class says how a value of the field comes back through a change of that kind, and why if it is
