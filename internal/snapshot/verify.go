@@ -90,14 +90,14 @@ func (v *verifier) objects(ctx context.Context, refs []repo.Ref, parallel int) e
 	if parallel < 1 {
 		parallel = runtime.GOMAXPROCS(0)
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for _, ref := range refs {
-		if ctx.Err() != nil {
+		if within.Err() != nil {
 			break
 		}
 		g.Go(func() error {
-			got, read, err := v.object(ctx, ref)
+			got, read, err := v.object(within, ref)
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.sums[ref] = got

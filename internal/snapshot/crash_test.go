@@ -1,0 +1,153 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/blob/blobtest"
+	"holdfast/internal/blob/file"
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+)
+
+// story initializes a repository and writes a base and a delta on it. It returns the IDs of the
+// snapshots that were acknowledged, and the error that ended it.
+func story(ctx context.Context, bucket blob.Bucket) ([]string, error) {
+	err := repo.Init(ctx, bucket, sharedIdentity.Recipient(), recoveryIdentity.Recipient())
+	if err != nil && problem.KindOf(err) != problem.Conflict {
+		return nil, err
+	}
+	r, err := repo.Open(ctx, bucket, sharedIdentity)
+	if err != nil {
+		return nil, err
+	}
+	s := Open(r)
+	var ids []string
+	var parent *Snapshot
+	for v := range 2 {
+		sn, err := writePart(ctx, s, parent, day.Add(time.Duration(v)*time.Hour), v == 0, func(p *PartWriter) error {
+			for i := range 20 {
+				if err := p.Add(account(i, v)); err != nil {
+					return err
+				}
+			}
+			return p.Remove(accountID(5), day, "recycle bin")
+		})
+		if err != nil {
+			return ids, err
+		}
+		ids, parent = append(ids, sn.Info().ID), sn
+		if err := s.PutNote(ctx, "identity", sn.Info().ID, []byte("a note")); err != nil {
+			return ids, err
+		}
+	}
+	return ids, nil
+}
+
+// sound fails unless the repository opens, verifies, and has the snapshots.
+func sound(t *testing.T, bucket blob.Bucket, ids []string) {
+	t.Helper()
+	r, err := repo.Open(t.Context(), bucket, recoveryIdentity)
+	if problem.KindOf(err) == problem.NoRepository && len(ids) == 0 {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Open(r)
+	report, err := s.Verify(t.Context(), VerifyOptions{Parallel: 1}, nil)
+	if err != nil {
+		t.Fatalf("%v: %+v", err, report)
+	}
+	infos, err := s.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(infos, func(i Info) bool { return i.ID == id }) {
+			t.Fatalf("the acknowledged snapshot %s is gone", id)
+		}
+	}
+}
+
+func TestCrashBeforeEveryOperationLosesNothingAcknowledged(t *testing.T) {
+	whole := blobtest.NewDisk()
+	want, err := story(t.Context(), file.New(whole, "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	n := 0
+	for at := 0; at <= whole.Ops(); at += step {
+		for model := range blobtest.Models {
+			disk := blobtest.NewDisk()
+			disk.CrashAt(at)
+			acked, _ := story(t.Context(), file.New(disk, "disk"))
+			after := disk.Crash(model, uint64(at))
+			sound(t, file.New(after, "disk"), acked)
+			// What the crash left behind is in nobody's way: the same run again gives the same.
+			again, err := story(t.Context(), file.New(after, "disk"))
+			if err != nil || len(again) != len(want) {
+				t.Fatalf("crash before %d, model %d: the run again: %v", at, model, err)
+			}
+			sound(t, file.New(after.Crash(blobtest.DropUnsynced, 0), "disk"), again)
+			n++
+		}
+	}
+	t.Logf("%d crash schedules over %d operations", n, whole.Ops())
+}
+
+func TestEveryFailureOfTheDiskIsReported(t *testing.T) {
+	whole := blobtest.NewDisk()
+	if _, err := story(t.Context(), file.New(whole, "disk")); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []error{syscall.ENOSPC, syscall.EIO} {
+		for at := range whole.Ops() {
+			disk := blobtest.NewDisk()
+			disk.FailAt(at, fault, fault == syscall.ENOSPC)
+			acked, err := story(t.Context(), file.New(disk, "disk"))
+			full := errors.Is(err, syscall.ENOSPC)
+			if full && problem.KindOf(err) != problem.NoSpace {
+				t.Fatalf("operation %d: a full disk is reported as %v", at, err)
+			}
+			sound(t, file.New(disk, "disk"), acked)
+		}
+	}
+}
+
+// TestEveryFailureOfTheBucketIsReported makes each operation of the bucket fail: with and without
+// effect, once and for ever.
+func TestEveryFailureOfTheBucketIsReported(t *testing.T) {
+	count := blob.NewFault(&blob.Memory{}, nil, func(blob.Op) blob.Outcome { return blob.Pass })
+	if _, err := story(t.Context(), count); err != nil {
+		t.Fatal(err)
+	}
+	for _, outcome := range []blob.Outcome{blob.Fail, blob.Lose, blob.Halt, blob.HaltAfter} {
+		for at := range count.Ops() {
+			memory := &blob.Memory{}
+			acked, err := story(t.Context(), blob.NewFault(memory, nil, func(op blob.Op) blob.Outcome {
+				if op.N == at {
+					return outcome
+				}
+				return blob.Pass
+			}))
+			if err == nil && outcome < blob.HaltAfter && outcome != blob.Lose {
+				// A failed clean-up is of no consequence; there is none in this story.
+				t.Fatalf("outcome %d of operation %d is not reported", outcome, at)
+			}
+			sound(t, memory, acked)
+			if _, err := story(t.Context(), memory); err != nil {
+				t.Fatalf("outcome %d of operation %d, again: %v", outcome, at, err)
+			}
+		}
+	}
+}
