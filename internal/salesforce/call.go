@@ -64,6 +64,9 @@ func (o *Org) do(ctx context.Context, c call, read func(*http.Response) error) e
 			return nil
 		}
 		if ctx.Err() != nil {
+			if v == unknown && !c.repeat {
+				return fmt.Errorf("%s: %w: %w", c.what, ErrOutcomeUnknown, context.Cause(ctx))
+			}
 			return fmt.Errorf("%s: %w", c.what, context.Cause(ctx))
 		}
 		f, refused := errors.AsType[*Fault](err)

@@ -191,7 +191,8 @@ func (o *Org) learnLimits(ctx context.Context) error {
 	var limits map[string]json.RawMessage
 	c := call{what: "read the org's limits", method: http.MethodGet, path: o.data("limits"), repeat: true}
 	if err := o.json(ctx, c, &limits); err != nil {
-		if f, ok := errors.AsType[*Fault](err); ok && !f.spent() && !f.expired() && f.Status == http.StatusForbidden {
+		f, ok := errors.AsType[*Fault](err)
+		if ok && f.Status == http.StatusForbidden && problem.KindOf(err) == problem.Failed {
 			return nil
 		}
 		return err

@@ -32,6 +32,7 @@ type fakeOrg struct {
 	valid  map[string]bool // access tokens
 	used   int
 	limit  int
+	forbid string   // body with which the limits resource is refused
 	seen   []string // method and path of each call but those of connecting
 	sleeps []time.Duration
 }
@@ -46,6 +47,10 @@ func newFake(t *testing.T) *fakeOrg {
 	f.mux.HandleFunc("GET "+v+"limits", func(w http.ResponseWriter, _ *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if f.forbid != "" {
+			writeJSON(w, 403, f.forbid)
+			return
+		}
 		writeJSON(w, 200, fmt.Sprintf(`{"DailyApiRequests":{"Max":%d,"Remaining":%d}}`, f.limit, f.limit-f.used))
 	})
 	return f

@@ -34,6 +34,9 @@ func check(x sf.Extract) (*extraction, error) {
 	if x.Object == nil {
 		return nil, problem.New(problem.Usage, "extract without an object")
 	}
+	if !isName(x.Object.Name) {
+		return nil, unknownObject("extract", x.Object.Name)
+	}
 	e := &extraction{Extract: x, shape: sf.NewShape(x.Object.Name, x.Fields)}
 	for _, name := range e.shape.Fields() {
 		f := x.Object.Field(name)

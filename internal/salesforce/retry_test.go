@@ -134,6 +134,16 @@ func TestTrap25UnknownOutcomeIsNotRepeated(t *testing.T) {
 			t.Errorf("%s: %v after %d uploads", name, err, f.calls("batches"))
 		}
 	}
+	f := newFake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.on("PUT "+v+"jobs/ingest/{id}/batches", func(w http.ResponseWriter, _ *http.Request) {
+		cancel()
+		hangUp(w, nil)
+	})
+	if err := f.connect().SendInsert(ctx, job, []string{"Name"}, rows); !errors.Is(err, salesforce.ErrOutcomeUnknown) ||
+		problem.KindOf(err) != problem.Interrupted {
+		t.Errorf("interrupted: %v", err)
+	}
 	for name, fault := range map[string]http.HandlerFunc{
 		"429": answer(429, ""), "busy": answer(503, `[{"message":"x","errorCode":"SERVER_UNAVAILABLE"}]`),
 		"session": answer(401, `[{"message":"x","errorCode":"INVALID_SESSION_ID"}]`),

@@ -37,6 +37,20 @@ func TestConnectTellsWhoAndWhere(t *testing.T) {
 	}
 }
 
+func TestConnectWithoutTheRightToReadLimits(t *testing.T) {
+	for body, kind := range map[string]problem.Kind{
+		`[{"errorCode":"FUNCTIONALITY_NOT_ENABLED","message":"x"}]`: -1,
+		`[{"errorCode":"API_DISABLED_FOR_ORG","message":"x"}]`:      problem.Unauthorized,
+	} {
+		f := newFake(t)
+		f.forbid = body
+		_, err := salesforce.Connect(t.Context(), f.config())
+		if (err == nil) != (kind == -1) || err != nil && problem.KindOf(err) != kind {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 func TestConnectRefusesWhatCannotWork(t *testing.T) {
 	token := salesforce.Credentials{AccessToken: "tok"}
 	for name, c := range map[string]salesforce.Config{
