@@ -98,7 +98,7 @@ Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a min
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return problem.Wrap(problem.Usage, err, cmd.CommandPath()).
+		return problem.Wrap(problem.Usage, err, below(cmd)).
 			Hint("see `%s --help`", cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
@@ -166,7 +166,7 @@ func (a *app) command(s spec, run func(cmd *cobra.Command, args []string) error)
 			if len(args) >= s.min && len(args) <= s.max {
 				return nil
 			}
-			return problem.Newf(problem.Usage, "%s: %d arguments given", cmd.CommandPath(), len(args)).
+			return problem.Newf(problem.Usage, "%s: %s given", below(cmd), plural(len(args), "argument")).
 				Hint("it is used as `%s`", cmd.UseLine())
 		},
 		RunE: run,
@@ -181,7 +181,7 @@ func (a *app) group(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Use: use, GroupID: groupNouns, Short: short, Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return problem.Newf(problem.Usage, "%s: there is no command %q", cmd.CommandPath(), args[0]).
+				return problem.Newf(problem.Usage, "%s: there is no command %q", below(cmd), args[0]).
 					Hint("see `%s --help`", cmd.CommandPath())
 			}
 			return cmd.Help()
@@ -189,6 +189,15 @@ func (a *app) group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	}
 	cmd.AddCommand(subs...)
 	return cmd
+}
+
+// below returns the words of a command after the name of the program.
+func below(cmd *cobra.Command) string {
+	_, words, found := strings.Cut(cmd.CommandPath(), " ")
+	if !found {
+		return cmd.Name()
+	}
+	return words
 }
 
 func indent(s string) string {
@@ -202,7 +211,10 @@ func (a *app) repoFlags(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func flagText(s config.Setting) string { return s.Text + " [" + s.Env + "]" }
+// flagText is the text of a flag for cobra, which takes the name of its value from the backquotes.
+func flagText(s config.Setting) string {
+	return strings.Replace(s.Text, s.Kind, "`"+s.Kind+"`", 1) + " [" + s.Env + "]"
+}
 
 // report writes an error to standard error, as one line; with --json as one JSON object.
 func (a *app) report(err error) {

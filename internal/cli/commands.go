@@ -5,6 +5,14 @@ import "github.com/spf13/cobra"
 // commands returns every command, in the order in which the help lists them within their groups.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
+		a.initCommand(),
+		a.backupCommand(),
+		a.snapshotsCommand(),
+		a.showCommand(),
+		a.diffCommand(),
+		a.checkCommand(),
+		a.verifyCommand(),
+		a.emulateCommand(),
 		a.orgCommand(),
 		a.versionCommand(),
 	}

@@ -14,6 +14,7 @@ import (
 type Setting struct {
 	Flag string // name of the flag, without dashes
 	Env  string // environment variable; empty when there is none
+	Kind string // what its value is: a word of Text
 	Hint string // what to do when it is needed and missing
 	Text string // for help and reference
 }
@@ -21,17 +22,17 @@ type Setting struct {
 // The settings that several commands share.
 var (
 	Repo = Setting{
-		Flag: "repo", Env: "HOLDFAST_REPO",
+		Flag: "repo", Env: "HOLDFAST_REPO", Kind: "folder",
 		Hint: "say where the repository is with --repo DIR or HOLDFAST_REPO",
 		Text: "folder of the repository",
 	}
 	KeyFile = Setting{
-		Flag: "key-file", Env: "HOLDFAST_KEY_FILE",
+		Flag: "key-file", Env: "HOLDFAST_KEY_FILE", Kind: "file",
 		Hint: "name the key file that `holdfast init` wrote with --key-file FILE or HOLDFAST_KEY_FILE",
 		Text: "file with the key of the repository (an age identity, readable by its owner alone)",
 	}
 	Home = Setting{
-		Env:  "HOLDFAST_HOME",
+		Env: "HOLDFAST_HOME", Kind: "folder",
 		Text: "folder for orgs and journals; default $XDG_CONFIG_HOME/holdfast or ~/.config/holdfast",
 	}
 )

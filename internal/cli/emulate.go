@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/demo"
+	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/problem"
+)
+
+// emulateListen is where `emulate` listens by default: this machine alone can reach it.
+const emulateListen = "127.0.0.1:0"
+
+func (a *app) emulateCommand() *cobra.Command {
+	var options emulator.Options
+	var packages string
+	var filled bool
+	cmd := a.command(spec{
+		use: "emulate", group: groupOther,
+		short: "serve an org on this machine, to practise and to test",
+		long: `Serves an emulated org over HTTP until it is interrupted. When it is ready it prints one line, a JSON object
+with all that a client needs to sign in, with or without --json. Keep it in a file that only you can read,
+and ` + "`holdfast org add NAME --sign-in-file FILE`" + ` knows the org.
+
+The org is in memory: it begins anew each time. Custom objects come from deployments through the Metadata
+API. Managed packages can be installed when --packages names a folder with one folder for each
+namespace, in Metadata API format.`,
+		example: `holdfast emulate > emulator.json
+holdfast emulate --listen 127.0.0.1:8181 --filled --seed 7
+holdfast emulate --packages ./packages`,
+		kinds:  []problem.Kind{},
+		result: signIn{},
+	}, func(cmd *cobra.Command, _ []string) error {
+		var err error
+		if options.Packages, err = packageFolders(packages); err != nil {
+			return err
+		}
+		return a.emulate(cmd, options, filled)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&options.Addr, "listen", emulateListen, "`address` to listen on; port 0 is any free one")
+	flags.Uint64Var(&options.Seed, "seed", 1, "`number` from which Ids, tokens and generated records follow")
+	flags.StringVar(&packages, "packages", "", "`folder` of managed packages that can be installed")
+	flags.BoolVar(&filled, "filled", false, "fill the org with a generated company, as the demo does")
+	return cmd
+}
+
+func (a *app) emulate(cmd *cobra.Command, options emulator.Options, filled bool) error {
+	ctx := cmd.Context()
+	options.Clock = org.NewClock(a.now)
+	server, err := emulator.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if filled {
+		if _, err := demo.Fill(ctx, server.URL, server.AccessToken, options.Seed); err != nil {
+			return err
+		}
+	}
+	err = a.encode(a.out, signIn{
+		InstanceURL: server.URL, AccessToken: server.AccessToken, Username: server.Username, OrgID: server.OrgID,
+		RefreshToken: server.RefreshToken, ClientID: server.ClientID,
+	})
+	if err != nil {
+		return err
+	}
+	a.notice(fmt.Sprintf("an org is served at %s; interrupt to stop it", server.URL))
+	<-ctx.Done()
+	return nil // being interrupted is how it ends
+}
+
+// packageFolders returns the folders of managed packages by namespace.
+func packageFolders(dir string) (map[string]string, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, problem.Wrap(problem.Usage, err, "packages").Hint("give a folder with one folder for each namespace")
+	}
+	folders := map[string]string{}
+	for _, e := range entries {
+		if e.IsDir() || e.Type()&fs.ModeSymlink != 0 {
+			folders[e.Name()] = filepath.Join(dir, e.Name())
+		}
+	}
+	return folders, nil
+}

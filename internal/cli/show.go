@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/run"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var coverage bool
+	cmd := a.command(spec{
+		use: "show SNAPSHOT [OBJECT [ID]]", group: groupVerbs,
+		short: "show what a snapshot holds",
+		long: `Shows the objects that a snapshot holds, one of them, or one record as it was. A snapshot is named by the
+beginning of its Id, as long as it is the only one, or by latest.
+
+With --coverage it shows what the snapshot does not hold, and why.`,
+		example: `holdfast show latest
+holdfast show latest --coverage
+holdfast show 4f1c Contact
+holdfast show 4f1c Contact 003000000000001AAA`,
+		kinds:  readKinds,
+		result: run.ShowResult{}, min: 1, max: 3,
+	}, func(cmd *cobra.Command, args []string) error {
+		store, err := a.openStore(cmd.Context())
+		if err != nil {
+			return err
+		}
+		in := run.ShowInput{Store: store, Snapshot: args[0]}
+		if len(args) > 1 {
+			in.Object = args[1]
+		}
+		if len(args) > 2 {
+			in.Record = args[2]
+		}
+		result, err := run.Show(cmd.Context(), in)
+		if err != nil {
+			return err
+		}
+		return a.print(result, func(w io.Writer) { writeShown(w, result, coverage) })
+	})
+	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is not held, and why")
+	return a.repoFlags(cmd)
+}
+
+func writeShown(w io.Writer, r run.ShowResult, coverage bool) {
+	switch {
+	case r.Record != nil:
+		fmt.Fprintf(w, "%s %s in snapshot %s\n", r.Record.Object, r.Record.ID, r.Snapshot.Short)
+		rows := make([][]string, 0, len(r.Record.Fields))
+		for _, f := range r.Record.Fields {
+			rows = append(rows, []string{f.Field, f.Value.String()})
+		}
+		writeTable(w, []string{"FIELD", "VALUE"}, rows)
+	case r.Tombstone != nil:
+		fmt.Fprintf(w, "%s %s is gone: deleted %s, known from the %s\n", r.Tombstone.Object, r.Tombstone.ID,
+			stamp(r.Tombstone.At), plain(r.Tombstone.Evidence))
+	case coverage:
+		rows := make([][]string, 0, len(r.Coverage))
+		for _, g := range r.Coverage {
+			field := g.Field
+			if field == "" {
+				field = "(all)"
+			}
+			rows = append(rows, []string{g.Object, field, g.Reason})
+		}
+		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, rows)
+	default:
+		fmt.Fprintf(w, "snapshot %s of %s (%s), read as %s, API %s\n", r.Snapshot.Short, plain(r.Snapshot.OrgName),
+			r.Snapshot.OrgID, plain(r.Snapshot.Username), plain(r.APIVersion))
+		rows := make([][]string, 0, len(r.Parts))
+		for _, p := range r.Parts {
+			note := p.Reason
+			if p.Stale {
+				note = "stale: " + note
+			}
+			rows = append(rows, []string{
+				p.Object, p.State, count(p.Records), count(int64(p.Fields)), size(p.Bytes), stamp(p.From), stamp(p.To), note,
+			})
+		}
+		writeTable(w, []string{"OBJECT", "STATE", "RECORDS", "FIELDS", "STORED", "FROM", "TO", ""}, rows)
+	}
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	return a.repoFlags(a.command(spec{
+		use: "verify [SNAPSHOT]", group: groupVerbs,
+		short: "read back every stored byte and check it",
+		long: `Reads back every byte of the repository, or of one snapshot: decrypts it, decodes it, and computes every digest
+anew. What is damaged is listed with the snapshots that rely on it, and the exit code is 13.`,
+		example: "holdfast verify\nholdfast verify latest",
+		kinds:   readKinds,
+		result:  run.VerifyResult{}, max: 1,
+	}, func(cmd *cobra.Command, args []string) error {
+		store, err := a.openStore(cmd.Context())
+		if err != nil {
+			return err
+		}
+		shown := a.newProgress("verify")
+		in := run.VerifyInput{Store: store, Progress: func(p run.VerifyProgress) {
+			shown.step(p.Done, p.Total, size(p.Bytes), fmt.Sprintf("%s of %s stored objects, %s", count(int64(p.Done)), count(int64(p.Total)), size(p.Bytes)))
+		}}
+		if len(args) > 0 {
+			in.Snapshot = args[0]
+		}
+		result, err := run.Verify(cmd.Context(), in)
+		shown.end()
+		if err != nil && problem.KindOf(err) != problem.Damaged {
+			return err
+		}
+		return errors.Join(a.print(result, func(w io.Writer) { writeVerified(w, result) }), err)
+	}))
+}
+
+func writeVerified(w io.Writer, r run.VerifyResult) {
+	fmt.Fprintf(w, "%s, %s, %s: %s read back and checked\n", plural(r.Snapshots, "snapshot"), plural(r.Parts, "part"),
+		plural(r.Records, "record version"), size(r.Read))
+	if r.Unpublished > 0 {
+		fmt.Fprintf(w, "%s belong to no snapshot (left by runs that were cut short; harmless)\n", plural(r.Unpublished, "stored object"))
+	}
+	for _, key := range r.Foreign {
+		fmt.Fprintf(w, "not ours: %s\n", plain(key))
+	}
+	rows := make([][]string, 0, len(r.Damage))
+	for _, d := range r.Damage {
+		rows = append(rows, []string{d.Object, strings.Join(d.Snapshots, " "), d.Text, d.Key})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"OBJECT", "SNAPSHOTS", "DAMAGE", "STORED AS"}, rows)
+		return
+	}
+	fmt.Fprintln(w, "everything is as it was stored")
+}
