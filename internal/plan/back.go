@@ -80,7 +80,7 @@ func (o *ordering) afterUndelete(it *item) {
 			f.Before = it.bin.Get(f.Field)
 		}
 		if f.Before == f.After && !o.moves(c.Object, f) {
-			o.countKept(c.Object, f.Field)
+			o.countKept(c.Object, f)
 			continue
 		}
 		if f.Before.IsAbsent() {
@@ -98,22 +98,29 @@ func (o *ordering) afterUndelete(it *item) {
 
 // moves reports a reference to a record that comes back under a new Id.
 func (o *ordering) moves(object string, f state.FieldChange) bool {
-	field := o.of(object).fields[f.Field]
-	if field == nil || field.Type != sf.TypeReference {
-		return false
-	}
-	to := o.index[sf.ID(f.After.Text())]
+	to := o.index[o.refersTo(object, f)]
 	return to != nil && to.fate == byInsert
+}
+
+// refersTo returns the record that the field refers to after the change, or "".
+func (o *ordering) refersTo(object string, f state.FieldChange) sf.ID {
+	if field := o.of(object).fields[f.Field]; field == nil || field.Type != sf.TypeReference {
+		return ""
+	}
+	return sf.ID(f.After.Text())
 }
 
 // countKept counts a value that undelete brings back as it was. Undelete keeps who created a record
 // and when; it sets the modification stamps anew.
-func (o *ordering) countKept(object, field string) {
-	if sf.IsSystemField(field) && field != "CreatedById" && field != "CreatedDate" {
-		o.plan.Fidelity.Add(object, field, state.Recomputed, state.ReasonBookkeeping, 1)
-		return
+func (o *ordering) countKept(object string, f state.FieldChange) {
+	class, reason := state.Exact, ""
+	switch target := o.refersTo(object, f); {
+	case target != "" && o.gone(target):
+		class, reason = state.Lost, reasonTargetLost
+	case sf.IsSystemField(f.Field) && f.Field != "CreatedById" && f.Field != "CreatedDate":
+		class, reason = state.Recomputed, state.ReasonBookkeeping
 	}
-	o.plan.Fidelity.Add(object, field, state.Exact, "", 1)
+	o.plan.Fidelity.Add(object, f.Field, class, reason, 1)
 }
 
 // remember notes what the plan does to a record, without what only the platform sets: that differs
@@ -136,10 +143,8 @@ func (o *ordering) reduce(c state.Change) (state.Change, bool) {
 	if !something {
 		return reduced, false
 	}
-	known := o.of(c.Object)
 	reduced.Fields = slices.DeleteFunc(reduced.Fields, func(f state.FieldChange) bool {
-		field := known.fields[f.Field]
-		if field == nil || field.Type != sf.TypeReference || !f.After.IsText() || !o.gone(sf.ID(f.After.Text())) {
+		if target := o.refersTo(c.Object, f); target == "" || !o.gone(target) {
 			return false
 		}
 		o.plan.Fidelity.Add(c.Object, f.Field, state.Lost, reasonTargetLost, 1)
@@ -172,11 +177,8 @@ func (o *ordering) insert() error {
 	for it, n := range byItem {
 		known := o.of(it.change.Object)
 		for _, f := range it.first {
-			field := known.fields[f.Field]
-			if field == nil || field.Type != sf.TypeReference || !f.After.IsText() {
-				continue
-			}
-			if to := byItem[o.index[sf.ID(f.After.Text())]]; to != nil {
+			if to := byItem[o.index[o.refersTo(it.change.Object, f)]]; to != nil {
+				field := known.fields[f.Field]
 				n.refs = append(n.refs, ref{field: f.Field, to: to, hard: atOnce(field), cascade: owned(field)})
 			}
 		}
@@ -272,7 +274,9 @@ func (o *ordering) carry(it *item) {
 			o.settable(it, f, field)
 			continue
 		case field != nil && !field.Updateable && (length > bulkField || f.After.Text() == bulkNull):
+			class, _ := o.rules.Class(it.change.Object, f.Field, state.Create)
 			o.drop(it, f.Field)
+			o.plan.Fidelity.Add(it.change.Object, f.Field, class, "", -1) // counted as written
 			o.plan.Fidelity.Add(it.change.Object, f.Field, state.Lost, reasonNoWay, 1)
 			continue
 		case length > bulkField:
@@ -319,9 +323,9 @@ func (o *ordering) postpone(it *item, name, reason string) {
 		}
 		later := state.FieldChange{Field: name, Before: sf.Null(), After: f.After}
 		if field := o.of(it.change.Object).fields[name]; field != nil && field.Required() && field.Type != sf.TypeReference {
-			text := string(it.change.ID)
+			text := it.change.ID.Short()
 			if field.Length > 0 && field.Length < len(text) {
-				text = text[:field.Length]
+				text = text[len(text)-field.Length:] // the end tells records apart
 			}
 			later.Before = sf.Text(text)
 			first = append(first, state.FieldChange{Field: name, After: later.Before})

@@ -64,7 +64,7 @@ type Fidelity struct {
 	counts map[FieldFidelity]int64 // keyed with Count 0
 }
 
-// Add counts n values.
+// Add counts n values, or takes them back when n is negative.
 func (f *Fidelity) Add(object, field string, class Class, reason string, n int64) {
 	if f.counts == nil {
 		f.counts = make(map[FieldFidelity]int64)
@@ -94,8 +94,9 @@ func (f *Fidelity) Total(class Class) int64 {
 func (f *Fidelity) Lines() []FieldFidelity {
 	lines := make([]FieldFidelity, 0, len(f.counts))
 	for k, count := range f.counts {
-		k.Count = count
-		lines = append(lines, k)
+		if k.Count = count; count != 0 {
+			lines = append(lines, k)
+		}
 	}
 	slices.SortFunc(lines, func(a, b FieldFidelity) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Field, b.Field),
