@@ -373,3 +373,15 @@ func missing(kind, name string) *Error {
 
 // ErrRollback makes Change take everything back without being a failure, as a validation does.
 var ErrRollback = errors.New("rolled back on purpose")
+
+// Packaged returns the full name of the custom object of an installed package that has this name
+// without its namespace; empty when there is none.
+func (t *Tx) Packaged(name string) string {
+	for _, key := range slices.Sorted(maps.Keys(t.schema.objects)) {
+		o := t.schema.objects[key]
+		if strings.Count(o.Name, "__") == 2 && strings.HasSuffix(fold(o.Name), "__"+fold(name)) {
+			return o.Name
+		}
+	}
+	return ""
+}

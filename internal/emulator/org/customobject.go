@@ -30,8 +30,8 @@ func newCustomObject(spec ObjectSpec) *Object {
 		o.Updateable, o.Deletable, o.Undeletable, o.Queryable, o.Replicateable = false, false, false, false, false
 		o.Retrieveable, o.Searchable, o.MruEnabled, o.Layoutable = false, false, false, false
 		o.Fields = fieldsOf(`ReplayId string(1000) ro
-			CreatedDate datetime ro nonil
-			CreatedById ref(User) rel=CreatedBy ro nonil noprefilter
+			CreatedDate datetime ro nonil dflt
+			CreatedById ref(User) rel=CreatedBy ro nonil dflt noprefilter
 			EventUuid string(36) ro`)
 		return o
 	}

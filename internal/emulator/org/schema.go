@@ -108,6 +108,9 @@ func (s *schema) shareObjects() {
 			if child.Kind == CustomMetadata && o.Kind != CustomMetadata {
 				continue // metadata relationships are no child relationships of what they name
 			}
+			if ref.field.Name == "MasterRecordId" {
+				continue // no describe lists what was merged into a record
+			}
 			list = append(list, ChildRelationship{
 				Child: child.Name, Field: ref.field.Name, RelationshipName: ref.field.link.kids,
 				CascadeDelete: ref.field.link.cascade, RestrictedDelete: ref.field.link.restrict,

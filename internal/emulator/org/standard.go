@@ -66,11 +66,11 @@ var loadStandard = sync.OnceValue(func() *standardSchema {
 var macros = map[string]string{
 	"head": `Id id
 		IsDeleted boolean ro`,
-	"audit": `CreatedDate datetime ro nonil
-		CreatedById ref(User) rel=CreatedBy ro nonil noprefilter
-		LastModifiedDate datetime ro nonil
-		LastModifiedById ref(User) rel=LastModifiedBy ro nonil noprefilter
-		SystemModstamp datetime ro nonil`,
+	"audit": `CreatedDate datetime ro nonil dflt
+		CreatedById ref(User) rel=CreatedBy ro nonil dflt noprefilter
+		LastModifiedDate datetime ro nonil dflt
+		LastModifiedById ref(User) rel=LastModifiedBy ro nonil dflt noprefilter
+		SystemModstamp datetime ro nonil dflt`,
 	"activity": `LastActivityDate date ro`,
 	"viewed": `LastViewedDate datetime ro
 		LastReferencedDate datetime ro`,
@@ -235,7 +235,6 @@ func (s *standardSchema) field(line string) error {
 			f.Updateable = false
 		case "nonil":
 			f.Nillable = false
-			f.DefaultedOnCreate = true
 		case "dflt":
 			f.DefaultedOnCreate = true
 		case "noperm":
@@ -306,7 +305,7 @@ func newField(name string, sh shape) *Field {
 		f.NamePointing = f.PolymorphicForeignKey
 	case "boolean":
 		f.SoapType, f.Aggregatable = "xsd:boolean", false
-		f.Nillable, f.DefaultedOnCreate = false, true
+		f.Nillable, f.DefaultedOnCreate, f.DefaultValue = false, true, "false"
 	case "currency", "double", "percent":
 		f.SoapType, f.Groupable = "xsd:double", false
 	case "int":

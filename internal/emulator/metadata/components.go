@@ -1,0 +1,268 @@
+package metadata
+
+import (
+	"cmp"
+	"encoding/xml"
+	"path"
+	"slices"
+	"strings"
+
+	"holdfast/internal/emulator/org"
+)
+
+// under returns the files of a folder with a suffix: the name without both, and the path.
+func (a *archive) under(folder, suffix string) [][2]string {
+	var out [][2]string
+	for _, p := range a.paths() {
+		if path.Dir(p) != folder {
+			continue
+		}
+		if name, ok := strings.CutSuffix(path.Base(p), "."+suffix); ok {
+			out = append(out, [2]string{name, p})
+		}
+	}
+	return out
+}
+
+// objectFile is one .object file of a deploy.
+type objectFile struct {
+	name, path string
+	def        *customObject
+}
+
+// objects deploys the .object files of an archive: the objects first, then their fields by stage, then
+// their record types.
+func (d *deploy) objects(a *archive, rn *renamer) {
+	var files []*objectFile
+	for _, entry := range a.under("objects", "object") {
+		f := &objectFile{name: entry[0], path: entry[1]}
+		def, err := readObject(a.files[f.path])
+		if err != nil {
+			d.fail("CustomObject", f.name, f.path, "Error parsing file: "+err.Error())
+			continue
+		}
+		f.def = def
+		files = append(files, f)
+	}
+	rn.learn(d.tx, files)
+	files = slices.DeleteFunc(files, func(f *objectFile) bool { return !d.object(a, rn, f) })
+	for stage := range 4 {
+		for _, f := range files {
+			for i := range f.def.Fields {
+				if field := &f.def.Fields[i]; field.stage() == stage {
+					d.field(rn, f, field)
+				}
+			}
+		}
+	}
+	for _, f := range files {
+		for _, target := range targetsOf(f.name) {
+			d.tx.Finish(target)
+		}
+		for _, rt := range f.def.RecordTypes {
+			d.recordType(rn, f, rt)
+		}
+	}
+}
+
+// targetsOf returns the objects that a file is about. Activity stands for tasks and events.
+// Source: Object Reference, Activity custom fields.
+func targetsOf(name string) []string {
+	if name == "Activity" {
+		return []string{"Task", "Event"}
+	}
+	return []string{name}
+}
+
+// object deploys the object of a file, without its fields; false when there is no such object.
+func (d *deploy) object(a *archive, rn *renamer, f *objectFile) bool {
+	plain := f.name
+	f.name = rn.object(f.name)
+	files := map[string][]byte{f.path: a.files[f.path]}
+	if rn.namespace != "" {
+		files = nil
+	}
+	for _, target := range targetsOf(f.name) {
+		_, exists := d.tx.Object(target)
+		if exists && !f.def.defined(f.name) {
+			continue
+		}
+		if !exists && !f.def.defined(f.name) {
+			d.fail("CustomObject", f.name, f.path, "Entity of type CustomObject named "+target+" cannot be found")
+			return false
+		}
+		spec := f.def.spec(f.name)
+		ok := d.attempt("CustomObject", f.name, f.path, func() (string, bool, *org.Error) {
+			created, err := d.tx.PutObject(spec)
+			return "", created, err
+		})
+		if !ok {
+			return false
+		}
+		d.keepFile("CustomObject", f.name, f.path, "", rn.namespace, files)
+		return true
+	}
+	if rn.namespace == "" && d.manifest.has("CustomObject", plain) {
+		d.done("CustomObject", f.name, f.path, "", false)
+	}
+	d.keepFile("CustomObject", f.name, f.path, "", rn.namespace, files)
+	return true
+}
+
+func (d *deploy) field(rn *renamer, f *objectFile, field *customField) {
+	spec := rn.field(d.tx, f.name, field.spec())
+	name := f.name + "." + spec.Name
+	ok := d.attempt("CustomField", name, f.path, func() (string, bool, *org.Error) {
+		created := false
+		for i, target := range targetsOf(f.name) {
+			s := spec
+			if i > 0 && s.RelationshipName != "" { // two objects cannot share a child relationship
+				s.RelationshipName += target
+			}
+			c, err := d.tx.PutField(target, s)
+			if err != nil {
+				return "", false, err
+			}
+			created = created || c
+		}
+		return "", created, nil
+	})
+	if ok {
+		d.keepFile("CustomField", name, f.path, "", rn.namespace, nil)
+	}
+}
+
+func (d *deploy) recordType(rn *renamer, f *objectFile, rt recordType) {
+	name := f.name + "." + rn.prefixed(rt.FullName)
+	var id string
+	ok := d.attempt("RecordType", name, f.path, func() (string, bool, *org.Error) {
+		got, created, err := d.tx.PutRecordType(org.RecordTypeSpec{
+			Object: f.name, DeveloperName: rt.FullName, Namespace: rn.namespace, Label: rt.Label,
+			Description: rt.Description, Active: rt.Active,
+		})
+		id = string(got)
+		return id, created, err
+	})
+	if ok {
+		d.keepFile("RecordType", name, f.path, id, rn.namespace, nil)
+	}
+}
+
+// valueSets deploys global and standard value sets.
+func (d *deploy) valueSets() {
+	for _, entry := range d.archive.under("globalValueSets", "globalValueSet") {
+		var set struct {
+			Values []customValue `xml:"customValue"`
+		}
+		d.valueSet("GlobalValueSet", entry, &set, &set.Values)
+	}
+	for _, entry := range d.archive.under("standardValueSets", "standardValueSet") {
+		var set struct {
+			Values []customValue `xml:"standardValue"`
+		}
+		d.valueSet("StandardValueSet", entry, &set, &set.Values)
+	}
+}
+
+func (d *deploy) valueSet(kind string, entry [2]string, into any, values *[]customValue) {
+	name, file := entry[0], entry[1]
+	if err := xml.Unmarshal(d.archive.files[file], into); err != nil {
+		d.fail(kind, name, file, "Error parsing file: "+err.Error())
+		return
+	}
+	ok := d.attempt(kind, name, file, func() (string, bool, *org.Error) {
+		created, err := d.tx.PutValueSet(name, kind == "StandardValueSet", valueSpecs(*values))
+		return "", created, err
+	})
+	if ok {
+		d.keepFile(kind, name, file, "", "", map[string][]byte{file: d.archive.files[file]})
+	}
+}
+
+// customMetadata is one .md file.
+type customMetadata struct {
+	Label  string `xml:"label"`
+	Values []struct {
+		Field string `xml:"field"`
+		Value struct {
+			Text string `xml:",chardata"`
+			Nil  string `xml:"http://www.w3.org/2001/XMLSchema-instance nil,attr"`
+		} `xml:"value"`
+	} `xml:"values"`
+}
+
+// records deploys custom metadata records: customMetadata/Type.Name.md.
+func (d *deploy) records() {
+	for _, entry := range d.archive.under("customMetadata", "md") {
+		name, file := entry[0], entry[1]
+		var md customMetadata
+		if err := xml.Unmarshal(d.archive.files[file], &md); err != nil {
+			d.fail("CustomMetadata", name, file, "Error parsing file: "+err.Error())
+			continue
+		}
+		object, record, _ := strings.Cut(name, ".")
+		var values []org.Assignment
+		for _, v := range md.Values {
+			values = append(values, org.Assignment{Field: v.Field, Text: v.Value.Text})
+		}
+		var id string
+		ok := d.attempt("CustomMetadata", name, file, func() (string, bool, *org.Error) {
+			got, created, err := d.tx.PutMetadataRecord(object+"__mdt", record, md.Label, values)
+			id = string(got)
+			return id, created, err
+		})
+		if ok {
+			d.keepFile("CustomMetadata", name, file, id, "", map[string][]byte{file: d.archive.files[file]})
+		}
+	}
+}
+
+// handled are the folders that the engine reads; everything else is kept as it came.
+var handled = []string{"objects", "globalValueSets", "standardValueSets", "customMetadata", "installedPackages"}
+
+// others keeps the components that the engine does not read.
+func (d *deploy) others() {
+	found := map[key]map[string][]byte{}
+	var unknown []string
+	for _, p := range d.archive.paths() {
+		folder, rest, nested := strings.Cut(p, "/")
+		if !nested || slices.Contains(handled, folder) {
+			continue
+		}
+		i := slices.IndexFunc(kinds, func(k kind) bool { return k.folder == folder })
+		if i < 0 {
+			unknown = append(unknown, p)
+			continue
+		}
+		name := strings.TrimSuffix(rest, "-meta.xml")
+		name = strings.TrimSuffix(name, "."+kinds[i].suffix)
+		k := key{kinds[i].name, name}
+		if found[k] == nil {
+			found[k] = map[string][]byte{}
+		}
+		found[k][p] = d.archive.files[p]
+	}
+	for _, p := range unknown {
+		d.messages = append(d.messages, Message{
+			FileName: p, FullName: p, Success: true, ProblemType: "Warning",
+			Problem: "File " + p + " is in a folder of no metadata type", // wording unverified
+		})
+	}
+	var names []key
+	for k := range found {
+		names = append(names, k)
+	}
+	slices.SortFunc(names, func(a, b key) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name)) })
+	for _, k := range names {
+		files := found[k]
+		file := ""
+		for p := range files {
+			if file == "" || len(p) < len(file) {
+				file = p
+			}
+		}
+		_, exists := d.store.components[k]
+		d.done(k.kind, k.name, file, "", !exists)
+		d.keepFile(k.kind, k.name, file, "", "", files)
+	}
+}
