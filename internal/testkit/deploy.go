@@ -94,10 +94,15 @@ func (l *Loader) Deploy(ctx context.Context, archive []byte) error {
 
 // soap sends one Metadata API request and decodes the envelope of the answer.
 func (l *Loader) soap(ctx context.Context, request string, out any) error {
+	return l.soapAt(ctx, "m", "http://soap.sforce.com/2006/04/metadata", request, out)
+}
+
+// soapAt sends one request to the service of that letter (m metadata, u partner).
+func (l *Loader) soapAt(ctx context.Context, service, namespace, request string, out any) error {
 	envelope := `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">` +
-		`<soapenv:Header><SessionHeader xmlns="http://soap.sforce.com/2006/04/metadata"><sessionId>` + l.AccessToken +
+		`<soapenv:Header><SessionHeader xmlns="` + namespace + `"><sessionId>` + l.AccessToken +
 		`</sessionId></SessionHeader></soapenv:Header><soapenv:Body>` + request + `</soapenv:Body></soapenv:Envelope>`
-	target := l.InstanceURL + "/services/Soap/m/" + strings.TrimPrefix(l.Version, "v")
+	target := l.InstanceURL + "/services/Soap/" + service + "/" + strings.TrimPrefix(l.Version, "v")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(envelope))
 	if err != nil {
 		return err
@@ -117,4 +122,30 @@ func (l *Loader) soap(ctx context.Context, request string, out any) error {
 		return fmt.Errorf("HTTP %d: %s", resp.StatusCode, raw)
 	}
 	return xml.Unmarshal(raw, out)
+}
+
+// EmptyRecycleBin removes records from the Recycle Bin for good. An Id whose record went with its
+// parent, or is not there, is not an error.
+func (l *Loader) EmptyRecycleBin(ctx context.Context, ids []string) error {
+	for start := 0; start < len(ids); start += collectionSize {
+		var b strings.Builder
+		b.WriteString(`<emptyRecycleBin xmlns="urn:partner.soap.sforce.com">`)
+		for _, id := range ids[start:min(start+collectionSize, len(ids))] {
+			b.WriteString("<ids>" + id + "</ids>")
+		}
+		b.WriteString("</emptyRecycleBin>")
+		var reply struct {
+			Results []struct {
+				ID      string `xml:"id"`
+				Success bool   `xml:"success"`
+			} `xml:"Body>emptyRecycleBinResponse>result"`
+		}
+		if err := l.soapAt(ctx, "u", "urn:partner.soap.sforce.com", b.String(), &reply); err != nil {
+			return fmt.Errorf("empty the recycle bin: %w", err)
+		}
+		if len(reply.Results) != min(collectionSize, len(ids)-start) {
+			return fmt.Errorf("empty the recycle bin: %d results for %d Ids", len(reply.Results), len(ids)-start)
+		}
+	}
+	return nil
 }
