@@ -181,70 +181,72 @@ func recordsOf(t fataler, records Records) []sf.Record {
 	return out
 }
 
+// rebaseCases are records at the base, as wanted and live, and what a rebase makes of them.
+var rebaseCases = []struct {
+	name             string
+	base, want, live sf.Record
+	changes          string
+	conflicts        string
+}{
+	{
+		"update of what nobody touched",
+		account(1, "Name", "bad", "Phone", "1"), account(1, "Name", "good", "Phone", "1"), account(1, "Name", "bad", "Phone", "2"),
+		`update Name "bad"→"good"`, "",
+	},
+	{
+		"update of what was edited since",
+		account(1, "Name", "bad"), account(1, "Name", "good"), account(1, "Name", "better"),
+		"", `Name keeps "better": edited since`,
+	},
+	{
+		"update that someone made already",
+		account(1, "Name", "bad"), account(1, "Name", "good"), account(1, "Name", "good"),
+		"", "",
+	},
+	{
+		"update back to null",
+		account(1, "Name", "bad"), account(1, "Name", "<null>"), account(1, "Name", "bad"),
+		`update Name "bad"→null`, "",
+	},
+	{
+		"update of a record that is gone",
+		account(1, "Name", "bad"), account(1, "Name", "good"), sf.Record{},
+		"", " keeps (absent): deleted since",
+	},
+	{
+		"create of a record that is back",
+		sf.Record{}, account(1, "Name", "good", "Phone", "1", "Zip", "9"), account(1, "Name", "good", "Phone", "2"),
+		`update Zip (absent)→"9"`, `Phone keeps "2": the record is back, with another value`,
+	},
+	{
+		"delete of a record that was edited since",
+		account(1, "Name", "bad"), sf.Record{}, account(1, "Name", "worked on"),
+		"", `Name keeps "worked on": edited since`,
+	},
+	{
+		"delete of a record whose modification date moved",
+		account(1, "LastModifiedDate", "1"), sf.Record{}, account(1, "LastModifiedDate", "2"),
+		"", `LastModifiedDate keeps "2": edited since`,
+	},
+	{
+		"delete of a record that was only looked at",
+		account(1, "LastViewedDate", "1"), sf.Record{}, account(1, "LastViewedDate", "2"),
+		`delete LastViewedDate "2"→(absent)`, "",
+	},
+	{
+		"delete of a record that is gone",
+		account(1, "Name", "bad"), sf.Record{}, sf.Record{},
+		"", "",
+	},
+	{
+		"bookkeeping is no conflict",
+		account(1, "Name", "bad", "SystemModstamp", "2"), account(1, "Name", "good", "SystemModstamp", "1"), account(1, "Name", "bad", "SystemModstamp", "3"),
+		`update Name "bad"→"good"`, "",
+	},
+}
+
 func TestRebaseCases(t *testing.T) {
-	cases := []struct {
-		name             string
-		base, want, live sf.Record
-		changes          string
-		conflicts        string
-	}{
-		{
-			"update of what nobody touched",
-			account(1, "Name", "bad", "Phone", "1"), account(1, "Name", "good", "Phone", "1"), account(1, "Name", "bad", "Phone", "2"),
-			`update Name "bad"→"good"`, "",
-		},
-		{
-			"update of what was edited since",
-			account(1, "Name", "bad"), account(1, "Name", "good"), account(1, "Name", "better"),
-			"", `Name keeps "better": edited since`,
-		},
-		{
-			"update that someone made already",
-			account(1, "Name", "bad"), account(1, "Name", "good"), account(1, "Name", "good"),
-			"", "",
-		},
-		{
-			"update back to null",
-			account(1, "Name", "bad"), account(1, "Name", "<null>"), account(1, "Name", "bad"),
-			`update Name "bad"→null`, "",
-		},
-		{
-			"update of a record that is gone",
-			account(1, "Name", "bad"), account(1, "Name", "good"), sf.Record{},
-			"", " keeps (absent): deleted since",
-		},
-		{
-			"create of a record that is back",
-			sf.Record{}, account(1, "Name", "good", "Phone", "1", "Zip", "9"), account(1, "Name", "good", "Phone", "2"),
-			`update Zip (absent)→"9"`, `Phone keeps "2": the record is back, with another value`,
-		},
-		{
-			"delete of a record that was edited since",
-			account(1, "Name", "bad"), sf.Record{}, account(1, "Name", "worked on"),
-			"", `Name keeps "worked on": edited since`,
-		},
-		{
-			"delete of a record whose modification date moved",
-			account(1, "LastModifiedDate", "1"), sf.Record{}, account(1, "LastModifiedDate", "2"),
-			"", `LastModifiedDate keeps "2": edited since`,
-		},
-		{
-			"delete of a record that was only looked at",
-			account(1, "LastViewedDate", "1"), sf.Record{}, account(1, "LastViewedDate", "2"),
-			`delete LastViewedDate "2"→(absent)`, "",
-		},
-		{
-			"delete of a record that is gone",
-			account(1, "Name", "bad"), sf.Record{}, sf.Record{},
-			"", "",
-		},
-		{
-			"bookkeeping is no conflict",
-			account(1, "Name", "bad", "SystemModstamp", "2"), account(1, "Name", "good", "SystemModstamp", "1"), account(1, "Name", "bad", "SystemModstamp", "3"),
-			`update Name "bad"→"good"`, "",
-		},
-	}
-	for _, c := range cases {
+	for _, c := range rebaseCases {
 		t.Run(c.name, func(t *testing.T) {
 			wanted, _ := Between(c.base, c.want)
 			var live []sf.Record
