@@ -1,0 +1,7 @@
+// Package bulk is the Bulk API 2.0 of the emulated org: query jobs whose results come in pages with
+// a locator, and ingest jobs whose rows end in three separate files.
+//
+// Sources: Bulk API 2.0 and Bulk API Developer Guide; what the official command line and other
+// clients read and send. The order of rows in the result files of an ingest job is arbitrary, as on
+// the platform, where nothing promises one; here it follows from the seed.
+package bulk

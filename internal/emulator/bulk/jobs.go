@@ -1,0 +1,330 @@
+package bulk
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
+)
+
+// kept is how long a job and its results can be asked for.
+// Source: Bulk API 2.0 limits (results kept for 7 days).
+const kept = 7 * 24 * time.Hour
+
+// listPage is the number of jobs on one page of a list.
+const listPage = 1000
+
+// defaultPage is the number of rows on a page of results when the client does not ask for one. The
+// platform chooses by size; its rule is unverified.
+const defaultPage = 50_000
+
+// The states of a job.
+const (
+	open           = "Open"
+	uploadComplete = "UploadComplete"
+	inProgress     = "InProgress"
+	jobComplete    = "JobComplete"
+	failed         = "Failed"
+	aborted        = "Aborted"
+)
+
+// Batch is a moment in the life of a job, as a rule sees it: before the job begins (Done is 0) and
+// after each 200 rows of an ingest job.
+type Batch struct {
+	JobID     string
+	Operation string // query, queryAll, insert, update …
+	Object    string
+	Done      int // rows processed so far
+}
+
+// Config of the jobs of an org.
+type Config struct {
+	Org  *org.Org
+	Seed uint64 // chooses the order of rows in result files
+	// PageRows is the number of rows on a page of query results; 0 means 50,000.
+	PageRows int
+	// Rule is called at every Batch; an error makes the job fail with that message and leaves the
+	// rest unprocessed. It may wait, to slow a job down. It may be nil.
+	Rule func(Batch) error
+}
+
+// Jobs holds the jobs of one org and serves them below /services/data/vXX.X/jobs.
+type Jobs struct {
+	cfg    Config
+	mu     sync.Mutex // guards next, byID and every job's mutable part
+	next   int
+	byID   map[string]*job
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// New returns the jobs of an org: none yet. Close ends those that run.
+func New(cfg Config) *Jobs {
+	cfg.PageRows = cmp.Or(cfg.PageRows, defaultPage)
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Jobs{cfg: cfg, byID: map[string]*job{}, ctx: ctx, cancel: cancel}
+}
+
+// Close stops the jobs that run and waits for them. It may be called twice.
+func (j *Jobs) Close() {
+	j.cancel()
+	j.work.Wait()
+}
+
+// job is one job of either kind. The fields up to external never change; the others are guarded by
+// Jobs.mu.
+type job struct {
+	id        string
+	number    int
+	ingest    bool
+	operation string
+	object    string
+	version   string
+	caller    org.Caller
+	created   time.Time
+	delimiter string
+	ending    string
+	external  string
+	query     queryPlan // of a query job
+
+	state     string
+	modified  time.Time
+	processed int
+	failures  int
+	message   string // errorMessage
+
+	answer *org.Answer // of a completed query job
+	upload string      // of an ingest job
+	rows   []row
+	header []string
+}
+
+// add registers a job under a new Id of the prefix of bulk jobs.
+func (j *Jobs) add(b *job) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.next++
+	b.number = j.next
+	id, err := sf.ParseID(fmt.Sprintf("750%s%09d", instance(j.cfg.Org.ID()), j.next))
+	if err != nil { // the parts are letters and digits
+		panic(err)
+	}
+	b.id = string(id)
+	b.created = j.cfg.Org.Clock().Now()
+	b.modified = b.created
+	j.byID[b.id] = b
+}
+
+// instance is the part of an Id that names the server, taken from the Id of the org.
+func instance(id sf.ID) string {
+	if len(id) < 6 {
+		return "000"
+	}
+	return string(id[3:6])
+}
+
+// find returns the job of that Id and kind, unless its time is over.
+func (j *Jobs) find(id string, ingest bool) (*job, error) {
+	full, err := sf.ParseID(id)
+	if err != nil {
+		return nil, wire.NotFound()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b, ok := j.byID[string(full)]
+	if !ok || b.ingest != ingest || j.cfg.Org.Clock().Now().Sub(b.created) > kept {
+		return nil, wire.NotFound()
+	}
+	return b, nil
+}
+
+// Serve answers a call below jobs/. An error is one for wire.ReplyFault.
+func (j *Jobs) Serve(w http.ResponseWriter, c *wire.Call) error {
+	if len(c.Path) < 2 {
+		return wire.NotFound()
+	}
+	switch c.Path[1] {
+	case "query":
+		return j.serveQuery(w, c)
+	case "ingest":
+		return j.serveIngest(w, c)
+	}
+	return wire.NotFound()
+}
+
+// settle moves the job to a state from which it does not move again, unless it is there already.
+func (j *Jobs) settle(b *job, state, message string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if b.settled() {
+		return
+	}
+	b.state, b.message, b.modified = state, message, j.cfg.Org.Clock().Now()
+}
+
+func (b *job) settled() bool {
+	return b.state == jobComplete || b.state == failed || b.state == aborted
+}
+
+// begin moves a job from UploadComplete to InProgress; false means that it was aborted meanwhile.
+func (j *Jobs) begin(b *job) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if b.state != uploadComplete {
+		return false
+	}
+	b.state, b.modified = inProgress, j.cfg.Org.Clock().Now()
+	return true
+}
+
+// stopped reports a job that was aborted, or an emulator that closes.
+func (j *Jobs) stopped(b *job) bool {
+	if j.ctx.Err() != nil {
+		return true
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return b.settled()
+}
+
+// rule asks the configured rule whether the job goes on.
+func (j *Jobs) rule(b *job, done int) error {
+	if j.cfg.Rule == nil {
+		return nil
+	}
+	return j.cfg.Rule(Batch{JobID: b.id, Operation: b.operation, Object: b.object, Done: done})
+}
+
+// abort answers PATCH {"state":"Aborted"}.
+func (j *Jobs) abort(w http.ResponseWriter, c *wire.Call, b *job) error {
+	j.mu.Lock()
+	if b.state == jobComplete || b.state == failed {
+		j.mu.Unlock()
+		return wire.BadRequest("INVALIDJOBSTATE", "Aborting already Completed Job not allowed")
+	}
+	j.mu.Unlock()
+	j.settle(b, aborted, "")
+	return wire.Reply(w, http.StatusOK, j.info(b, false))
+}
+
+// remove answers DELETE.
+func (j *Jobs) remove(w http.ResponseWriter, b *job) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !b.settled() && (!b.ingest || b.state != uploadComplete) {
+		return wire.BadRequest("INVALIDJOBSTATE", "Job must be in a terminal state to be deleted, not "+b.state)
+	}
+	delete(j.byID, b.id)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// list answers GET of all jobs of one kind, oldest first.
+func (j *Jobs) list(w http.ResponseWriter, c *wire.Call, ingest bool) error {
+	from, _ := strconv.Atoi(c.URL.Query().Get("queryLocator"))
+	j.mu.Lock()
+	var jobs []*job
+	for _, b := range j.byID {
+		if b.ingest == ingest && b.number > from {
+			jobs = append(jobs, b)
+		}
+	}
+	j.mu.Unlock()
+	slices.SortFunc(jobs, func(a, b *job) int { return cmp.Compare(a.number, b.number) })
+	reply := struct {
+		Done           bool    `json:"done"`
+		Records        []info  `json:"records"`
+		NextRecordsURL *string `json:"nextRecordsUrl"`
+	}{Done: true, Records: []info{}}
+	for _, b := range jobs {
+		if len(reply.Records) == listPage {
+			next := fmt.Sprintf("%s/jobs/%s?queryLocator=%d", c.Root(), c.Path[1], b.number-1)
+			reply.Done, reply.NextRecordsURL = false, &next
+			break
+		}
+		reply.Records = append(reply.Records, j.info(b, false))
+	}
+	return wire.Reply(w, http.StatusOK, reply)
+}
+
+// info is a job as the API describes it. The order of the keys is that of the documentation.
+type info struct {
+	ID                      string  `json:"id"`
+	Operation               string  `json:"operation"`
+	Object                  string  `json:"object"`
+	CreatedByID             string  `json:"createdById"`
+	CreatedDate             string  `json:"createdDate"`
+	SystemModstamp          string  `json:"systemModstamp"`
+	State                   string  `json:"state"`
+	ExternalIDFieldName     string  `json:"externalIdFieldName,omitempty"`
+	ConcurrencyMode         string  `json:"concurrencyMode"`
+	ContentType             string  `json:"contentType"`
+	APIVersion              float64 `json:"apiVersion"`
+	ContentURL              string  `json:"contentUrl,omitempty"`
+	JobType                 string  `json:"jobType,omitempty"`
+	LineEnding              string  `json:"lineEnding"`
+	ColumnDelimiter         string  `json:"columnDelimiter"`
+	NumberRecordsProcessed  *int    `json:"numberRecordsProcessed,omitempty"`
+	NumberRecordsFailed     *int    `json:"numberRecordsFailed,omitempty"`
+	Retries                 *int    `json:"retries,omitempty"`
+	TotalProcessingTime     *int    `json:"totalProcessingTime,omitempty"`
+	APIActiveProcessingTime *int    `json:"apiActiveProcessingTime,omitempty"`
+	ApexProcessingTime      *int    `json:"apexProcessingTime,omitempty"`
+	IsPkChunkingSupported   *bool   `json:"isPkChunkingSupported,omitempty"`
+	ErrorMessage            string  `json:"errorMessage,omitempty"`
+}
+
+// info describes the job; full adds what only a GET of one job tells.
+func (j *Jobs) info(b *job, full bool) info {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	const stamp = "2006-01-02T15:04:05.000+0000"
+	version, _ := strconv.ParseFloat(b.version, 64)
+	i := info{
+		ID: b.id, Operation: b.operation, Object: b.object,
+		CreatedByID: string(b.caller.User), CreatedDate: b.created.Format(stamp), SystemModstamp: b.modified.Format(stamp),
+		State: b.state, ExternalIDFieldName: b.external, ConcurrencyMode: "Parallel", ContentType: "CSV",
+		APIVersion: version, LineEnding: b.ending, ColumnDelimiter: b.delimiter,
+	}
+	if b.ingest {
+		i.ContentURL = "services/data/v" + b.version + "/jobs/ingest/" + b.id + "/batches"
+	}
+	if !full {
+		return i
+	}
+	zero, processed, failures, pk := 0, b.processed, b.failures, true
+	i.JobType = "V2Query"
+	i.NumberRecordsProcessed, i.Retries, i.TotalProcessingTime = &processed, &zero, &zero
+	if b.ingest {
+		i.JobType = "V2Ingest"
+		i.NumberRecordsFailed, i.APIActiveProcessingTime, i.ApexProcessingTime = &failures, &zero, &zero
+	} else {
+		i.IsPkChunkingSupported = &pk
+	}
+	i.ErrorMessage = b.message
+	return i
+}
+
+// format checks the delimiter and line ending that a new job asks for and fills in the defaults.
+func format(delimiter, ending, contentType string) (string, string, error) {
+	delimiter, ending = cmp.Or(delimiter, "COMMA"), cmp.Or(ending, "LF")
+	if _, ok := delimiters[delimiter]; !ok {
+		return "", "", wire.BadRequest("INVALID_INPUT", "Unable to parse columnDelimiter: "+delimiter)
+	}
+	if _, ok := lineEndings[ending]; !ok {
+		return "", "", wire.BadRequest("INVALID_INPUT", "Unable to parse lineEnding: "+ending)
+	}
+	if contentType != "" && contentType != "CSV" {
+		return "", "", wire.BadRequest("INVALIDJOB", "Unsupported content type: "+contentType)
+	}
+	return delimiter, ending, nil
+}

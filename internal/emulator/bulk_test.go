@@ -1,0 +1,295 @@
+package emulator_test
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/bulk"
+)
+
+type job struct {
+	ID, State, Operation, Object, ContentURL, JobType, ErrorMessage, LineEnding, ColumnDelimiter string
+	APIVersion                                                                                   json64
+	NumberRecordsProcessed, NumberRecordsFailed                                                  int
+}
+
+type json64 float64
+
+// settled polls a job until it has ended.
+func (c *client) settled(path string) job {
+	c.t.Helper()
+	for {
+		var j job
+		c.do("GET", path, "").ok(200).into(&j)
+		switch j.State {
+		case "JobComplete", "Failed", "Aborted":
+			return j
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// load runs an ingest job to its end.
+func (c *client) load(request, rows string) job {
+	c.t.Helper()
+	var j job
+	c.do("POST", "jobs/ingest", request).ok(200).into(&j)
+	if j.State != "Open" || j.ContentURL != "services/data/v66.0/jobs/ingest/"+j.ID+"/batches" {
+		c.t.Fatalf("new job %+v", j)
+	}
+	c.do("PUT", "/"+j.ContentURL, rows).ok(201)
+	c.do("PATCH", "jobs/ingest/"+j.ID+"/", `{"state":"UploadComplete"}`).ok(200)
+	return c.settled("jobs/ingest/" + j.ID)
+}
+
+func (c *client) export(request string) job {
+	c.t.Helper()
+	var j job
+	c.do("POST", "jobs/query", request).ok(200).into(&j)
+	return c.settled("jobs/query/" + j.ID)
+}
+
+// table reads a result file.
+func (a answer) table() (header []string, rows [][]string) {
+	a.t.Helper()
+	all, err := csv.NewReader(strings.NewReader(string(a.body))).ReadAll()
+	if err != nil || len(all) == 0 {
+		a.t.Fatalf("%v: %q", err, a.body)
+	}
+	return all[0], all[1:]
+}
+
+func TestBulkQueryPages(t *testing.T) {
+	c := start(t, emulator.Options{BulkPageRows: 400})
+	var rows strings.Builder
+	rows.WriteString("Name,AnnualRevenue\n")
+	for i := range 1000 {
+		fmt.Fprintf(&rows, "A%04d,%d\n", i, i)
+	}
+	if j := c.load(`{"object":"Account","operation":"insert"}`, rows.String()); j.State != "JobComplete" || j.NumberRecordsProcessed != 1000 {
+		t.Fatalf("load %+v", j)
+	}
+	j := c.export(`{"operation":"query","query":"SELECT Id, Name, AnnualRevenue, Phone, CreatedDate, Owner.Name FROM Account"}`)
+	if j.State != "JobComplete" || j.NumberRecordsProcessed != 1000 || j.Object != "Account" || j.JobType != "V2Query" {
+		t.Fatalf("job %+v", j)
+	}
+	seen, locator := map[string]bool{}, ""
+	for _, want := range []int{400, 400, 200} {
+		a := c.do("GET", "jobs/query/"+j.ID+"/results"+locator, "").ok(200)
+		header, rows := a.table()
+		if strings.Join(header, " ") != "Id Name AnnualRevenue Phone CreatedDate Owner.Name" || !strings.HasPrefix(string(a.body), `"Id","Name"`) {
+			t.Fatalf("header %q", header)
+		}
+		if len(rows) != want || a.header.Get("Sforce-NumberOfRecords") != strconv.Itoa(want) {
+			t.Fatalf("%d rows, header says %s, want %d", len(rows), a.header.Get("Sforce-NumberOfRecords"), want)
+		}
+		for _, r := range rows {
+			seen[r[1]] = true
+		}
+		if rows[0][3] != "" || rows[0][4] != "2026-01-05T08:00:00.000Z" {
+			t.Errorf("row %q", rows[0])
+		}
+		locator = "?locator=" + a.header.Get("Sforce-Locator")
+	}
+	if locator != "?locator=null" || len(seen) != 1000 {
+		t.Errorf("the last locator is %q, %d rows seen", locator, len(seen))
+	}
+	if a := c.do("GET", "jobs/query/"+j.ID+"/results?maxRecords=999", "").ok(200); a.header.Get("Sforce-Locator") != "OTk5" {
+		t.Errorf("locator %q", a.header.Get("Sforce-Locator"))
+	}
+	c.do("GET", "jobs/query/"+j.ID+"/results?locator=zzz", "").refused(400, "INVALID_QUERY_LOCATOR", "")
+	c.do("GET", "/services/data/v60.0/jobs/query/"+j.ID+"/results", "").refused(409, "INVALIDVERSION", "66.0")
+	c.do("GET", "jobs/query/"+j.ID+"/resultPages", "").ok(200).is(`{"done":true,"nextRecordUrl":null,"resultPages":[
+		{"resultUrl":"/services/data/v66.0/jobs/query/` + j.ID + `/results"},
+		{"resultUrl":"/services/data/v66.0/jobs/query/` + j.ID + `/results?locator=NDAw"},
+		{"resultUrl":"/services/data/v66.0/jobs/query/` + j.ID + `/results?locator=ODAw"}]}`)
+	c.do("GET", "jobs/query", "").ok(200)
+	c.do("PATCH", "jobs/query/"+j.ID, `{"state":"Aborted"}`).refused(400, "INVALIDJOBSTATE", "")
+	c.do("DELETE", "jobs/query/"+j.ID, "").ok(204)
+	c.do("GET", "jobs/query/"+j.ID, "").refused(404, "NOT_FOUND", "")
+}
+
+func TestBulkQueryRefuses(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for query, want := range map[string][2]string{
+		"SELECT COUNT(Id) FROM Account":                     {"FUNCTIONALITY_NOT_ENABLED", "Aggregate"},
+		"SELECT Id FROM Account OFFSET 5":                   {"FUNCTIONALITY_NOT_ENABLED", "OFFSET"},
+		"SELECT Id, (SELECT Id FROM Contacts) FROM Account": {"FUNCTIONALITY_NOT_ENABLED", "Nested"},
+		"SELECT BillingAddress FROM Account":                {"FeatureNotEnabled", "Cannot serialize value for 'BillingAddress' in CSV format"},
+		"SELECT Nme FROM Account":                           {"INVALID_FIELD", "No such column 'Nme'"},
+		"SELECT Id FROM":                                    {"MALFORMED_QUERY", "unexpected token"},
+	} {
+		c.do("POST", "jobs/query", `{"operation":"query","query":"`+query+`"}`).refused(400, want[0], want[1])
+	}
+}
+
+func TestBulkIngestFiles(t *testing.T) {
+	c := start(t, emulator.Options{Seed: 7})
+	rows := "LastName,Email,Description\r\n" +
+		"Doe,j@example.com,\"a \"\"quoted\"\" text,\r\nof two\n lines\"\r\n" +
+		",no@example.com,\r\n" +
+		"#N/A,,\r\n" +
+		"Roe,,plain\r\n"
+	j := c.load(`{"object":"Contact","operation":"insert","lineEnding":"CRLF"}`, rows)
+	if j.State != "JobComplete" || j.NumberRecordsProcessed != 4 || j.NumberRecordsFailed != 2 {
+		t.Fatalf("job %+v", j)
+	}
+	good := c.do("GET", "jobs/ingest/"+j.ID+"/successfulResults", "").ok(200)
+	if !strings.Contains(string(good.body), "\"a \"\"quoted\"\" text,\r\nof two\n lines\"") {
+		t.Errorf("the echo differs from what was sent: %q", good.body)
+	}
+	header, list := good.table()
+	if strings.Join(header, ",") != "sf__Id,sf__Created,LastName,Email,Description" || len(list) != 2 || list[0][1] != "true" {
+		t.Errorf("%q %q", header, list)
+	}
+	header, list = c.do("GET", "jobs/ingest/"+j.ID+"/failedResults/", "").ok(200).table()
+	if strings.Join(header, ",") != "sf__Id,sf__Error,LastName,Email,Description" || len(list) != 2 ||
+		list[0][1] != "REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --" {
+		t.Errorf("%q %q", header, list)
+	}
+	header, list = c.do("GET", "jobs/ingest/"+j.ID+"/unprocessedrecords", "").ok(200).table()
+	if strings.Join(header, ",") != "LastName,Email,Description" || len(list) != 0 {
+		t.Errorf("%q %q", header, list)
+	}
+	got := c.query("SELECT Description FROM Contact WHERE LastName = 'Doe'").Records[0]["Description"]
+	if got != "a \"quoted\" text,\r\nof two\n lines" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+func TestBulkResultsComeInArbitraryOrder(t *testing.T) {
+	c := start(t, emulator.Options{Seed: 3})
+	var rows strings.Builder
+	rows.WriteString("Name\n")
+	for i := range 100 {
+		fmt.Fprintf(&rows, "A%03d\n", i)
+	}
+	j := c.load(`{"object":"Account","operation":"insert"}`, rows.String())
+	_, list := c.do("GET", "jobs/ingest/"+j.ID+"/successfulResults", "").ok(200).table()
+	var names []string
+	for _, r := range list {
+		names = append(names, r[2])
+	}
+	if len(names) != 100 || slices.IsSorted(names) {
+		t.Errorf("the rows come in the order in which they were sent: %q", names)
+	}
+	if slices.Sort(names); names[0] != "A000" || names[99] != "A099" {
+		t.Errorf("names %q", names)
+	}
+}
+
+func TestBulkUpdateLeavesEmptyAndClearsNA(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A","Phone":"1","Fax":"2","Site":"3"}`)
+	c.load(`{"object":"Account","operation":"update","columnDelimiter":"PIPE"}`, "Id|Phone|Fax|Site\n"+id+"||#N/A|4\n")
+	c.do("GET", "sobjects/Account/"+id+"?fields=Phone,Fax,Site,Id", "").ok(200).is(`{"attributes":{"type":"Account",
+		"url":"/services/data/v66.0/sobjects/Account/` + id + `"},"Phone":"1","Fax":null,"Site":"4","Id":"` + id + `"}`)
+}
+
+func TestBulkRefusesBadFilesAsAWhole(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for rows, want := range map[string]string{
+		"Nme\nx\n":        "InvalidBatch : Field name not found : Nme",
+		"Name\r\nx\r\n":   "ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is LF",
+		"Name\n\"x\n":     "Failed to parse CSV",
+		"Name,Phone\nx\n": "Row 1 has 1 columns",
+		"Name\n" + strings.Repeat("x", 32_001) + "\n": "maximum is 32000",
+		"Name\n\xff\n": "UTF-8",
+	} {
+		j := c.load(`{"object":"Account","operation":"insert"}`, rows)
+		if j.State != "Failed" || !strings.Contains(j.ErrorMessage, want) {
+			t.Errorf("%.30q: %s %q, want %q", rows, j.State, j.ErrorMessage, want)
+		}
+	}
+	c.do("POST", "jobs/ingest", `{"object":"Foo","operation":"insert"}`).refused(400, "INVALIDENTITY", "Foo")
+	c.do("POST", "jobs/ingest", `{"object":"Account","operation":"eat"}`).refused(400, "INVALIDJOB", "eat")
+	c.do("POST", "jobs/ingest", `{"object":"Account","operation":"upsert","externalIdFieldName":"Name"}`).refused(400, "INVALIDJOB", "Name")
+}
+
+func TestBulkJobLife(t *testing.T) {
+	c := start(t, emulator.Options{})
+	var j job
+	c.do("POST", "jobs/ingest", `{"object":"Account","operation":"insert","externalIdFieldName":""}`).ok(200).into(&j)
+	c.do("PUT", "jobs/ingest/"+j.ID+"/batches", "Name\nx\n").ok(201)
+	c.do("PUT", "jobs/ingest/"+j.ID+"/batches", "Name\nx\n").refused(400, "INVALIDBATCH", "multiple contents")
+	c.do("DELETE", "jobs/ingest/"+j.ID, "").refused(400, "INVALIDJOBSTATE", "")
+	c.do("PATCH", "jobs/ingest/"+j.ID, `{"state":"Aborted"}`).ok(200)
+	if c.settled("jobs/ingest/"+j.ID).State != "Aborted" {
+		t.Error("the job goes on")
+	}
+	c.do("PATCH", "jobs/ingest/"+j.ID, `{"state":"UploadComplete"}`).refused(400, "INVALIDJOBSTATE", "Aborted")
+	c.s.Clock().Advance(8 * 24 * time.Hour)
+	c.do("GET", "jobs/ingest/"+j.ID, "").refused(404, "NOT_FOUND", "")
+
+	j = c.load(`{"object":"Account","operation":"insert"}`, "Name\nx\n")
+	c.do("DELETE", "jobs/ingest/"+j.ID, "").ok(204)
+}
+
+func TestBulkJobThatFailsHalfWayLeavesTheRestUnprocessed(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.s.InterceptBatch(func(b bulk.Batch) error {
+		if b.Done == 400 {
+			return errors.New("InternalServerError : it broke")
+		}
+		return nil
+	})
+	j := c.load(`{"object":"Account","operation":"insert"}`, "Name\n"+strings.Repeat("x\n", 500))
+	if j.State != "Failed" || j.ErrorMessage != "InternalServerError : it broke" || j.NumberRecordsProcessed != 400 {
+		t.Fatalf("job %+v", j)
+	}
+	_, rest := c.do("GET", "jobs/ingest/"+j.ID+"/unprocessedrecords", "").ok(200).table()
+	_, good := c.do("GET", "jobs/ingest/"+j.ID+"/successfulResults", "").ok(200).table()
+	if len(rest) != 100 || len(good) != 400 {
+		t.Errorf("%d unprocessed and %d good, want 100 and 400", len(rest), len(good))
+	}
+}
+
+func TestBulkDeleteAndParentsByExternalID(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	c.load(`{"object":"Account","operation":"delete"}`, "Id\n"+id+"\n001000000000000AAA\n")
+	if c.query("SELECT Id FROM Account").TotalSize != 0 {
+		t.Error("the record is still there")
+	}
+	var user struct{ Username string }
+	c.do("GET", "sobjects/User/"+c.s.UserID, "").ok(200).into(&user)
+	j := c.load(`{"object":"Account","operation":"insert"}`, "Name,Owner.Username\nB,"+user.Username+"\n")
+	if j.NumberRecordsFailed != 0 {
+		body := c.do("GET", "jobs/ingest/"+j.ID+"/failedResults", "").body
+		t.Errorf("a parent was not found by its external id: %s", body)
+	}
+}
+
+// Results of a hundred megabytes stream; the rate is logged, not judged.
+func TestBulkResultsStream(t *testing.T) {
+	c := start(t, emulator.Options{})
+	rows := "Name,Description\n" + strings.Repeat("A name of an account,"+strings.Repeat("some text, ", 0)+strings.Repeat("some text ", 180)+"\n", 10_000)
+	c.load(`{"object":"Account","operation":"insert"}`, rows)
+	j := c.export(`{"operation":"query","query":"SELECT Id, Name, Description, CreatedDate, OwnerId FROM Account"}`)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", c.s.URL+"/services/data/v66.0/jobs/query/"+j.ID+"/results", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+c.s.AccessToken)
+	r.Header.Set("Accept-Encoding", "identity")
+	began := time.Now()
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes, %.0f MB/s", n, float64(n)/1e6/time.Since(began).Seconds())
+}

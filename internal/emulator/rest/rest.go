@@ -1,0 +1,129 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/emulator/wire"
+)
+
+// API serves the REST resources of one org. It is safe for concurrent use.
+type API struct {
+	org       *org.Org
+	resources []resource
+
+	mu      sync.Mutex // guards cursors and next
+	cursors map[string]*cursor
+	next    int
+}
+
+// New returns the REST API of the org.
+func New(o *org.Org) *API {
+	return &API{org: o, resources: resources(), cursors: map[string]*cursor{}}
+}
+
+// resource is one row of the table of resources: which calls it takes, and who serves them.
+type resource struct {
+	method string
+	path   []string
+	serve  func(*API, http.ResponseWriter, *wire.Call) error
+}
+
+// resources returns the table of resources, tried in order; "*" stands for any segment.
+func resources() []resource {
+	return []resource{
+		{"GET", nil, (*API).root},
+		{"GET", []string{"query"}, (*API).query},
+		{"GET", []string{"queryAll"}, (*API).queryAll},
+		{"GET", []string{"query", "*"}, (*API).queryMore},
+		{"GET", []string{"queryAll", "*"}, (*API).queryMore},
+		{"GET", []string{"limits"}, (*API).limits},
+		{"GET", []string{"limits", "recordCount"}, (*API).recordCount},
+		{"GET", []string{"sobjects"}, (*API).describeGlobal},
+		{"GET", []string{"sobjects", "*", "describe"}, (*API).describe},
+		{"GET", []string{"sobjects", "*", "updated"}, (*API).updated},
+		{"GET", []string{"sobjects", "*", "deleted"}, (*API).deleted},
+		{"GET", []string{"sobjects", "*"}, (*API).describeBasic},
+		{"POST", []string{"sobjects", "*"}, (*API).create},
+		{"GET", []string{"sobjects", "*", "*"}, (*API).read},
+		{"PATCH", []string{"sobjects", "*", "*"}, (*API).update},
+		{"DELETE", []string{"sobjects", "*", "*"}, (*API).remove},
+		{"GET", []string{"sobjects", "*", "*", "*"}, (*API).readByKey},
+		{"PATCH", []string{"sobjects", "*", "*", "*"}, (*API).upsertByKey},
+		{"DELETE", []string{"sobjects", "*", "*", "*"}, (*API).removeByKey},
+		{"POST", []string{"composite"}, (*API).composite},
+		{"POST", []string{"composite", "batch"}, (*API).batch},
+		{"POST", []string{"composite", "tree", "*"}, (*API).tree},
+		{"POST", []string{"composite", "sobjects"}, (*API).createMany},
+		{"PATCH", []string{"composite", "sobjects"}, (*API).updateMany},
+		{"DELETE", []string{"composite", "sobjects"}, (*API).removeMany},
+		{"GET", []string{"composite", "sobjects", "*"}, (*API).readMany},
+		{"POST", []string{"composite", "sobjects", "*"}, (*API).readMany},
+		{"PATCH", []string{"composite", "sobjects", "*", "*"}, (*API).upsertMany},
+		{"GET", []string{"tooling"}, (*API).root},
+		{"GET", []string{"tooling", "query"}, (*API).toolingQuery},
+	}
+}
+
+// Serve answers a call below /services/data/vXX.X. An error is one for wire.ReplyFault.
+func (a *API) Serve(w http.ResponseWriter, c *wire.Call) error {
+	known := ""
+	for _, r := range a.resources {
+		if !c.Is(r.path...) {
+			continue
+		}
+		if r.method == c.Method || r.method == http.MethodGet && c.Method == http.MethodHead {
+			return r.serve(a, w, c)
+		}
+		if known != "" {
+			known += ","
+		}
+		known += r.method
+	}
+	if known != "" {
+		return wire.NotAllowed(c.Method, known)
+	}
+	return wire.NotFound()
+}
+
+// Versions answers /services/data, which needs no session.
+func Versions(w http.ResponseWriter) error {
+	type version struct {
+		Label   string `json:"label"`
+		URL     string `json:"url"`
+		Version string `json:"version"`
+	}
+	var list []version
+	for n := wire.FirstVersion; n <= wire.LastVersion; n++ {
+		list = append(list, version{release(n), fmt.Sprintf("/services/data/v%d.0", n), fmt.Sprintf("%d.0", n)})
+	}
+	return wire.Reply(w, http.StatusOK, list)
+}
+
+// release names the release of a version: three a year, version 32 being Winter '15.
+func release(n int) string {
+	seasons := [3]string{"Winter", "Spring", "Summer"}
+	return fmt.Sprintf("%s '%d", seasons[(n+1)%3], 15+(n-32+3)/3-1)
+}
+
+func (a *API) root(w http.ResponseWriter, c *wire.Call) error {
+	root := c.Root()
+	reply := map[string]string{
+		"identity": fmt.Sprintf("%s/id/%s/%s", c.BaseURL, a.org.ID(), c.Caller.User),
+	}
+	for _, name := range []string{"composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling"} {
+		reply[name] = root + "/" + name
+	}
+	return wire.Reply(w, http.StatusOK, reply)
+}
+
+// object returns the object that a segment of the path names.
+func (a *API) object(name string) (*org.Object, error) {
+	o, ok := a.org.Describe(name)
+	if !ok {
+		return nil, wire.NotFound()
+	}
+	return o, nil
+}

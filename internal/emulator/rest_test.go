@@ -1,0 +1,232 @@
+package emulator_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"holdfast/internal/emulator"
+)
+
+func TestVersionsNeedNoSession(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.header.Set("Authorization", "")
+	var list []struct{ Label, URL, Version string }
+	c.do("GET", "/services/data/", "").ok(200).into(&list)
+	last := list[len(list)-1]
+	if len(list) != 38 || list[0].Label != "Summer '14" || last.Label != "Winter '27" || last.URL != "/services/data/v68.0" {
+		t.Errorf("versions %v", list)
+	}
+}
+
+func TestRecordsOneByOne(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"Sitwell-Bluth","NumberOfEmployees":3,"AnnualRevenue":350000000,"Description":null}`)
+	got := c.do("GET", "sobjects/Account/"+id+"?fields=Name,NumberOfEmployees,AnnualRevenue,Description,CreatedDate,IsDeleted", "").ok(200)
+	got.is(`{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/` + id + `"},
+		"Name":"Sitwell-Bluth","NumberOfEmployees":3,"AnnualRevenue":3.5E8,"Description":null,
+		"CreatedDate":"2026-01-05T08:00:00.000+0000","IsDeleted":false,"Id":"` + id + `"}`)
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"Bluth","NumberOfEmployees":null}`).ok(204)
+	c.do("GET", "//services/data//v66.0/sobjects/Account/"+id+"/", "").ok(200)
+	c.do("DELETE", "sobjects/Account/"+id, "").ok(204)
+	c.do("GET", "sobjects/Account/"+id, "").refused(404, "ENTITY_IS_DELETED", "entity is deleted")
+	c.do("DELETE", "sobjects/Account/"+id, "").refused(404, "ENTITY_IS_DELETED", "entity is deleted")
+	c.do("GET", "sobjects/Account/001000000000000AAA", "").refused(404, "NOT_FOUND", "The requested resource does not exist")
+	c.do("GET", "sobjects/Foo/001000000000000AAA", "").refused(404, "NOT_FOUND", "The requested resource does not exist")
+	c.do("POST", "sobjects/Contact", `{"FirstName":"GOB"}`).ok(400).
+		is(`[{"message":"Required fields are missing: [LastName]","errorCode":"REQUIRED_FIELD_MISSING","fields":["LastName"]}]`)
+	c.do("POST", "sobjects/Account", `{"Name"`).ok(400)
+	c.do("PUT", "sobjects/Account", `{}`).ok(405)
+}
+
+func TestQueryShapes(t *testing.T) {
+	c := start(t, emulator.Options{})
+	acme := c.create("Account", `{"Name":"Acme"}`)
+	john := c.create("Contact", `{"LastName":"Doe","AccountId":"`+acme+`"}`)
+	c.do("GET", "query/?q="+url.QueryEscape("select Id, Name, Account.Name from Contact"), "").ok(200).is(`{"totalSize":1,"done":true,"records":[
+		{"attributes":{"type":"Contact","url":"/services/data/v66.0/sobjects/Contact/` + john + `"},"Id":"` + john + `","Name":"Doe",
+		"Account":{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/` + acme + `"},"Name":"Acme"}}]}`)
+	c.do("GET", "query?q=SELECT+COUNT()+FROM+Account", "").ok(200).is(`{"totalSize":1,"done":true,"records":[]}`)
+	c.do("GET", "query?q=SELECT+COUNT(Id)+CNT+FROM+Account", "").ok(200).
+		is(`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"AggregateResult"},"CNT":1}]}`)
+	c.do("GET", "query?q="+url.QueryEscape("SELECT Name, (SELECT LastName FROM Contacts), (SELECT Name FROM Opportunities) FROM Account"), "").ok(200).
+		is(`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/` + acme + `"},
+		"Name":"Acme","Contacts":{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Contact",
+		"url":"/services/data/v66.0/sobjects/Contact/` + john + `"},"LastName":"Doe"}]},"Opportunities":null}]}`)
+	c.do("GET", "query?columns=true&q="+url.QueryEscape("SELECT Id, Account.Name FROM Contact"), "").ok(200).is(`{"columnMetadata":[
+		{"aggregate":false,"apexType":"id","booleanType":false,"columnName":"Id","custom":false,"displayName":"Id","foreignKeyName":null,
+		 "insertable":false,"joinColumns":[],"numberType":false,"textType":true,"updatable":false},
+		{"aggregate":false,"apexType":"complexvalue","booleanType":false,"columnName":"Account","custom":false,"displayName":"Account","foreignKeyName":"Account",
+		 "insertable":false,"numberType":false,"textType":false,"updatable":false,"joinColumns":[
+		{"aggregate":false,"apexType":"string","booleanType":false,"columnName":"Name","custom":false,"displayName":"Name","foreignKeyName":null,
+		 "insertable":true,"joinColumns":[],"numberType":false,"textType":true,"updatable":true}]}],
+		"entityName":"Contact","groupBy":false,"idSelected":true,"keyPrefix":"003"}`)
+}
+
+func TestQueryErrors(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for text, want := range map[string][2]string{
+		"SELECT Id FORM Account":                        {"MALFORMED_QUERY", "unexpected token: 'Account'"},
+		"SELECT Nme FROM Account":                       {"INVALID_FIELD", "No such column 'Nme' on entity 'Account'"},
+		"SELECT Id FROM Account WHERE IsDeleted='t'":    {"INVALID_FIELD", "should not be enclosed in quotes"},
+		"SELECT Id FROM ScratchOrgInfo limit 1":         {"INVALID_TYPE", "sObject type 'ScratchOrgInfo' is not supported."},
+		"SELECT Id FROM Account WHERE Id = 'x'":         {"INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: x"},
+		"SELECT Id, Owner.Nme FROM Account":             {"INVALID_FIELD", "No such column 'Nme' on entity"},
+		"SELECT Id, (SELECT Id FROM Foos) FROM Account": {"INVALID_TYPE", "Didn't understand relationship 'Foos'"},
+	} {
+		c.do("GET", "query?q="+url.QueryEscape(text), "").refused(400, want[0], want[1])
+	}
+	c.do("GET", "query", "").refused(400, "MALFORMED_QUERY", "")
+	c.do("GET", "query/0r8000000000001AAA-2000", "").refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
+}
+
+func TestQueryPages(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for from := 0; from < 450; from += 150 {
+		var records []string
+		for i := range 150 {
+			records = append(records, fmt.Sprintf(`{"attributes":{"type":"Account"},"Name":"A%03d"}`, from+i))
+		}
+		c.do("POST", "composite/sobjects", `{"records":[`+strings.Join(records, ",")+`]}`).ok(200)
+	}
+	c.header.Set("Sforce-Query-Options", "batchSize=200")
+	p := c.query("SELECT Name FROM Account ORDER BY Name")
+	var names []any
+	pages := 0
+	for {
+		pages++
+		for _, r := range p.Records {
+			names = append(names, r["Name"])
+		}
+		if p.TotalSize != 450 || p.Done != (p.NextRecordsURL == "") {
+			t.Fatalf("page %d: total %d, done %v, next %q", pages, p.TotalSize, p.Done, p.NextRecordsURL)
+		}
+		if p.Done {
+			break
+		}
+		next := p.NextRecordsURL
+		p = page{}
+		c.do("GET", next, "").ok(200).into(&p)
+	}
+	if pages != 3 || len(names) != 450 || names[449] != "A449" {
+		t.Errorf("%d pages with %d names", pages, len(names))
+	}
+}
+
+func TestCollections(t *testing.T) {
+	c := start(t, emulator.Options{})
+	var made []struct {
+		ID      string
+		Success bool
+		Errors  []any
+	}
+	c.do("POST", "composite/sobjects", `{"allOrNone":false,"records":[
+		{"attributes":{"type":"Account"},"Name":"A"},{"attributes":{"type":"Contact"}},{"attributes":{"type":"Account"},"Name":"B"}]}`).ok(200).into(&made)
+	if !made[0].Success || made[1].Success || !made[2].Success || made[1].ID != "" {
+		t.Fatalf("made %v", made)
+	}
+	a, b := made[0].ID, made[2].ID
+	c.do("PATCH", "composite/sobjects/", `{"allOrNone":true,"records":[
+		{"attributes":{"type":"Account"},"id":"`+a+`","Name":"A2"},{"attributes":{"type":"Account"},"Id":"`+b+`","Name":null}]}`).ok(200).
+		is(`[{"success":false,"errors":[{"statusCode":"ALL_OR_NONE_OPERATION_ROLLED_BACK","message":"Record rolled back because not all records were valid and the request was using AllOrNone header","fields":[]}]},
+		{"success":false,"errors":[{"statusCode":"REQUIRED_FIELD_MISSING","message":"Required fields are missing: [Name]","fields":["Name"]}]}]`)
+	c.do("POST", "composite/sobjects/Account", `{"ids":["`+b+`","001000000000000AAA","`+a+`"],"fields":["Name"]}`).ok(200).is(`[
+		{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/` + b + `"},"Name":"B","Id":"` + b + `"},null,
+		{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/` + a + `"},"Name":"A","Id":"` + a + `"}]`)
+	c.do("PATCH", "composite/sobjects/Account/Id", `{"records":[{"attributes":{"type":"Account"},"Id":null,"Name":"C"}]}`).ok(200).into(&made)
+	if got := c.query("SELECT Id FROM Account").TotalSize; got != 3 {
+		t.Errorf("%d accounts, want 3", got)
+	}
+	c.do("DELETE", "composite/sobjects?ids="+a+","+b+"&allOrNone=true", "").ok(200).
+		is(`[{"id":"` + a + `","success":true,"errors":[]},{"id":"` + b + `","success":true,"errors":[]}]`)
+	many := strings.TrimSuffix(strings.Repeat(`{"attributes":{"type":"Account"},"Name":"x"},`, 201), ",")
+	c.do("POST", "composite/sobjects", `{"records":[`+many+`]}`).ok(400)
+}
+
+func TestComposite(t *testing.T) {
+	c := start(t, emulator.Options{})
+	var reply struct {
+		CompositeResponse []struct {
+			Body           any
+			HTTPStatusCode int
+			ReferenceID    string
+		}
+	}
+	c.do("POST", "composite", `{"compositeRequest":[
+		{"method":"POST","url":"/services/data/v66.0/sobjects/Account","referenceId":"acc","body":{"Name":"Acme \"x\""}},
+		{"method":"POST","url":"/services/data/v66.0/sobjects/Contact","referenceId":"con","body":{"LastName":"Doe","AccountId":"@{acc.id}"}},
+		{"method":"GET","url":"/services/data/v66.0/query/?q=select Account.Name from Contact where Id='@{con.id}'","referenceId":"q"},
+		{"method":"GET","url":"/services/data/v66.0/sobjects/Foo","referenceId":"foo"}]}`).ok(200).into(&reply)
+	var statuses []int
+	for _, r := range reply.CompositeResponse {
+		statuses = append(statuses, r.HTTPStatusCode)
+	}
+	if fmt.Sprint(statuses) != "[201 201 200 404]" || !strings.Contains(fmt.Sprint(reply.CompositeResponse[2].Body), `Acme "x"`) {
+		t.Errorf("reply %v", reply)
+	}
+	// A recorded reply of a real org.
+	c.do("POST", "composite", `{"compositeRequest":[{"referenceId":"CCI__RefId__0__","method":"GET","url":"/services/data/v52.0/sobjects/Foo"}]}`).ok(200).
+		is(`{"compositeResponse":[{"body":[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}],
+			"httpHeaders":{},"httpStatusCode":404,"referenceId":"CCI__RefId__0__"}]}`)
+	c.do("POST", "composite/batch", `{"batchRequests":[{"method":"GET","url":"v66.0/limits/recordCount?sObjects=Account"},
+		{"method":"GET","url":"v66.0/nothing"}]}`).ok(200).is(`{"hasErrors":true,"results":[
+		{"statusCode":200,"result":{"sObjects":[{"count":1,"name":"Account"}]}},
+		{"statusCode":404,"result":[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]}]}`)
+	c.do("POST", "composite", `{"allOrNone":true,"compositeRequest":[
+		{"method":"POST","url":"/services/data/v66.0/sobjects/Account","referenceId":"a","body":{"Name":"gone"}},
+		{"method":"POST","url":"/services/data/v66.0/sobjects/Contact","referenceId":"b","body":{}}]}`).ok(200).into(&reply)
+	if n := c.query("SELECT Id FROM Account WHERE Name='gone'").TotalSize; n != 0 {
+		t.Errorf("%d records remain of a composite that failed", n)
+	}
+}
+
+func TestTree(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.do("POST", "composite/tree/Account/", `{"records":[{"attributes":{"type":"Account","referenceId":"a1"},"Name":"Acme","Contacts":{"records":[
+		{"attributes":{"type":"Contact","referenceId":"c1"},"LastName":"Doe"},{"attributes":{"type":"Contact","referenceId":"c2"},"LastName":"Roe"}]}}]}`).ok(201)
+	if n := c.query("SELECT Id FROM Contact WHERE Account.Name='Acme'").TotalSize; n != 2 {
+		t.Errorf("%d contacts of Acme, want 2", n)
+	}
+	c.do("POST", "composite/tree/Account", `{"records":[{"attributes":{"type":"Account","referenceId":"a1"},"Name":"Bell","Contacts":{"records":[
+		{"attributes":{"type":"Contact","referenceId":"c1"}}]}}]}`).ok(400).
+		is(`{"hasErrors":true,"results":[{"referenceId":"c1","errors":[{"statusCode":"REQUIRED_FIELD_MISSING","message":"Required fields are missing: [LastName]","fields":["LastName"]}]}]}`)
+	if n := c.query("SELECT Id FROM Account WHERE Name='Bell'").TotalSize; n != 0 {
+		t.Error("the parent of a tree that failed remains")
+	}
+}
+
+// The shapes of a recorded reply; objects without records are not listed.
+func TestRecordCount(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.create("Account", `{"Name":"A"}`)
+	c.do("GET", "limits/recordCount?sObjects=Account", "").ok(200).is(`{"sObjects":[{"count":1,"name":"Account"}]}`)
+	c.do("GET", "limits/recordCount?sObjects=Opportunity", "").ok(200).is(`{"sObjects":[]}`)
+}
+
+func TestChangesAndDeletions(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	window := "?start=2026-01-05T07:00:00%2B00:00&end=2026-01-05T09:00:00%2B00:00"
+	c.s.Clock().Advance(2 * 3600e9)
+	var updated struct {
+		IDs               []string
+		LatestDateCovered string
+	}
+	c.do("GET", "sobjects/Account/updated/"+window, "").ok(200).into(&updated)
+	if len(updated.IDs) != 1 || updated.IDs[0] != id {
+		t.Errorf("updated %v", updated)
+	}
+	c.do("DELETE", "sobjects/Account/"+id, "").ok(204)
+	c.s.Clock().Advance(3600e9)
+	var deleted struct {
+		DeletedRecords        []struct{ ID, DeletedDate string }
+		EarliestDateAvailable string
+		LatestDateCovered     string
+	}
+	c.do("GET", "sobjects/Account/deleted?start=2026-01-05T07:00:00Z&end=2026-01-05T11:00:00Z", "").ok(200).into(&deleted)
+	if len(deleted.DeletedRecords) != 1 || deleted.DeletedRecords[0].ID != id || deleted.DeletedRecords[0].DeletedDate != "2026-01-05T10:00:00.000+0000" {
+		t.Errorf("deleted %+v", deleted)
+	}
+	c.do("GET", "sobjects/Account/deleted?start=nonsense&end=2026-01-05T11:00:00Z", "").ok(400)
+}

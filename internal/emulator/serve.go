@@ -1,0 +1,325 @@
+package emulator
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/internal/emulator/rest"
+	"holdfast/internal/emulator/soap"
+	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
+)
+
+// maxRequestLine bounds the URI, and the URI with all headers.
+// Source: Salesforce Help 000386264 (16,384 bytes; 414 and 431).
+const maxRequestLine = 16_384
+
+// ServeHTTP answers one request: it counts it, lets Intercept interfere, unpacks the body, routes,
+// and packs the reply.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	segments := wire.Segments(r.URL.Path)
+	if soap.Is(segments) {
+		r = soap.Peek(r)
+	}
+	fault := s.requests.arrive(Request{
+		Op: opOf(r, segments), Method: r.Method, Path: "/" + strings.Join(segments, "/"), Query: r.URL.RawQuery, Header: r.Header,
+	})
+	if !s.before(w, r, fault) {
+		return
+	}
+	reply := newReply(w, r, fault)
+	reply.Header().Set("Date", s.Clock().Now().Format(http.TimeFormat))
+	if err := s.answer(reply, r, segments); err != nil {
+		reply.fail(err)
+	}
+	reply.finish()
+}
+
+// before does what a fault does before the request is handled, and reports whether to handle it.
+func (s *Server) before(w http.ResponseWriter, r *http.Request, f Fault) bool {
+	if f.Delay > 0 {
+		wait(r.Context(), f.Delay)
+	}
+	if f.Before != nil {
+		f.Before()
+	}
+	if f.ExpireToken {
+		if token, err := bearer(r); err == nil {
+			s.sessions.close(token)
+		}
+	}
+	if f.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	if f.Status == 0 {
+		return true
+	}
+	for name, values := range f.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(f.Status)
+	_, _ = io.WriteString(w, f.Body) // a client that is gone does not matter here
+	return false
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// answer unpacks the request and routes it.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, segments []string) error {
+	if err := checkSize(r); err != nil {
+		return err
+	}
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		body, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return wire.BadRequest("INVALID_INPUT", "the body is not gzip: "+err.Error())
+		}
+		r.Body = io.NopCloser(body)
+	}
+	switch {
+	case soap.Is(segments):
+		s.limitInfo(w)
+		s.soap.Serve(w, r, segments[2], segments[3], s.URL)
+		return nil
+	case len(segments) == 3 && segments[0] == "services" && segments[1] == "oauth2":
+		return s.oauth(w, r, segments[2])
+	case len(segments) == 3 && segments[0] == "id":
+		return s.identity(w, r, segments[1], segments[2])
+	case len(segments) == 2 && segments[0] == "services" && segments[1] == "data":
+		return rest.Versions(w)
+	}
+	return s.data(w, r)
+}
+
+// data serves /services/data/vXX.X/….
+func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
+	version, path, ok := wire.SplitDataPath(r.URL.Path)
+	if !ok {
+		return wire.NotFound()
+	}
+	if err := checkVersion(version); err != nil {
+		return err
+	}
+	caller, err := s.authenticate(r)
+	if err != nil {
+		return err
+	}
+	enough := s.org.Spend("DailyApiRequests", 1)
+	s.limitInfo(w)
+	if !enough {
+		return wire.BadRequest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+	}
+	c := &wire.Call{Request: r, Org: s.org, Caller: caller, Version: version, BaseURL: s.URL, Path: path}
+	if len(path) > 0 && path[0] == "jobs" {
+		return s.bulk.Serve(w, c)
+	}
+	return s.rest.Serve(w, c)
+}
+
+func (s *Server) limitInfo(w http.ResponseWriter) {
+	used, max := s.org.Calls()
+	w.Header().Set("Sforce-Limit-Info", fmt.Sprintf("api-usage=%d/%d", used, max))
+}
+
+// checkVersion refuses versions that are retired (410) and those that never were (404).
+func checkVersion(version string) error {
+	major, ok := soap.Major(version)
+	switch {
+	case !ok || major > wire.LastVersion || major < 7:
+		return wire.NotFound()
+	case major < wire.FirstVersion:
+		return wire.BadRequest("UNSUPPORTED_API_VERSION", "API version "+version+" is retired")
+	}
+	return nil
+}
+
+func checkSize(r *http.Request) error {
+	uri := len(r.RequestURI)
+	if uri > maxRequestLine {
+		return &wire.Fault{Status: http.StatusRequestURITooLong}
+	}
+	total := uri
+	for name, values := range r.Header {
+		for _, v := range values {
+			total += len(name) + len(v) + 4
+		}
+	}
+	if total > maxRequestLine {
+		return &wire.Fault{Status: http.StatusRequestHeaderFieldsTooLarge}
+	}
+	return nil
+}
+
+// opOf names what a request asks for.
+func opOf(r *http.Request, segments []string) string {
+	if soap.Is(segments) {
+		return "SOAP " + soap.Op(r)
+	}
+	if len(segments) > 0 && segments[0] == "services" {
+		segments = segments[1:]
+	}
+	if len(segments) > 1 && segments[0] == "data" {
+		segments = segments[2:]
+	}
+	named := make([]string, len(segments))
+	for i, segment := range segments {
+		id, _, _ := strings.Cut(segment, "-")
+		if _, err := sf.ParseID(id); err == nil && strings.ContainsAny(id, "0123456789") {
+			segment = "*"
+		}
+		named[i] = segment
+	}
+	return strings.TrimSpace(r.Method + " " + strings.Join(named, "/"))
+}
+
+// reply packs a reply and lets a fault have its way with it. Without a fault it streams.
+type reply struct {
+	w       http.ResponseWriter
+	fault   Fault
+	gzip    bool
+	packer  *gzip.Writer
+	started bool
+	status  int
+	sent    int64
+	held    *bytes.Buffer // the body, when the fault needs it whole
+}
+
+func newReply(w http.ResponseWriter, r *http.Request, f Fault) *reply {
+	p := &reply{w: w, fault: f, gzip: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")}
+	if f.After != nil || f.DropReply || f.Rewrite != nil {
+		p.held = &bytes.Buffer{}
+	}
+	return p
+}
+
+// Header returns the headers of the reply.
+func (p *reply) Header() http.Header { return p.w.Header() }
+
+// WriteHeader notes the status; it is sent with the first byte, or at the end.
+func (p *reply) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status = status
+	}
+}
+
+// Write takes bytes of the body before compression.
+func (p *reply) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	if p.held != nil {
+		return p.held.Write(b)
+	}
+	return p.pack(b)
+}
+
+// fail answers an error, unless the reply has begun.
+func (p *reply) fail(err error) {
+	if p.status != 0 {
+		panic(http.ErrAbortHandler) // what was sent is not the whole: the client must see that
+	}
+	wire.ReplyFault(p, err)
+}
+
+// finish sends what is left.
+func (p *reply) finish() {
+	p.WriteHeader(http.StatusOK)
+	if p.held != nil {
+		if p.fault.After != nil {
+			p.fault.After()
+		}
+		if p.fault.DropReply {
+			panic(http.ErrAbortHandler)
+		}
+		body := p.held.Bytes()
+		if p.fault.Rewrite != nil {
+			p.status, body = p.fault.Rewrite(p.status, p.Header(), body)
+		}
+		if len(body) > 0 {
+			_, _ = p.pack(body) // a client that is gone does not matter here
+		}
+	}
+	if p.packer != nil {
+		_ = p.packer.Close()
+		packers.Put(p.packer)
+	}
+	p.start(0)
+}
+
+// packFrom is the size of a body from which on it is compressed.
+const packFrom = 1 << 10
+
+// start sends the status and the headers once; body is the size of its first bytes.
+func (p *reply) start(body int) {
+	if p.started {
+		return
+	}
+	p.started = true
+	p.Header().Add("Vary", "Accept-Encoding")
+	if p.gzip && body >= packFrom {
+		p.Header().Set("Content-Encoding", "gzip")
+		p.packer = packers.Get().(*gzip.Writer)
+		p.packer.Reset(sender{p})
+	}
+	for name := range p.Header() {
+		if stripped(name, p.fault.StripHeaders) {
+			p.Header()[name] = nil // also keeps the server from adding its own
+		}
+	}
+	p.w.WriteHeader(p.status)
+}
+
+func stripped(name string, patterns []string) bool {
+	for _, pattern := range patterns {
+		prefix, wild := strings.CutSuffix(pattern, "*")
+		if strings.EqualFold(name, pattern) || wild && len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *reply) pack(b []byte) (int, error) {
+	p.start(len(b))
+	if p.packer != nil {
+		return p.packer.Write(b)
+	}
+	return p.send(b)
+}
+
+// send writes to the connection, and cuts it where the fault says.
+func (p *reply) send(b []byte) (int, error) {
+	if limit := p.fault.CutAfter; limit > 0 && p.sent+int64(len(b)) >= limit {
+		_, _ = p.w.Write(b[:limit-p.sent])
+		_ = http.NewResponseController(p.w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	p.sent += int64(len(b))
+	return p.w.Write(b)
+}
+
+// packers holds packers for reuse: each has large tables.
+var packers = sync.Pool{New: func() any {
+	packer, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
+	if err != nil { // the level is valid
+		panic(err)
+	}
+	return packer
+}}
+
+// sender is the way of a packer to the connection.
+type sender struct{ p *reply }
+
+func (s sender) Write(b []byte) (int, error) { return s.p.send(b) }

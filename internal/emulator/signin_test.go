@@ -1,0 +1,185 @@
+package emulator_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/emulator"
+)
+
+func (c *client) form(values url.Values) answer {
+	c.t.Helper()
+	c.header.Set("Content-Type", "application/x-www-form-urlencoded")
+	defer c.header.Del("Content-Type")
+	// The body goes in chunks, as the official command line sends it.
+	a, err := c.try("POST", "/services/oauth2/token", struct{ *strings.Reader }{strings.NewReader(values.Encode())})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return a
+}
+
+type grant struct {
+	AccessToken string `json:"access_token"`
+	InstanceURL string `json:"instance_url"`
+	ID          string `json:"id"`
+}
+
+func (c *client) granted(values url.Values) {
+	c.t.Helper()
+	var g grant
+	c.form(values).ok(200).into(&g)
+	if g.InstanceURL != c.s.URL || g.ID != c.s.URL+"/id/"+c.s.OrgID+"/"+c.s.UserID || !strings.HasPrefix(g.AccessToken, c.s.OrgID[:15]+"!") {
+		c.t.Errorf("grant %+v", g)
+	}
+	old := c.s.AccessToken
+	c.s.AccessToken = g.AccessToken
+	c.do("GET", "limits", "").ok(200)
+	c.s.AccessToken = old
+}
+
+func TestTokens(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.granted(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.s.RefreshToken}, "client_id": {"PlatformCLI"}})
+	c.granted(url.Values{"grant_type": {"client_credentials"}, "client_id": {c.s.ClientID}, "client_secret": {c.s.ClientSecret}})
+	c.granted(url.Values{"grant_type": {"password"}, "client_id": {c.s.ClientID}, "client_secret": {c.s.ClientSecret},
+		"username": {c.s.Username}, "password": {c.s.Password}})
+	c.form(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}).ok(400).
+		is(`{"error":"invalid_grant","error_description":"expired access/refresh token"}`)
+	c.form(url.Values{"grant_type": {"magic"}}).ok(400).is(`{"error":"unsupported_grant_type","error_description":"grant type not supported"}`)
+
+	c.s.ExpireSessions()
+	c.do("GET", "limits", "").ok(401).is(`[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]`)
+	c.granted(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.s.RefreshToken}})
+	c.do("GET", "/services/oauth2/revoke?token="+c.s.RefreshToken, "").ok(200)
+	c.form(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.s.RefreshToken}}).ok(400)
+}
+
+func TestSessionsEndWithTheClock(t *testing.T) {
+	c := start(t, emulator.Options{SessionLife: time.Hour})
+	c.do("GET", "limits", "").ok(200)
+	c.s.Clock().Advance(61 * time.Minute)
+	c.do("GET", "limits", "").refused(401, "INVALID_SESSION_ID", "")
+}
+
+// sign makes a JWT by the key of the connected app.
+func sign(t *testing.T, s *emulator.Server, claims string) string {
+	t.Helper()
+	block, _ := pem.Decode(s.PrivateKeyPEM())
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	digest := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key.(*rsa.PrivateKey), crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func TestJWTBearer(t *testing.T) {
+	c := start(t, emulator.Options{})
+	const kind = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	claims := func(iss, sub, aud string, exp int64) string {
+		return fmt.Sprintf(`{"iss":%q,"sub":%q,"aud":%q,"exp":%d}`, iss, sub, aud, exp)
+	}
+	soon := began.Add(3 * time.Minute).Unix()
+	for _, good := range []string{
+		claims(c.s.ClientID, c.s.Username, "https://login.salesforce.com", soon),
+		claims(c.s.ClientID, c.s.Username, c.s.URL+"/", soon),
+		claims(c.s.ClientID, c.s.Username, c.s.URL+"/services/oauth2/token", soon),
+		claims(c.s.ClientID, c.s.Username, c.s.URL+"/", time.Now().UnixMilli()+300), // as sf signs
+	} {
+		c.granted(url.Values{"grant_type": {kind}, "assertion": {sign(t, c.s, good)}})
+	}
+	for claims, want := range map[string]string{
+		claims("other", c.s.Username, c.s.URL, soon):                  "client identifier invalid",
+		claims(c.s.ClientID, "nobody@example.com", c.s.URL, soon):     "user hasn't approved this consumer",
+		claims(c.s.ClientID, c.s.Username, "https://elsewhere", soon): "audience is invalid",
+		claims(c.s.ClientID, c.s.Username, c.s.URL, 1000):             "expired authorization code",
+	} {
+		c.form(url.Values{"grant_type": {kind}, "assertion": {sign(t, c.s, claims)}}).ok(400).
+			is(`{"error":"invalid_grant","error_description":"` + want + `"}`)
+	}
+	forged := sign(t, c.s, claims(c.s.ClientID, c.s.Username, c.s.URL, soon))
+	forged = forged[:len(forged)-8] + "AAAAAAAA"
+	c.form(url.Values{"grant_type": {kind}, "assertion": {forged}}).ok(400)
+}
+
+func TestIdentity(t *testing.T) {
+	c := start(t, emulator.Options{Username: "sam@one.example"})
+	var user map[string]any
+	c.do("GET", "/services/oauth2/userinfo", "").ok(200).into(&user)
+	if user["preferred_username"] != "sam@one.example" || user["organization_id"] != c.s.OrgID || user["user_id"] != c.s.UserID {
+		t.Errorf("userinfo %v", user)
+	}
+	c.do("GET", "/id/"+c.s.OrgID+"/"+c.s.UserID, "").ok(200).into(&user)
+	if user["username"] != "sam@one.example" {
+		t.Errorf("identity %v", user)
+	}
+	c.s.AccessToken = "wrong"
+	if a := c.do("GET", "/services/oauth2/userinfo", "").ok(403); string(a.body) != "Bad_OAuth_Token" {
+		t.Errorf("%s", a.body)
+	}
+}
+
+func TestTwoOrgsHaveDifferentTokens(t *testing.T) {
+	a, b := start(t, emulator.Options{Seed: 1}), start(t, emulator.Options{Seed: 2})
+	if a.s.AccessToken == b.s.AccessToken || a.s.OrgID == b.s.OrgID {
+		t.Error("two orgs are one")
+	}
+}
+
+func TestSOAP(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	c.do("DELETE", "sobjects/Account/"+id, "").ok(204)
+	c.soap("u/66.0", "undelete", "<n:ids>"+id+"</n:ids><n:ids>001000000000000AAA</n:ids>").ok(200).
+		has("<undeleteResponse><result><id>"+id+"</id><success>true</success></result><result><errors>", `<id xsi:nil="true"/><success>false</success>`)
+	c.do("GET", "sobjects/Account/"+id, "").ok(200)
+	c.soap("c/66.0/"+c.s.OrgID, "delete", "<ids>"+id+"</ids>").ok(200).has("<success>true</success>")
+	c.soap("u/66.0", "emptyRecycleBin", "<ids>"+id+"</ids>").ok(200).has("<success>true</success>")
+	c.soap("u/66.0", "undelete", "<ids>"+id+"</ids>").ok(200).has("<success>false</success>", "<statusCode>")
+	c.soap("u/66.0", "getServerTimestamp", "").ok(200).has("<timestamp>2026-01-05T08:00:00.000Z</timestamp>", "<type>API REQUESTS</type>")
+	c.soap("u/66.0", "getUserInfo", "").ok(200).has("<userName>" + c.s.Username + "</userName>")
+	c.soap("u/66.0", "eatCake", "").ok(500).has("<faultcode>sf:INVALID_OPERATION</faultcode>")
+	c.soap("u/20.0", "getUserInfo", "").ok(500).has("<faultcode>sf:UNSUPPORTED_API_VERSION</faultcode>")
+	login := "<username>" + c.s.Username + "</username><password>" + c.s.Password + "</password>"
+	c.soap("u/65.0", "login", login).ok(500).has("sf:INVALID_OPERATION")
+	c.soap("u/64.0", "login", login).ok(200).has("<sessionId>"+c.s.OrgID[:15]+"!", "/services/Soap/u/64.0/")
+	c.soap("u/64.0", "login", "<username>x</username>").ok(500).has("sf:INVALID_LOGIN")
+	c.soap("u/66.0", "undelete", strings.Repeat("<ids>"+id+"</ids>", 201)).ok(500).has("sf:EXCEEDED_ID_LIMIT")
+	c.s.AccessToken = "gone"
+	c.soap("u/66.0", "getUserInfo", "").ok(500).
+		has("<faultstring>INVALID_SESSION_ID: Invalid Session ID found in SessionHeader: Illegal Session</faultstring>")
+}
+
+// soap sends a call with prefixes of its own, as clients do.
+func (c *client) soap(path, op, inside string) answer {
+	c.t.Helper()
+	return c.do(http.MethodPost, "/services/Soap/"+path, `<?xml version="1.0"?><env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" xmlns:n="urn:partner.soap.sforce.com">`+
+		`<env:Header><n:SessionHeader><n:sessionId>`+c.s.AccessToken+`</n:sessionId></n:SessionHeader></env:Header>`+
+		`<env:Body><n:`+op+`>`+inside+`</n:`+op+`></env:Body></env:Envelope>`)
+}
+
+func (a answer) has(parts ...string) {
+	a.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(string(a.body), part) {
+			a.t.Errorf("%s\nlacks %s", a.body, part)
+		}
+	}
+}
