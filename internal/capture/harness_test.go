@@ -46,7 +46,7 @@ func openStore(t testing.TB, bucket blob.Bucket) *snapshot.Store {
 // bench is an org, a repository, and what was captured last.
 type bench struct {
 	testing.TB
-	org   *org
+	org   *fakeOrg
 	store *snapshot.Store
 	opts  capture.Options
 }

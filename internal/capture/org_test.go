@@ -15,9 +15,9 @@ import (
 // stamp0 is when the org of these tests begins.
 var stamp0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// org is a Source that obeys the documents in the little that a capture asks of it: queries and
+// fakeOrg is a Source that obeys the documents in the little that a capture asks of it: queries and
 // queryAll by stamp or Id, counts, the log of deletions, server time. Tests spoil its answers.
-type org struct {
+type fakeOrg struct {
 	mu     sync.Mutex
 	now    time.Time
 	calls  int64
@@ -44,8 +44,8 @@ type row struct {
 	deleted bool
 }
 
-func newOrg(objects ...*sf.Object) *org {
-	o := &org{now: stamp0, tables: map[string]*table{}, hidden: map[string]bool{}}
+func newOrg(objects ...*sf.Object) *fakeOrg {
+	o := &fakeOrg{now: stamp0, tables: map[string]*table{}, hidden: map[string]bool{}}
 	for _, object := range objects {
 		o.tables[object.Name] = &table{object: object, rows: map[sf.ID]*row{}}
 	}
@@ -72,13 +72,13 @@ func without(o *sf.Object, fields ...string) *sf.Object {
 	return &c
 }
 
-func (o *org) describe(object *sf.Object) {
+func (o *fakeOrg) describe(object *sf.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tables[object.Name].object = object
 }
 
-func (o *org) advance(d time.Duration) {
+func (o *fakeOrg) advance(d time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.now = o.now.Add(d)
@@ -93,13 +93,13 @@ func idOf(prefix string, n int) sf.ID {
 }
 
 // insert adds n records and returns their Ids.
-func (o *org) insert(object string, n int) []sf.ID {
+func (o *fakeOrg) insert(object string, n int) []sf.ID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.insertLocked(object, n, 0)
 }
 
-func (o *org) insertLocked(object string, n int, late time.Duration) []sf.ID {
+func (o *fakeOrg) insertLocked(object string, n int, late time.Duration) []sf.ID {
 	t := o.tables[object]
 	ids := make([]sf.ID, n)
 	for i := range ids {
@@ -114,15 +114,15 @@ func (o *org) insertLocked(object string, n int, late time.Duration) []sf.ID {
 }
 
 // insertLate adds records that nobody sees before the delay has passed, with the stamps of now.
-func (o *org) insertLate(object string, n int, delay time.Duration) []sf.ID {
+func (o *fakeOrg) insertLate(object string, n int, delay time.Duration) []sf.ID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.insertLocked(object, n, delay)
 }
 
-func (o *org) stamp() sf.Value { return sf.Text(o.now.Format(sf.DatetimeLayout)) }
+func (o *fakeOrg) stamp() sf.Value { return sf.Text(o.now.Format(sf.DatetimeLayout)) }
 
-func (o *org) update(object string, id sf.ID, field, text string) {
+func (o *fakeOrg) update(object string, id sf.ID, field, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tables[object].rows[id].values[field] = sf.Text(text)
@@ -130,13 +130,13 @@ func (o *org) update(object string, id sf.ID, field, text string) {
 }
 
 // updateQuietly changes a value without moving the stamp, as a formula does.
-func (o *org) updateQuietly(object string, id sf.ID, field, text string) {
+func (o *fakeOrg) updateQuietly(object string, id sf.ID, field, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tables[object].rows[id].values[field] = sf.Text(text)
 }
 
-func (o *org) remove(object string, ids ...sf.ID) {
+func (o *fakeOrg) remove(object string, ids ...sf.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, id := range ids {
@@ -146,13 +146,13 @@ func (o *org) remove(object string, ids ...sf.ID) {
 	}
 }
 
-func (o *org) logDeletion(object string, id sf.ID) {
+func (o *fakeOrg) logDeletion(object string, id sf.ID) {
 	t := o.tables[object]
 	t.log = append(t.log, sf.DeletedRecord{ID: id, At: o.now.Truncate(time.Second)})
 }
 
 // undelete brings records back; whether that moves the stamp is not documented, so tests try both.
-func (o *org) undelete(object string, stamped bool, ids ...sf.ID) {
+func (o *fakeOrg) undelete(object string, stamped bool, ids ...sf.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, id := range ids {
@@ -164,7 +164,7 @@ func (o *org) undelete(object string, stamped bool, ids ...sf.ID) {
 }
 
 // hardDelete takes records away for good, with or without a trace in the log.
-func (o *org) hardDelete(object string, logged bool, ids ...sf.ID) {
+func (o *fakeOrg) hardDelete(object string, logged bool, ids ...sf.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, id := range ids {
@@ -175,31 +175,31 @@ func (o *org) hardDelete(object string, logged bool, ids ...sf.ID) {
 	}
 }
 
-func (o *org) spend() {
+func (o *fakeOrg) spend() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.calls++
 }
 
-func (o *org) Usage() sf.Usage {
+func (o *fakeOrg) Usage() sf.Usage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return sf.Usage{Calls: o.calls, DailyUsed: o.calls, DailyLimit: 15000}
 }
 
-func (o *org) Identity(context.Context) (sf.Identity, error) {
+func (o *fakeOrg) Identity(context.Context) (sf.Identity, error) {
 	o.spend()
 	return sf.Identity{OrgID: "00D000000000001EAA", Username: "admin@example.com"}, nil
 }
 
-func (o *org) ServerTime(context.Context) (time.Time, error) {
+func (o *fakeOrg) ServerTime(context.Context) (time.Time, error) {
 	o.spend()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.now, nil
 }
 
-func (o *org) Schema(context.Context) (*sf.Schema, error) {
+func (o *fakeOrg) Schema(context.Context) (*sf.Schema, error) {
 	o.spend()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -212,7 +212,7 @@ func (o *org) Schema(context.Context) (*sf.Schema, error) {
 	return s, nil
 }
 
-func (o *org) Count(ctx context.Context, object string, deleted bool) (int64, error) {
+func (o *fakeOrg) Count(ctx context.Context, object string, deleted bool) (int64, error) {
 	o.spend()
 	var n int64
 	o.mu.Lock()
@@ -228,7 +228,7 @@ func (o *org) Count(ctx context.Context, object string, deleted bool) (int64, er
 	return n, nil
 }
 
-func (o *org) Deleted(ctx context.Context, object string, from, to time.Time) (sf.DeletedLog, error) {
+func (o *fakeOrg) Deleted(ctx context.Context, object string, from, to time.Time) (sf.DeletedLog, error) {
 	o.spend()
 	if o.onDeleted != nil {
 		if log, err := o.onDeleted(object); log != nil || err != nil {
@@ -253,7 +253,7 @@ func cmpOr[T any](a, b *T) *T {
 	return b
 }
 
-func (o *org) Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error] {
+func (o *fakeOrg) Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error] {
 	return func(yield func(sf.Record, error) bool) {
 		o.spend()
 		if o.onRecords != nil {
@@ -286,7 +286,7 @@ func (o *org) Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, er
 }
 
 // answer returns the rows of a query, the latest Ids first: their order promises nothing.
-func (o *org) answer(x sf.Extract) ([]sf.Record, error) {
+func (o *fakeOrg) answer(x sf.Extract) ([]sf.Record, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	t := o.tables[x.Object.Name]
@@ -336,10 +336,10 @@ type orgError string
 func (e orgError) Error() string { return string(e) }
 
 // otherOrg is an org with another Id.
-type otherOrg struct{ *org }
+type otherOrg struct{ *fakeOrg }
 
 func (o *otherOrg) Identity(ctx context.Context) (sf.Identity, error) {
-	id, err := o.org.Identity(ctx)
+	id, err := o.fakeOrg.Identity(ctx)
 	id.OrgID = "00D000000000002EAA"
 	return id, err
 }

@@ -14,6 +14,9 @@ import (
 // progressRows is how many rows arrive between two events of a part: a page of the REST API.
 const progressRows = 2000
 
+// smallBytes is how much a part may have read to be called small.
+const smallBytes = 1 << 20
+
 // part is one object while it is read.
 type part struct {
 	*capture
@@ -23,7 +26,8 @@ type part struct {
 	out               *snapshot.PartWriter // nil until there is something to write
 	closed, abandoned bool
 
-	seen    roll // every record that this run has read, with what it saw last
+	seen    roll  // every record that this run has read, with what it saw last
+	counted int64 // what the org counts, archived records included; or uncounted
 	rows    int64
 	bytes   int64
 	buried  Evidence
@@ -35,35 +39,36 @@ type part struct {
 	heldArchived int64 // archived records in the previous part; -1 until counted
 }
 
-// run captures the part and publishes it into the snapshot being written.
-func (p *part) run(ctx context.Context) (snapshot.Part, error) {
+// observe reads the part and makes it agree with what the org counts.
+func (p *part) observe(ctx context.Context) error {
 	p.heldArchived = -1
-	var done snapshot.Part
 	if err := p.read(ctx); err != nil {
-		return done, err
+		return err
 	}
-	counted, err := p.settle(ctx)
-	if err != nil {
-		return done, err
+	var err error
+	if p.counted, err = p.settle(ctx); err != nil {
+		return err
 	}
 	if p.reread && p.previous != nil {
-		if err := p.buryUnseen(ctx); err != nil {
-			return done, err
-		}
+		return p.buryUnseen(ctx)
 	}
-	to, err := p.clock.ask(ctx)
-	if err != nil {
-		return done, err
-	}
+	return nil
+}
+
+// small reports a part that costs little memory while it waits to be closed.
+func (p *part) small() bool { return p.rows <= progressRows && p.bytes <= smallBytes }
+
+// close publishes the part into the snapshot being written; to is a server time after its last query.
+func (p *part) close(ctx context.Context, to time.Time) (snapshot.Part, error) {
 	if err := p.open(); err != nil {
-		return done, err
+		return snapshot.Part{}, err
 	}
 	if to.Before(p.from) {
 		to = p.from // the org's clock was set back
 	}
 	p.out.Observed(p.from, to, p.from)
 	p.closed = true
-	done, err = p.out.Close(ctx, counted)
+	done, err := p.out.Close(ctx, p.counted)
 	if err != nil {
 		return done, fmt.Errorf("store %s: %w", p.object.Name, err)
 	}

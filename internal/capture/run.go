@@ -191,10 +191,11 @@ type capture struct {
 
 	mu         sync.Mutex // guards what follows, and the calls of Progress
 	results    []PartResult
-	failure    error // the first
-	halt       error // why no further part is begun
-	unanswered int   // parts in a row for which the org did not answer or the storage had no room
-	whole      int   // parts captured
+	failure    error   // the first
+	halt       error   // why no further part is begun
+	waiting    []*part // observed, not yet closed
+	unanswered int     // parts in a row for which the org did not answer or the storage had no room
+	whole      int     // parts captured
 	ended      int
 }
 
@@ -216,12 +217,15 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		was, _ := c.parent.Part(object)
 		c.end(PartResult{Object: object, Mode: ModeCarried, Part: was}, Event{Object: object, Stage: Carried})
 	}
-	workers, ctx := errgroup.WithContext(ctx)
+	workers, reading := errgroup.WithContext(ctx)
 	workers.SetLimit(c.opts.parallel())
 	for _, t := range c.plan.tasks {
-		workers.Go(func() error { return c.capturePart(ctx, t) })
+		workers.Go(func() error { return c.capturePart(reading, t) })
 	}
 	if err := workers.Wait(); err != nil {
+		return err
+	}
+	if err := c.closeAll(ctx, c.waiting); err != nil {
 		return err
 	}
 	if c.whole == 0 && c.failure != nil {
@@ -230,8 +234,7 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 	return nil
 }
 
-// capturePart captures one object and settles what becomes of it when that fails. It returns an error only
-// when the whole capture must end.
+// capturePart captures one object. It returns an error only when the whole capture must end.
 func (c *capture) capturePart(ctx context.Context, t *task) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -241,30 +244,76 @@ func (c *capture) capturePart(ctx context.Context, t *task) error {
 	}
 	p := &part{capture: c, task: t, from: c.clock.latest()}
 	c.tell(Event{Object: t.object.Name, Stage: Started})
-	done, err := p.run(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if words, ok := refused(err); ok && t.previous == nil && p.rows == 0 {
-			return c.refuse(t, p, words)
-		}
-		c.noteFailure(ctx, err)
-		return c.fail(t, p, err)
+	if err := p.observe(ctx); err != nil {
+		return c.failed(ctx, p, err)
 	}
+	return c.finish(ctx, p)
+}
+
+// shareClock is how many small parts wait for one another, so that the end of their observation
+// costs one reading of the org's clock and not one each.
+const shareClock = 16
+
+// finish closes the part, with those that wait for it, or lets it wait.
+func (c *capture) finish(ctx context.Context, p *part) error {
+	c.mu.Lock()
+	c.waiting = append(c.waiting, p)
+	var ready []*part
+	if !p.small() || len(c.waiting) >= shareClock {
+		ready, c.waiting = c.waiting, nil
+	}
+	c.mu.Unlock()
+	return c.closeAll(ctx, ready)
+}
+
+// closeAll closes parts that were observed.
+func (c *capture) closeAll(ctx context.Context, ready []*part) error {
+	if len(ready) == 0 {
+		return nil
+	}
+	to, err := c.clock.ask(ctx)
+	for _, p := range ready {
+		var done snapshot.Part
+		failure := err
+		if failure == nil {
+			done, failure = p.close(ctx, to)
+		}
+		if failure != nil {
+			if err := c.failed(ctx, p, failure); err != nil {
+				return err
+			}
+			continue
+		}
+		c.succeeded(p, done)
+	}
+	return nil
+}
+
+func (c *capture) succeeded(p *part, done snapshot.Part) {
 	c.mu.Lock()
 	c.whole++
 	c.unanswered = 0
 	c.mu.Unlock()
 	mode := ModeChanges
-	if t.reread {
+	if p.reread {
 		mode = ModeFull
 	}
 	c.end(PartResult{
-		Object: t.object.Name, Mode: mode, Why: t.why, Part: done,
+		Object: p.object.Name, Mode: mode, Why: p.why, Part: done,
 		Read: p.rows, Bytes: p.bytes, Buried: p.buried, Settled: p.settled,
-	}, Event{Object: t.object.Name, Stage: Done, Rows: p.rows, Bytes: p.bytes, Text: p.settled})
-	return nil
+	}, Event{Object: p.object.Name, Stage: Done, Rows: p.rows, Bytes: p.bytes, Text: p.settled})
+}
+
+// failed settles what becomes of a part that could not be captured.
+func (c *capture) failed(ctx context.Context, p *part, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if words, ok := refused(cause); ok && p.previous == nil && p.rows == 0 {
+		return c.refuse(p, words)
+	}
+	c.noteFailure(ctx, cause)
+	return c.fail(p.task, p, cause)
 }
 
 // gap adds to the coverage of the snapshot.
@@ -295,8 +344,8 @@ func (c *capture) noteFailure(ctx context.Context, err error) {
 }
 
 // refuse leaves an object out that the org does not answer for and that was never held.
-func (c *capture) refuse(t *task, p *part, words string) error {
-	name := t.object.Name
+func (c *capture) refuse(p *part, words string) error {
+	name := p.object.Name
 	c.gap(gap(name, "", RuleRefused, "%s", words))
 	if err := p.abandon(words); err != nil {
 		return err

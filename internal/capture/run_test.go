@@ -266,7 +266,7 @@ func TestRunsOfTwoOrgsDoNotMix(t *testing.T) {
 	b := newBench(t, object("Account", "001"))
 	b.org.insert("Account", 3)
 	b.back()
-	other := &otherOrg{org: newOrg(object("Account", "001"))}
+	other := &otherOrg{fakeOrg: newOrg(object("Account", "001"))}
 	r, err := capture.Run(t.Context(), other, b.store, capture.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,192 @@
+package capture_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/capture"
+	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/problem"
+	"holdfast/internal/salesforce"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// emulated is an emulated org, a client that reads it over HTTP, and a repository.
+type emulated struct {
+	testing.TB
+	server *emulator.Server
+	client *salesforce.Org
+	memory *blob.Memory
+	store  *snapshot.Store
+	opts   capture.Options
+}
+
+func newEmulated(t testing.TB, o emulator.Options) *emulated {
+	t.Helper()
+	if o.Clock == nil {
+		o.Clock = org.FixedClock(stamp0)
+	}
+	o.DailyCalls = 1_000_000
+	server, err := emulator.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	e := &emulated{TB: t, server: server, memory: &blob.Memory{}}
+	e.store = newStore(t, e.memory)
+	e.client = e.connect(salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken)})
+	// The objects of these tests; the whole org is the matter of one of them.
+	e.opts.Include = []string{"Account", "Contact"}
+	return e
+}
+
+func (e *emulated) connect(c salesforce.Credentials) *salesforce.Org {
+	e.Helper()
+	client, err := salesforce.Connect(e.Context(), salesforce.Config{
+		InstanceURL: e.server.URL, Credentials: c, Budget: salesforce.Budget{Share: 1},
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			time.Sleep(time.Millisecond)
+			return ctx.Err()
+		},
+	})
+	if err != nil {
+		e.Fatal(err)
+	}
+	return client
+}
+
+func (e *emulated) back() capture.Result {
+	e.Helper()
+	defer e.server.Clock().Advance(time.Second)
+	r, err := capture.Run(e.Context(), e.client, e.store, e.opts)
+	if err != nil {
+		e.Fatalf("capture: %v (hint: %s)", err, problem.HintOf(err))
+	}
+	return r
+}
+
+func (e *emulated) backPartial(failed ...string) capture.Result {
+	e.Helper()
+	defer e.server.Clock().Advance(time.Second)
+	r, err := capture.Run(e.Context(), e.client, e.store, e.opts)
+	var got []string
+	for _, p := range r.Failed() {
+		got = append(got, p.Object)
+	}
+	if problem.KindOf(err) != problem.Partial || !slices.Equal(got, failed) {
+		e.Fatalf("capture: %v, failed %q, want partial with %q", err, got, failed)
+	}
+	return r
+}
+
+func (e *emulated) write(op org.Op, rows []org.Row, o org.Options) []sf.ID {
+	e.Helper()
+	var ids []sf.ID
+	for i, r := range e.server.Org().Write(e.server.Org().Admin(), op, rows, o) {
+		if !r.Success {
+			e.Fatalf("row %d: %v", i, r.Errors)
+		}
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func (e *emulated) insert(object string, n int) []sf.ID {
+	e.Helper()
+	rows := make([]org.Row, n)
+	for i := range rows {
+		rows[i] = org.Row{Object: object, Fields: []org.Assignment{{Field: "Name", Text: fmt.Sprintf("%s %d", object, i)}}}
+		if object == "Contact" {
+			rows[i].Fields[0].Field = "LastName"
+		}
+	}
+	return e.write(org.Insert, rows, org.Options{})
+}
+
+func rowsOf(ids []sf.ID) []org.Row {
+	rows := make([]org.Row, len(ids))
+	for i, id := range ids {
+		rows[i] = org.Row{ID: string(id)}
+	}
+	return rows
+}
+
+func (e *emulated) update(id sf.ID, field, text string) {
+	e.Helper()
+	e.write(org.Update, []org.Row{{ID: string(id), Fields: []org.Assignment{{Field: field, Text: text}}}}, org.Options{})
+}
+
+// wantSame compares every field of the newest snapshot with what the engine says, past the client.
+func (e *emulated) wantSame(object string) {
+	e.Helper()
+	sn, err := e.store.Load(e.Context(), "latest")
+	if err != nil {
+		e.Fatal(err)
+	}
+	part, _ := sn.Part(object)
+	held := map[sf.ID]sf.Record{}
+	for r, err := range sn.Records(e.Context(), object) {
+		if err != nil {
+			e.Fatal(err)
+		}
+		held[r.ID] = r
+	}
+	engine := e.server.Org()
+	total := 0
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(held)), 500) {
+		ids := make([]string, len(chunk))
+		for i, id := range chunk {
+			ids[i] = string(id)
+		}
+		records, err := engine.Retrieve(engine.Admin(), object, ids, part.Fields)
+		if err != nil {
+			e.Fatal(err)
+		}
+		for i, r := range records {
+			if r == nil {
+				e.Errorf("%s %s is held, the org does not have it", object, chunk[i])
+				continue
+			}
+			total++
+			for _, cell := range r.Cells {
+				if got := held[chunk[i]].Get(cell.Name).Text(); got != cell.Text && cell.Name != "Id" {
+					e.Errorf("%s %s.%s: held %.80q, the org has %.80q", object, chunk[i], cell.Name, got, cell.Text)
+				}
+			}
+		}
+	}
+	if n, err := e.client.Count(e.Context(), object, false); err != nil || n != int64(total) {
+		e.Errorf("%s: %d held, the org counts %d (%v)", object, total, n, err)
+	}
+}
+
+func (e *emulated) evidence(object string) map[sf.ID]string {
+	e.Helper()
+	sn, err := e.store.Load(e.Context(), "latest")
+	if err != nil {
+		e.Fatal(err)
+	}
+	out := map[sf.ID]string{}
+	for ts, err := range sn.Tombstones(e.Context(), object) {
+		if err != nil {
+			e.Fatal(err)
+		}
+		out[ts.ID] = ts.Evidence
+	}
+	return out
+}
+
+// asks reports a request that queries the object, by REST or as a Bulk job.
+func asks(r emulator.Request, object string) bool {
+	return (strings.HasPrefix(r.Op, "GET query") || strings.HasPrefix(r.Op, "GET queryAll")) &&
+		strings.Contains(r.Query, "+FROM+"+object) || strings.Contains(r.Query, "%20FROM%20"+object)
+}
+
