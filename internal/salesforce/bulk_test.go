@@ -170,6 +170,23 @@ func TestTrap09BulkPageIsReadAgain(t *testing.T) {
 	}
 }
 
+// TestTrap09RowCutAtAQuote cuts a page behind the first half of a doubled quote, where the row looks
+// whole and its text is not.
+func TestTrap09RowCutAtAQuote(t *testing.T) {
+	b := newBulk(t, 10, 10)
+	b.sabotage = func(_, times int, w http.ResponseWriter, body string) bool {
+		if times == 0 {
+			_, _ = io.WriteString(w, body[:strings.Index(body, `"row ""5`)+len(`"row "`)])
+		}
+		return times == 0
+	}
+	got, err := b.read(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRows(t, got, 10)
+}
+
 func TestTrap09BulkPageThatComesBackOther(t *testing.T) {
 	b := newBulk(t, 2500, 1000)
 	b.sabotage = func(page, times int, w http.ResponseWriter, body string) bool {

@@ -82,7 +82,7 @@ func (o *Org) do(ctx context.Context, c call, read func(*http.Response) error) e
 			return problem.Wrap(problem.Unreachable, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err), c.what).
 				Hint("look into the org before trying again")
 		case v == final || n >= attempts:
-			return o.giveUp(c.what, v, err)
+			return o.giveUp(c.what, err)
 		}
 		o.notice(fmt.Sprintf("%s: attempt %d: %v", c.what, n, err))
 		if err := o.pace.wait(ctx, n, after); err != nil {
@@ -92,7 +92,7 @@ func (o *Org) do(ctx context.Context, c call, read func(*http.Response) error) e
 }
 
 // giveUp is the error of a call after its last attempt.
-func (o *Org) giveUp(what string, v verdict, err error) error {
+func (o *Org) giveUp(what string, err error) error {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return asProblem(what, f)
 	}

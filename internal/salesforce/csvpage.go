@@ -73,20 +73,16 @@ func (p *csvPage) read(resp *http.Response) (int64, error) {
 	if err := p.header(toStrings(names)); err != nil {
 		return 0, err
 	}
-	rows, err := p.rows(r, width)
-	switch {
-	case err != nil:
-		return rows, err
-	case want >= 0 && rows != want:
-		return rows, damaged("the page holds %d rows, the org counts %d", rows, want)
-	case !r.Ended() && !framed(resp):
-		return rows, damaged("the last row has no end and the answer no length: it may be cut")
+	rows, err := p.rows(r, width, func(n int64) bool { return (want < 0 || n == want) && framed(resp) })
+	if err == nil && want >= 0 && rows != want {
+		err = damaged("the page holds %d rows, the org counts %d", rows, want)
 	}
-	return rows, nil
+	return rows, err
 }
 
-// rows reads the rows behind the header row.
-func (p *csvPage) rows(r *csv.Reader, width int) (int64, error) {
+// rows reads the rows behind the header row. A row without an end may have been cut just where it
+// looks whole, so it is delivered only if whole, which is given the number of rows so far, says so.
+func (p *csvPage) rows(r *csv.Reader, width int, whole func(rows int64) bool) (int64, error) {
 	var rows int64
 	var keys uint64
 	known, knownKeys := p.delivered, p.keys
@@ -104,7 +100,9 @@ func (p *csvPage) rows(r *csv.Reader, width int) (int64, error) {
 		if len(fields) != width {
 			return rows, damaged("row %d has %d columns, the header has %d", r.Rows(), len(fields), width)
 		}
-		rows++
+		if rows++; !r.Ended() && !whole(rows) {
+			return rows, damaged("row %d has no end, the page may be cut", r.Rows())
+		}
 		keys = keys*31 + maphash.Bytes(pageSeed, fields[0])
 		if rows <= known {
 			if rows == known && keys != knownKeys {
