@@ -89,10 +89,11 @@ func (f *Fault) Put(ctx context.Context, key string, body []byte) error {
 	if !effect {
 		return lost
 	}
-	if err := f.bucket.Put(ctx, key, body); err != nil {
-		return err
+	err := f.bucket.Put(ctx, key, body)
+	if lost != nil {
+		return lost
 	}
-	return lost
+	return err
 }
 
 // Get reads a range, or fails as decided.
@@ -137,8 +138,9 @@ func (f *Fault) Delete(ctx context.Context, key string) error {
 	if !effect {
 		return lost
 	}
-	if err := f.bucket.Delete(ctx, key); err != nil {
-		return err
+	err := f.bucket.Delete(ctx, key)
+	if lost != nil {
+		return lost
 	}
-	return lost
+	return err
 }

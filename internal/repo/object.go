@@ -176,6 +176,9 @@ func naming(ref Ref, err error) error {
 	if problem.KindOf(err) != problem.Damaged {
 		return err
 	}
+	if problem.HintOf(err) != "" { // of an unknown version, which is no damage to repair
+		return problem.Wrap(problem.Damaged, err, ref.Key()).Hint("%s", problem.HintOf(err))
+	}
 	return damaged(ref.Key(), "%w", err)
 }
 

@@ -153,7 +153,7 @@ func (c *checker) use(m *manifest) {
 				c.users[ref] = append(c.users[ref], id)
 				if old, twice := c.refs[ref]; twice && (old.object != p.object || old.ref != s) {
 					c.report.Findings = append(c.report.Findings, Finding{
-						Key: ref.Key(), Object: p.object, Snapshots: []string{id},
+						Key: ref.Key(), Object: p.object, Snapshots: c.users[ref],
 						Text: fmt.Sprintf("%s: manifests contradict each other about it", ref),
 					})
 				}

@@ -323,9 +323,14 @@ func (s *Store) noteBody(ctx context.Context, n openNote) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if body, err = decompress(body, packed); err != nil {
+		piece, err := decompress(nil, packed)
+		if err != nil {
 			return nil, damaged(n.object.Ref(), err)
 		}
+		if len(body)+len(piece) > n.head.Size {
+			return nil, damaged(n.object.Ref(), fmt.Errorf("%w: more than %d bytes", errWire, n.head.Size))
+		}
+		body = append(body, piece...)
 	}
 	if len(body) != n.head.Size {
 		return nil, damaged(n.object.Ref(), fmt.Errorf("%w: %d bytes, want %d", errWire, len(body), n.head.Size))
