@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"holdfast/internal/emulator/bulk"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/rest"
 	"holdfast/internal/emulator/soap"
@@ -92,12 +94,21 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.RefreshToken = s.sessions.grant(user.ID)
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule})
 	s.soap = soap.New(soap.Config{
-		Org: engine, Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
+		Org: engine, Metadata: metadata.New(engine, registry(o.Packages)), Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
 	})
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go s.serve(listener)
 	s.unlisten = context.AfterFunc(ctx, s.Close)
 	return s, nil
+}
+
+// registry opens the folders of the managed packages.
+func registry(packages map[string]string) metadata.Registry {
+	r := metadata.Registry{}
+	for namespace, folder := range packages {
+		r[namespace] = os.DirFS(folder)
+	}
+	return r
 }
 
 // serve ends when Close shuts the server down, which is how it always ends.

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 )
@@ -23,7 +25,8 @@ const lastLogin = 64
 
 // Config of the SOAP API of an org.
 type Config struct {
-	Org *org.Org
+	Org      *org.Org
+	Metadata *metadata.Store
 	// Session returns the user of an access token.
 	Session func(token string) (org.Caller, bool)
 	// Login opens a session for a user name and password.
@@ -33,7 +36,13 @@ type Config struct {
 }
 
 // API serves SOAP for one org. It is safe for concurrent use.
-type API struct{ cfg Config }
+type API struct {
+	cfg Config
+
+	mu          sync.Mutex // guards what follows
+	deployed    int
+	deployments []*deployment // oldest first
+}
 
 // New returns the SOAP API of an org.
 func New(cfg Config) *API { return &API{cfg: cfg} }
@@ -171,6 +180,8 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 	switch c.kind {
 	case "c":
 		namespace = "urn:enterprise.soap.sforce.com"
+	case "m":
+		operations, namespace = meta, "http://soap.sforce.com/2006/04/metadata"
 	case "u":
 	default:
 		return nil, wire.BadRequest("NOT_FOUND", "There is no such API: "+c.kind)
