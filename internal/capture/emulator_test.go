@@ -189,4 +189,3 @@ func asks(r emulator.Request, object string) bool {
 	return (strings.HasPrefix(r.Op, "GET query") || strings.HasPrefix(r.Op, "GET queryAll")) &&
 		strings.Contains(r.Query, "+FROM+"+object) || strings.Contains(r.Query, "%20FROM%20"+object)
 }
-

@@ -333,4 +333,3 @@ func TestTrap08LogThatNamesLiveRecords(t *testing.T) {
 	b.back()
 	b.wantSame("Account")
 }
-
