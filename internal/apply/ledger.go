@@ -71,6 +71,7 @@ type ledger struct {
 	ended   bool
 	batches int
 	open    *batch
+	seen    *Verification
 }
 
 // birthplace is the row that brings a record.
@@ -117,6 +118,8 @@ func (l *ledger) foldEntry(e entry) error {
 		return l.foldOutcome(e)
 	case entryEnd:
 		l.ended = true
+	case entryVerify:
+		l.seen = &Verification{Snapshot: e.Snap, Unexplained: e.Diff}
 	}
 	return nil
 }

@@ -11,6 +11,14 @@ type Result struct {
 	Dropped []DroppedLink
 	Pairs   []Pair  // new Ids of inserted records, sorted by the old
 	Moved   []Moved // with a Conflict: what is not as the plan found it
+
+	Verified *Verification // what an earlier run found when it observed the org again; nil: none did
+}
+
+// Verification is what was found when the org was observed again after an application.
+type Verification struct {
+	Snapshot    string // of the observation
+	Unexplained int64  // differences to the plan without an explanation
 }
 
 // StepResult counts the rows of one step.
@@ -42,7 +50,7 @@ type DroppedLink struct {
 }
 
 func (l *ledger) result() Result {
-	r := Result{Ended: l.ended, Pairs: l.pairs()}
+	r := Result{Ended: l.ended, Pairs: l.pairs(), Verified: l.seen}
 	for i, s := range l.plan.Steps {
 		count := StepResult{Number: s.Number, Op: s.Op.String(), Object: s.Object}
 		for n, p := range l.rows[i] {
@@ -68,8 +76,7 @@ func (l *ledger) result() Result {
 	return r
 }
 
-// Verified writes into the journal that the org was observed again, into which snapshot, and how
-// many differences to the plan have no explanation.
-func (j *Journal) Verified(snapshot string, unexplained int64) error {
-	return j.append(entry{T: entryVerify, Snap: snapshot, Diff: unexplained})
+// Verified writes into the journal what was found when the org was observed again.
+func (j *Journal) Verified(v Verification) error {
+	return j.append(entry{T: entryVerify, Snap: v.Snapshot, Diff: v.Unexplained})
 }

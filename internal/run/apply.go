@@ -1,0 +1,203 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/capture"
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+	"holdfast/internal/state"
+)
+
+// Org is an org that can be read and written.
+type Org interface {
+	capture.Source
+	apply.Target
+}
+
+// ApplyInput says which plan to apply, and under which journal.
+type ApplyInput struct {
+	Org   Org
+	Store *snapshot.Store
+
+	File    []byte // the plan file as it was approved
+	Digest  string // the approval: SHA-256 of File, hexadecimal
+	Journal string // path; by convention that of the plan with ".journal" added
+
+	Options apply.Options
+	Capture capture.Options // how the org is observed again; Kind and Include are set by Apply
+}
+
+// ApplyResult says what was done, and what was found when the org was observed again.
+type ApplyResult struct {
+	OrgID   sf.ID          `json:"org_id"`
+	Plan    string         `json:"plan"` // digest
+	Journal string         `json:"journal"`
+	Resumed bool           `json:"resumed"` // an earlier run had begun
+	Ended   bool           `json:"ended"`   // every row is settled
+	Steps   []ApplyStepRow `json:"steps"`
+	Done    int            `json:"done"`   // rows
+	Failed  int            `json:"failed"` // rows
+	Errors  []RowErrorRow  `json:"errors"`
+	Dropped []LinkRow      `json:"dropped,omitempty"` // links left empty because their target did not come back
+	NewIDs  int            `json:"new_ids"`           // records that came back under a new Id
+	Moved   []MovedRow     `json:"moved,omitempty"`   // of a stale plan
+
+	Verified    bool             `json:"verified"`           // the org was observed again
+	Observed    *SnapshotRow     `json:"observed,omitempty"` // the observation
+	Unexplained int64            `json:"unexplained"`
+	Differences []DifferenceRow  `json:"differences,omitempty"` // the first of the unexplained
+	Conflicts   int              `json:"conflicts"`             // left alone, as planned
+	Fidelity    []FidelityRow    `json:"fidelity"`
+	Classes     map[string]int64 `json:"classes"` // values: exact, remapped, recomputed, lost
+	Took        time.Duration    `json:"-"`       // server time from the plan to the observation
+}
+
+// ApplyStepRow counts the rows of one step.
+type ApplyStepRow struct {
+	Number  int    `json:"number"`
+	Op      string `json:"op"`
+	Object  string `json:"object"`
+	Done    int    `json:"done"`
+	Failed  int    `json:"failed"`
+	Pending int    `json:"pending"`
+}
+
+// RowErrorRow is a row that was not applied, and why.
+type RowErrorRow struct {
+	Step    int      `json:"step"`
+	Op      string   `json:"op"`
+	Object  string   `json:"object"`
+	ID      sf.ID    `json:"id"` // as in the plan
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Fields  []string `json:"fields,omitempty"`
+}
+
+// LinkRow is a link that was left empty.
+type LinkRow struct {
+	Object string `json:"object"`
+	ID     sf.ID  `json:"id"`
+	Field  string `json:"field"`
+}
+
+// MovedRow is a record that is not as the plan found it.
+type MovedRow struct {
+	Object string `json:"object"`
+	ID     sf.ID  `json:"id"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// DifferenceRow is a difference that nothing explains.
+type DifferenceRow struct {
+	Object string `json:"object"`
+	ID     sf.ID  `json:"id"`
+	Field  string `json:"field,omitempty"` // empty: the whole record
+	Kind   string `json:"kind"`            // what would still have to be done: create, update or delete
+	Wanted Value  `json:"wanted,omitzero"`
+	Live   Value  `json:"live,omitzero"`
+}
+
+// shownDifferences bounds the list of differences in a result; the count is always whole.
+const shownDifferences = 1000
+
+// Apply applies an approved plan, or goes on where an earlier run of it stopped, keeps the new Ids
+// of records, observes the org again and compares it with what was planned.
+//
+// Errors: Usage for a file that is no plan, Conflict for bytes that are not the approved ones, for a
+// plan that is stale or of another org, Locked when another process applies it, Partial when the org
+// refused rows (Errors names them), NotVerified when a difference has no explanation; and those of
+// apply.Run. The result tells what was done even beside an error.
+func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
+	approved, err := approve(in.File, in.Digest)
+	if err != nil {
+		return out, err
+	}
+	p := approved.Plan()
+	journal, err := apply.OpenJournal(in.Journal)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
+	out = applyRows(applied)
+	out.OrgID, out.Plan, out.Journal = p.Org, approved.Digest(), in.Journal
+	out.Conflicts, out.Fidelity, out.Classes = len(p.Conflicts), fidelityRows(p.Fidelity), map[string]int64{}
+	for _, class := range []state.Class{state.Exact, state.Remapped, state.Recomputed, state.Lost} {
+		out.Classes[class.String()] = p.Fidelity.Total(class)
+	}
+	// Even a run that stopped has made records whose new Ids must not be forgotten.
+	if keep := storeIdentity(context.WithoutCancel(ctx), in.Store, p.Org, applied.Pairs); keep != nil {
+		return out, errors.Join(err, keep)
+	}
+	if err != nil {
+		return out, err
+	}
+	if err := in.verify(ctx, p, applied, journal, &out); err != nil {
+		return out, err
+	}
+	return out, verdict(out)
+}
+
+// approve reads the plan file.
+func approve(file []byte, digest string) (plan.Approved, error) {
+	approved, err := plan.Approve(file, digest)
+	if err == nil {
+		return approved, nil
+	}
+	if wrong, ok := errors.AsType[*plan.DigestError](err); ok {
+		return plan.Approved{}, problem.Wrap(problem.Conflict, wrong, "plan is not the approved one").
+			Hint("review the plan again and approve it as it is")
+	}
+	return plan.Approved{}, problem.Wrap(problem.Usage, err, "plan file").
+		Hint("a plan file must not be changed; make a new one with `holdfast restore`")
+}
+
+// verdict turns the result into the error with which the verb ends.
+func verdict(out ApplyResult) error {
+	if out.Unexplained > 0 {
+		text := fmt.Sprintf("%d differences to the plan have no explanation", out.Unexplained)
+		if len(out.Differences) > 0 {
+			d := out.Differences[0]
+			text += fmt.Sprintf(", the first in %s %s %s", d.Object, d.ID, d.Field)
+		}
+		return problem.New(problem.NotVerified, text).
+			Hint("`holdfast restore` of the same snapshots shows what is still different")
+	}
+	if out.Failed > 0 {
+		e := out.Errors[0]
+		return problem.Newf(problem.Partial, "%d of %d rows were refused, the first of them %s %s: %s %s",
+			out.Failed, out.Failed+out.Done, e.Object, e.ID, e.Code, e.Message).
+			Hint("remove the cause and make a new plan with `holdfast restore`: it holds what is left")
+	}
+	return nil
+}
+
+func applyRows(applied apply.Result) ApplyResult {
+	out := ApplyResult{
+		Resumed: applied.Resumed, Ended: applied.Ended, NewIDs: len(applied.Pairs),
+		Steps: []ApplyStepRow{}, Errors: []RowErrorRow{},
+	}
+	for _, s := range applied.Steps {
+		out.Steps = append(out.Steps, ApplyStepRow(s))
+		out.Done += s.Done
+		out.Failed += s.Failed
+	}
+	for _, f := range applied.Failed {
+		out.Errors = append(out.Errors, RowErrorRow(f))
+	}
+	for _, d := range applied.Dropped {
+		out.Dropped = append(out.Dropped, LinkRow(d))
+	}
+	for _, m := range applied.Moved {
+		out.Moved = append(out.Moved, MovedRow{Object: m.Object, ID: m.ID, Field: m.Field, Reason: m.Reason})
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/plan"
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// verify observes the org again and computes what is still to be done to the records of the plan, by
+// the same code that made the plan. What rows that failed, links that were dropped and conflicts
+// that were kept do not explain is unexplained.
+func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Result, journal *apply.Journal, out *ApplyResult) error {
+	if done := applied.Verified; done != nil {
+		// What people did since is not the plan's; the observation of then stands.
+		out.Verified, out.Unexplained = true, done.Unexplained
+		if sn, err := in.Store.Load(ctx, done.Snapshot); err == nil {
+			row := snapshotRow(sn.Info())
+			out.Observed = &row
+		}
+		return nil
+	}
+	w, err := in.states(ctx, p)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	row := snapshotRow(w.live.Info())
+	out.Observed, out.Took = &row, w.live.Info().To.Sub(p.Made)
+	excuses := excusesOf(p, applied, w.eq.Identity)
+	w.records, w.chosen = excuses.planned, excuses.objects
+	if len(w.records) > 0 {
+		if err := w.compute(ctx); err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+	}
+	out.judge(w, excuses)
+	for _, object := range w.skipped {
+		if excuses.objects[object] {
+			out.differ(DifferenceRow{Object: object, Kind: "unseen"})
+		}
+	}
+	out.Verified = true
+	return journal.Verified(apply.Verification{Snapshot: w.live.Info().ID, Unexplained: out.Unexplained})
+}
+
+// states loads what the plan was made from and observes the org.
+func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) {
+	w := &wanted{deleteExtra: true, limit: plan.MaxRows}
+	var err error
+	if w.want, err = in.Store.Load(ctx, p.Source.Wanted); err != nil {
+		return nil, err
+	}
+	if p.Source.Base != "" {
+		if w.base, err = in.Store.Load(ctx, p.Source.Base); err != nil {
+			return nil, err
+		}
+	}
+	observer := RestoreInput{Source: in.Org, Store: in.Store, Capture: in.Capture}
+	if w.live, err = observer.observe(ctx, kindVerify); err != nil {
+		return nil, err
+	}
+	identity, err := loadIdentity(ctx, in.Store, p.Org)
+	if err != nil {
+		return nil, err
+	}
+	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
+	return w, nil
+}
+
+// excuses are the differences that are known, under the Ids that records have now.
+type excuses struct {
+	planned  map[sf.ID]bool            // records that the plan writes
+	objects  map[string]bool           // and their objects
+	deleted  map[sf.ID]bool            // of these, those that it deletes
+	failed   map[sf.ID]map[string]bool // fields of refused rows; "" is the whole record
+	conflict map[sf.ID]map[string]bool // fields that were left alone; "" is the whole record
+}
+
+func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) excuses {
+	e := excuses{
+		planned: map[sf.ID]bool{}, objects: map[string]bool{}, deleted: map[sf.ID]bool{},
+		failed: map[sf.ID]map[string]bool{}, conflict: map[sf.ID]map[string]bool{},
+	}
+	rows := map[int]map[sf.ID]plan.Row{}
+	for _, s := range p.Steps {
+		e.objects[s.Object] = true
+		rows[s.Number] = map[sf.ID]plan.Row{}
+		for _, r := range s.Rows {
+			id := identity.Map(r.ID)
+			e.planned[id], e.deleted[id] = true, s.Op == plan.Delete
+			rows[s.Number][r.ID] = r
+		}
+	}
+	add := func(to map[sf.ID]map[string]bool, id sf.ID, field string) {
+		if id = identity.Map(id); to[id] == nil {
+			to[id] = map[string]bool{}
+		}
+		to[id][field] = true
+	}
+	for _, f := range applied.Failed {
+		switch f.Op {
+		case plan.Update.String(), plan.Second.String():
+			for _, c := range rows[f.Step][f.ID].Fields {
+				add(e.failed, f.ID, c.Field)
+			}
+		default:
+			add(e.failed, f.ID, "")
+		}
+	}
+	for _, d := range applied.Dropped {
+		add(e.failed, d.ID, d.Field)
+	}
+	for _, c := range p.Conflicts {
+		add(e.conflict, c.ID, c.Field)
+	}
+	return e
+}
+
+func (e excuses) known(id sf.ID, field string) bool {
+	return e.failed[id][field] || e.failed[id][""] || e.conflict[id][field] || e.conflict[id][""]
+}
+
+// judge sorts what is still different into what is known and what is not.
+func (out *ApplyResult) judge(w *wanted, e excuses) {
+	for _, c := range w.delta {
+		reduced, _, something := w.eq.Reduce(c)
+		switch {
+		case !something, c.Kind == state.Delete && !e.deleted[c.ID]:
+		case c.Kind != state.Update:
+			if !e.known(c.ID, "") {
+				out.differ(DifferenceRow{Object: c.Object, ID: c.ID, Kind: c.Kind.String()})
+			}
+		default:
+			for _, f := range reduced.Fields {
+				if !e.known(c.ID, f.Field) {
+					out.differ(DifferenceRow{
+						Object: c.Object, ID: c.ID, Field: f.Field, Kind: c.Kind.String(), Wanted: Value{f.After}, Live: Value{f.Before},
+					})
+				}
+			}
+		}
+	}
+	for _, c := range w.conflicts {
+		if !e.known(c.ID, c.Field) {
+			out.differ(DifferenceRow{
+				Object: c.Object, ID: c.ID, Field: c.Field, Kind: state.Update.String(), Wanted: Value{c.Wanted}, Live: Value{c.Live},
+			})
+		}
+	}
+}
+
+func (out *ApplyResult) differ(d DifferenceRow) {
+	if out.Unexplained++; len(out.Differences) < shownDifferences {
+		out.Differences = append(out.Differences, d)
+	}
+}

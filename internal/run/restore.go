@@ -1,0 +1,394 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+	"holdfast/internal/state"
+)
+
+// Kinds of the snapshots that a restore makes of the live org, besides those of backups.
+const (
+	kindLive   = "live"   // before a plan
+	kindVerify = "verify" // after it was applied
+)
+
+// RestoreInput says what to bring back. Exactly one of Snapshot and Before with After is given.
+type RestoreInput struct {
+	Source capture.Source
+	Store  *snapshot.Store
+
+	// Snapshot is the state to come back to: the beginning of an ID, or "latest" for the newest
+	// backup.
+	Snapshot string
+	// Before and After are the states around an incident, which is undone: everything that changed
+	// between them goes back, and everything that changed later stays.
+	Before, After string
+
+	// Objects and Records restrict the restore; what they refer to and is missing comes along.
+	Objects []string
+	Records []string // Ids of 15 or 18 characters, also those from before an earlier restore
+
+	DeleteExtra bool // with Snapshot: also delete records that it does not have
+	KeepCreated bool // with Before and After: leave the records that were created between them
+
+	MaxRows int             // records that the plan may touch; 0 is the most that a plan holds
+	Capture capture.Options // how the live org is read; Kind and Include are set by Restore
+}
+
+// RestoreResult is a plan: nothing was written to the org.
+type RestoreResult struct {
+	Plan   *plan.Plan    `json:"-"`
+	File   []byte        `json:"-"`      // the bytes to review, approve and apply
+	Digest string        `json:"digest"` // SHA-256 of File, hexadecimal: what an approval names
+	OrgID  sf.ID         `json:"org_id"`
+	Wanted SnapshotRow   `json:"wanted"`
+	Base   *SnapshotRow  `json:"base,omitempty"` // the state after the incident
+	Live   SnapshotRow   `json:"live"`
+	Steps  []StepRow     `json:"steps"`
+	Totals RestoreTotals `json:"totals"`
+
+	Conflicts []ConflictRow `json:"conflicts"`
+	Fidelity  []FidelityRow `json:"fidelity"`
+	Deferred  []DeferredRow `json:"deferred,omitempty"`
+	Notes     []string      `json:"notes,omitempty"`
+	Skipped   []string      `json:"skipped,omitempty"` // objects that could not be compared
+}
+
+// StepRow is one step of a plan.
+type StepRow struct {
+	Number int      `json:"number"`
+	Op     string   `json:"op"` // undelete, insert, update, second or delete
+	Object string   `json:"object"`
+	Rows   int      `json:"rows"`
+	Sent   int      `json:"sent"` // rows that do not come back by themselves
+	Fields []string `json:"fields,omitempty"`
+}
+
+// RestoreTotals are sums over the steps of a plan.
+type RestoreTotals struct {
+	Undelete  int   `json:"undelete"`
+	Insert    int   `json:"insert"`
+	Update    int   `json:"update"` // records that are updated, in either pass
+	Delete    int   `json:"delete"`
+	Conflicts int   `json:"conflicts"`
+	Exact     int64 `json:"exact"` // values, by how they come back
+	Remapped  int64 `json:"remapped"`
+	Lost      int64 `json:"lost"`
+	Extra     int64 `json:"extra"` // records that are not wanted and stay because nobody asked to delete them
+}
+
+// ConflictRow is a value, or a record, that is left as it is because someone worked on it since.
+type ConflictRow struct {
+	Object string `json:"object"`
+	ID     sf.ID  `json:"id"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+	Wanted Value  `json:"wanted,omitzero"`
+	Base   Value  `json:"base,omitzero"`
+	Live   Value  `json:"live,omitzero"`
+}
+
+// FidelityRow counts values of one field that come back in the same way.
+type FidelityRow struct {
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"` // empty: whole records
+	Class  string `json:"class"`           // exact, remapped, recomputed or lost
+	Reason string `json:"reason,omitempty"`
+	Count  int64  `json:"count"`
+}
+
+// DeferredRow says what a second pass sets, and why.
+type DeferredRow struct {
+	Object string `json:"object"`
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+}
+
+// Restore reads the live org and makes the plan that brings the wanted state back. It writes nothing
+// to the org.
+//
+// Errors: Usage for a request that makes no sense, NotFound for a snapshot, object or record that is
+// not held, Limits for a plan that would be too large, Conflict for records that require each other
+// in a ring. Beside an error of kind Partial the plan is there and good, but some objects could not
+// be compared; Skipped and Notes name them.
+func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
+	w, err := in.states(ctx)
+	if err != nil {
+		return RestoreResult{}, err
+	}
+	org := w.want.Info().OrgID
+	who, err := in.Source.Identity(ctx)
+	if err != nil {
+		return RestoreResult{}, err
+	}
+	if who.OrgID != org {
+		return RestoreResult{}, problem.Newf(problem.Usage, "snapshot %s is of org %s and this is org %s", w.want.Info().Short(), org, who.OrgID)
+	}
+	if w.live, err = in.observe(ctx, kindLive); err != nil {
+		return RestoreResult{}, err
+	}
+	identity, err := loadIdentity(ctx, in.Store, org)
+	if err != nil {
+		return RestoreResult{}, err
+	}
+	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
+	if err := in.choose(w); err != nil {
+		return RestoreResult{}, err
+	}
+	if err := w.compute(ctx); err != nil {
+		return RestoreResult{}, err
+	}
+	p, err := in.order(ctx, w)
+	if err != nil {
+		return RestoreResult{}, err
+	}
+	return restored(p, w)
+}
+
+// states loads the snapshots of the request.
+func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
+	w := &wanted{closure: true, deleteExtra: in.DeleteExtra, keepCreated: in.KeepCreated, limit: in.MaxRows}
+	if w.limit <= 0 || w.limit > plan.MaxRows {
+		w.limit = plan.MaxRows
+	}
+	undo := in.Before != "" || in.After != ""
+	if undo == (in.Snapshot != "") || (undo && (in.Before == "" || in.After == "")) {
+		return nil, problem.New(problem.Usage, "give either a snapshot to come back to or the two around a change to undo")
+	}
+	id := in.Snapshot
+	if undo {
+		id = in.Before
+	}
+	var filters []snapshot.Filter
+	who, err := in.Source.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id == snapshot.Latest {
+		filters = append(filters, snapshot.OfOrg(who.OrgID), snapshot.OfKind("backup"))
+	}
+	if w.want, err = in.Store.Load(ctx, id, filters...); err != nil || !undo {
+		return w, err
+	}
+	filters = nil
+	if in.After == snapshot.Latest {
+		filters = append(filters, snapshot.OfOrg(who.OrgID))
+	}
+	if w.base, err = in.Store.Load(ctx, in.After, filters...); err != nil {
+		return nil, err
+	}
+	before, after := w.want.Info(), w.base.Info()
+	switch {
+	case before.OrgID != after.OrgID:
+		return nil, problem.Newf(problem.Usage, "snapshot %s is of org %s, snapshot %s of org %s", before.Short(), before.OrgID, after.Short(), after.OrgID)
+	case after.Started.Before(before.Started):
+		return nil, problem.Newf(problem.Usage, "snapshot %s was taken before %s", after.Short(), before.Short()).
+			Hint("name the earlier one first: --undo %s..%s", after.Short(), before.Short())
+	}
+	return w, nil
+}
+
+// observe captures the org as it is now.
+func (in RestoreInput) observe(ctx context.Context, kind string) (*snapshot.Snapshot, error) {
+	opts := in.Capture
+	opts.Kind, opts.Include = kind, nil
+	captured, err := capture.Run(ctx, in.Source, in.Store, opts)
+	if err != nil && problem.KindOf(err) != problem.Partial {
+		return nil, fmt.Errorf("read the live org: %w", err)
+	}
+	return in.Store.Load(ctx, captured.Snapshot.ID)
+}
+
+// choose sets the slice.
+func (in RestoreInput) choose(w *wanted) error {
+	for _, name := range in.Objects {
+		object := w.eq.Schema.Object(name)
+		if object == nil {
+			return problem.Newf(problem.NotFound, "the org has no object %q", name)
+		}
+		if _, held := w.want.Part(object.Name); !held {
+			return problem.Newf(problem.NotFound, "snapshot %s does not hold %s", w.want.Info().Short(), object.Name)
+		}
+		if w.chosen == nil {
+			w.chosen = map[string]bool{}
+		}
+		w.chosen[object.Name] = true
+	}
+	for _, text := range in.Records {
+		id, err := sf.ParseID(strings.TrimSpace(text))
+		if err != nil {
+			return problem.Wrap(problem.Usage, err, "record")
+		}
+		if w.records == nil {
+			w.records = map[sf.ID]bool{}
+		}
+		w.records[w.eq.Identity.Map(id)] = true
+	}
+	return nil
+}
+
+// order asks what undelete can bring back and what depends on records that would go, and makes the
+// plan.
+func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error) {
+	bin, err := in.recycled(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	dependants, err := w.dependants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	source := plan.Source{Wanted: w.want.Info().ID, Live: w.live.Info().ID}
+	if w.base != nil {
+		source.Base = w.base.Info().ID
+	}
+	p, err := plan.Order(plan.Input{
+		Org: w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,
+		Delta: w.delta, Conflicts: w.conflicts, Notes: w.notes, Schema: w.eq.Schema,
+		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
+		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
+		Dependants: dependants, MaxRows: in.MaxRows,
+	})
+	if err == nil {
+		return p, nil
+	}
+	if limit, ok := errors.AsType[*plan.CapError](err); ok {
+		return nil, problem.Wrap(problem.Limits, limit, "plan").
+			Hint("choose objects or records with --object or --record, and restore in parts")
+	}
+	if ring, ok := errors.AsType[*plan.CycleError](err); ok {
+		return nil, problem.Wrap(problem.Conflict, ring, "plan").
+			Hint("make one of these fields optional in the org for the time of the restore")
+	}
+	return nil, err
+}
+
+// binRows is how many records are looked for in the Recycle Bin at a time.
+const binRows = 2_000
+
+// recycled returns those of the records to come that are in the Recycle Bin, with the values with
+// which they would come back.
+func (in RestoreInput) recycled(ctx context.Context, w *wanted) (map[sf.ID]sf.Record, error) {
+	found := map[sf.ID]sf.Record{}
+	for _, name := range w.delta.Objects() {
+		object := w.eq.Schema.Object(name)
+		part, _ := w.live.Part(name)
+		if object == nil || !object.Undeletable || object.Field("IsDeleted") == nil {
+			continue
+		}
+		var ids []sf.ID
+		for _, c := range w.delta.Object(name) {
+			if c.Kind == state.Create {
+				ids = append(ids, c.ID)
+			}
+		}
+		fields := append(slices.Clone(part.Fields), "IsDeleted")
+		slices.Sort(fields)
+		for chunk := range slices.Chunk(ids, binRows) {
+			x := sf.Extract{
+				Object: object, Fields: slices.Compact(fields), IDs: chunk, IncludeDeleted: true, ExpectRows: int64(len(chunk)),
+			}
+			for r, err := range in.Source.Records(ctx, x) {
+				if err != nil {
+					return nil, fmt.Errorf("look for %s in the Recycle Bin: %w", name, err)
+				}
+				if r.Get("IsDeleted") == sf.Bool(true) {
+					found[r.ID] = r
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// dependants reads which live records hold on to those that the delta deletes.
+func (w *wanted) dependants(ctx context.Context) ([]plan.Link, error) {
+	if !slices.ContainsFunc(w.delta, func(c state.Change) bool { return c.Kind == state.Delete }) {
+		return nil, nil
+	}
+	var links []plan.Link
+	for _, p := range w.live.Parts() {
+		if p.State != snapshot.Whole {
+			continue
+		}
+		own, err := plan.Dependants(w.delta, w.eq.Schema, w.live.Records(ctx, p.Object))
+		if err != nil {
+			return nil, fmt.Errorf("what depends on deleted records, in %s: %w", p.Object, err)
+		}
+		links = append(links, own...)
+	}
+	return links, nil
+}
+
+// restored writes the plan down and lays its content out in rows.
+func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
+	var file bytes.Buffer
+	if err := plan.Encode(&file, p); err != nil {
+		return RestoreResult{}, err
+	}
+	out := RestoreResult{
+		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
+		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
+		Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
+		Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
+	}
+	if w.base != nil {
+		base := snapshotRow(w.base.Info())
+		out.Base = &base
+	}
+	updated := map[sf.ID]bool{}
+	for _, s := range p.Steps {
+		out.Steps = append(out.Steps, StepRow{
+			Number: s.Number, Op: s.Op.String(), Object: s.Object, Rows: len(s.Rows), Sent: s.Sent(), Fields: s.Fields,
+		})
+		if s.Op == plan.Update || s.Op == plan.Second {
+			for _, r := range s.Rows {
+				updated[r.ID] = true
+			}
+		}
+	}
+	for _, d := range p.Deferred {
+		out.Deferred = append(out.Deferred, DeferredRow{Object: d.Object, Field: d.Field, Reason: d.Reason, Rows: d.Rows})
+	}
+	out.Totals = RestoreTotals{
+		Undelete: p.Count(plan.Undelete), Insert: p.Count(plan.Insert), Update: len(updated), Delete: p.Count(plan.Delete),
+		Conflicts: len(p.Conflicts), Exact: p.Fidelity.Total(state.Exact), Remapped: p.Fidelity.Total(state.Remapped),
+		Lost: p.Fidelity.Total(state.Lost), Extra: w.extra + w.kept,
+	}
+	if len(w.skipped) > 0 {
+		return out, problem.Newf(problem.Partial, "%d objects could not be compared, the first of them %s", len(w.skipped), w.skipped[0]).
+			Hint("the plan covers the rest; its notes say why")
+	}
+	return out, nil
+}
+
+func conflictRows(conflicts []state.Conflict) []ConflictRow {
+	rows := make([]ConflictRow, len(conflicts))
+	for i, c := range conflicts {
+		rows[i] = ConflictRow{
+			Object: c.Object, ID: c.ID, Field: c.Field, Reason: c.Reason,
+			Wanted: Value{c.Wanted}, Base: Value{c.Base}, Live: Value{c.Live},
+		}
+	}
+	return rows
+}
+
+func fidelityRows(f state.Fidelity) []FidelityRow {
+	rows := []FidelityRow{}
+	for _, l := range f.Lines() {
+		rows = append(rows, FidelityRow{Object: l.Object, Field: l.Field, Class: l.Class.String(), Reason: l.Reason, Count: l.Count})
+	}
+	return rows
+}
