@@ -1,0 +1,42 @@
+package snapshot
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"holdfast/internal/sf"
+)
+
+// TestVectorsOfTheSpecification encodes the example of docs/format/snapshot.md, "Vectors", and demands
+// the bytes that stand there.
+func TestVectorsOfTheSpecification(t *testing.T) {
+	shape := sf.NewShape("Account", []string{"Name", "Industry"})
+	b := frameBuilder{columns: shape.Len()}
+	var ids []key
+	for _, id := range []sf.ID{"001000000000001AAA", "001000000000002AAA", "001000000000010AAA"} {
+		k, err := makeKey(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, k)
+	}
+	b.add(ids[0], false, appendRow(nil, []sf.Value{sf.Null(), sf.Text("Acme")}))
+	b.add(ids[1], true, appendTombstone(nil, day, "census"))
+	b.add(ids[2], false, appendRow(nil, []sf.Value{{}, sf.Text("")}))
+	raw := b.encode()
+	index := encodeIndex(shape, []frameInfo{{first: ids[0], last: ids[2], rows: 3, tombstones: 1, size: len(raw)}})
+
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "format", "snapshot.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(doc)), "")
+	for name, bytes := range map[string][]byte{"frame": raw, "index": index} {
+		if !strings.Contains(flat, hex.EncodeToString(bytes)) {
+			t.Errorf("the document does not hold the %s %x", name, bytes)
+		}
+	}
+}
