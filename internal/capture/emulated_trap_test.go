@@ -42,9 +42,6 @@ func TestTrap01LateCommitsEmulated(t *testing.T) {
 }
 
 func TestTrap02ClocksApartEmulated(t *testing.T) {
-	local := time.Local
-	time.Local = time.FixedZone("far", 9*3600)
-	defer func() { time.Local = local }()
 	e := newEmulated(t, emulator.Options{Clock: org.FixedClock(time.Now().UTC().Add(-9 * time.Hour))})
 	ids := e.insert("Account", 10)
 	e.opts.Overlap = -1

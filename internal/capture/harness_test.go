@@ -15,6 +15,12 @@ import (
 	"holdfast/internal/snapshot"
 )
 
+// TestMain runs the tests in a time zone that is nobody's: nothing may depend on it.
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("far", 9*3600+1800)
+	m.Run()
+}
+
 // Keys are slow to make and the same for every test.
 var operator, recovery = mustIdentity(), mustIdentity()
 
