@@ -176,6 +176,10 @@ func (s *standardSchema) object(line string) error {
 	return nil
 }
 
+// firstNumber is where the auto-numbers of standard objects begin, as case 00001000 does in public
+// replies.
+const firstNumber = 1000
+
 // shape is the type of a field with what stands in its parentheses.
 type shape struct {
 	kind             string
@@ -250,6 +254,7 @@ func (s *standardSchema) field(line string) error {
 		case "auto":
 			f.AutoNumber, f.Createable, f.Updateable, f.Nillable = true, false, false, false
 			f.Permissionable, f.DefaultedOnCreate = false, true
+			f.auto = &autoNumber{format: "{00000000}", start: firstNumber}
 		case "idlookup":
 			f.IDLookup = true
 		case "restricted":

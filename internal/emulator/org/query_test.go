@@ -1,0 +1,197 @@
+package org_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/soql"
+)
+
+func TestQueryConditionsAndOrder(t *testing.T) {
+	w := newWorld(t)
+	for i, city := range []string{"Oslo", "", "bern", "Rome"} {
+		w.add("Account", fmt.Sprintf("Name=A%d", i), "BillingCity="+city, fmt.Sprintf("NumberOfEmployees=%d", 10*i))
+	}
+	w.wants("SELECT Name FROM Account WHERE BillingCity = 'BERN'", "A2")
+	w.wants("SELECT Name FROM Account WHERE BillingCity != 'Oslo' ORDER BY Name DESC", "A3", "A2", "A1")
+	w.wants("SELECT Name FROM Account WHERE NumberOfEmployees >= 20 AND (NOT Name LIKE '%3')", "A2")
+	w.wants("SELECT Name FROM Account WHERE BillingCity IN ('Oslo','Rome') AND NumberOfEmployees < 30", "A0")
+	w.wants("SELECT Name FROM Account ORDER BY BillingCity NULLS LAST, Name LIMIT 2 OFFSET 1", "A0", "A3")
+	w.wants("SELECT Name FROM Account WHERE CreatedDate = TODAY AND SystemModstamp >= 2026-03-02T09:30:15Z LIMIT 1", "A0")
+	w.wants("SELECT Name FROM Account WHERE Id = '"+w.rows("SELECT Id FROM Account")[3][:15]+"'", "A3")
+	if a := w.answer("SELECT COUNT() FROM Account WHERE NumberOfEmployees > 5", false); !a.CountOnly || a.Total != 3 || a.Len() != 0 {
+		t.Errorf("count %+v", a)
+	}
+}
+
+func TestQueryParentsAndChildren(t *testing.T) {
+	w := newWorld(t)
+	acc := w.add("Account", "Name=Acme", "BillingCity=Oslo", "BillingLatitude=1.5")
+	w.add("Contact", "LastName=A", "AccountId="+string(acc))
+	w.add("Contact", "LastName=B", "AccountId="+string(acc), "Email=b@x.example")
+	w.add("Contact", "LastName=C")
+	w.wants("SELECT LastName, Account.Name, Account.Owner.Name, c.CreatedBy.Username FROM Contact c WHERE Account.Name = 'acme' ORDER BY LastName",
+		"A|Acme|Ada Admin|admin@emulated.example", "B|Acme|Ada Admin|admin@emulated.example")
+	a := w.answer("SELECT Name, BillingAddress, (SELECT LastName FROM Contacts WHERE Email = null), (SELECT Id FROM Opportunities) FROM Account", false)
+	rec := a.Record(0)
+	if rec.ID != acc || rec.Object.Name != "Account" || len(rec.Cells) != 4 {
+		t.Fatalf("%+v", rec)
+	}
+	var parts []string
+	for _, p := range rec.Cells[1].Parts {
+		parts = append(parts, p.Name+"="+p.Text)
+	}
+	if got := strings.Join(parts, " "); got != "city=Oslo country= geocodeAccuracy= latitude=1.5 longitude= postalCode= state= street=" {
+		t.Error(got)
+	}
+	kids := rec.Cells[2].Children
+	if kids == nil || kids.Total != 1 || kids.Record(0).Cells[0].Text != "A" || rec.Cells[3].Children != nil || !rec.Cells[3].IsChildren {
+		t.Errorf("%+v", rec.Cells)
+	}
+	w.wants("SELECT Name FROM Account WHERE Id IN (SELECT AccountId FROM Contact WHERE LastName = 'B')", "Acme")
+	w.wants("SELECT LastName FROM Contact WHERE AccountId NOT IN (SELECT Id FROM Account)", "C")
+	b := w.answer("SELECT Account.Name, LastName, Account.Owner.Name FROM Contact ORDER BY LastName", false)
+	first, last := b.Record(0), b.Record(2)
+	if c := first.Cells[0]; len(first.Cells) != 2 || !c.IsParent || c.Name != "Account" || c.Parent.ID != acc ||
+		c.Parent.Cells[1].Parent.Cells[0].Text != "Ada Admin" || last.Cells[0].Parent != nil {
+		t.Errorf("%+v %+v", first, last)
+	}
+}
+
+func TestQueryPolymorphicParents(t *testing.T) {
+	w := newWorld(t)
+	lead, con, camp := w.add("Lead", "LastName=Lead", "Company=X"), w.add("Contact", "LastName=Con"), w.add("Campaign", "Name=Camp")
+	w.add("Task", "Subject=1", "WhoId="+string(lead))
+	w.add("Task", "Subject=2", "WhoId="+string(con), "WhatId=")
+	w.add("Task", "Subject=3", "WhatId="+string(camp))
+	w.wants("SELECT Subject, Who.Name, Who.Type, What.Name, What.Type, Owner.Name FROM Task ORDER BY Subject",
+		"1|Lead|Lead|||Ada Admin", "2|Con|Contact|||Ada Admin", "3|||Camp|Campaign|Ada Admin")
+	w.wants("SELECT Subject FROM Task WHERE Who.Type = 'Lead'", "1")
+	a := w.answer("SELECT TYPEOF What WHEN Campaign THEN Name, Status ELSE Name END FROM Task WHERE Subject = '3'", false)
+	if p := a.Record(0).Cells[0].Parent; p == nil || p.Object.Name != "Campaign" || len(p.Cells) != 2 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestQueryAggregates(t *testing.T) {
+	w := newWorld(t)
+	for i, stage := range []string{"Prospecting", "Prospecting", "Closed Won"} {
+		w.add("Opportunity", "Name=O", "StageName="+stage, fmt.Sprintf("Amount=%d.5", i+1), "CloseDate=2026-05-06")
+	}
+	w.wants("SELECT StageName, COUNT(Id), SUM(Amount) total FROM Opportunity GROUP BY StageName ORDER BY StageName DESC",
+		"Prospecting|2|4", "Closed Won|1|3.5")
+	w.wants("SELECT StageName s, MAX(Amount) FROM Opportunity GROUP BY StageName HAVING COUNT(Id) > 1", "Prospecting|2.5")
+	w.wants("SELECT MIN(CloseDate), COUNT(Id) FROM Opportunity WHERE Amount > 100", "|0")
+	w.wants("SELECT CALENDAR_YEAR(CloseDate), COUNT(Id) n FROM Opportunity GROUP BY CALENDAR_YEAR(CloseDate)", "2026|3")
+	if m := w.queryError("SELECT Name, COUNT(Id) FROM Opportunity GROUP BY StageName"); !strings.Contains(m, "Field must be grouped or aggregated: Name") {
+		t.Error(m)
+	}
+}
+
+func TestQueryRefusals(t *testing.T) {
+	w := newWorld(t)
+	for text, want := range map[string]string{
+		"SELECT Nope FROM Account":                              "INVALID_FIELD: SELECT Nope FROM Account ^ ERROR at Row:1:Column:8 No such column 'Nope' on entity 'Account'.",
+		"SELECT Id FROM Nope":                                   "INVALID_TYPE: ",
+		"SELECT Nope.Name FROM Account":                         "Didn't understand relationship 'Nope' in field path",
+		"SELECT Id FROM Account WHERE Description = 'x'":        "field 'Description' can not be filtered in a query call",
+		"SELECT Id FROM Account ORDER BY Description":           "field 'Description' can not be sorted in a query call",
+		"SELECT FIELDS(ALL) FROM Account":                       "The SOQL FIELDS function must have a LIMIT of at most 200",
+		"SELECT FIELDS(ALL) FROM Account LIMIT 201":             "The SOQL FIELDS function must have a LIMIT of at most 200",
+		"SELECT Id FROM Account LIMIT 1 OFFSET 2001":            "Maximum SOQL offset allowed is 2000",
+		"SELECT Id, (SELECT Id FROM Nopes) FROM Account":        "Didn't understand relationship 'Nopes' in FROM part of query call",
+		"SELECT Id FROM Name":                                   "entity type Name does not support query",
+		"SELECT Id FROM Account WHERE Name = 5":                 "value of filter criterion for field 'Name' must be of type string",
+		"SELECT Id FROM Account WHERE Id IN (SELECT Id FROM X)": "INVALID_TYPE",
+	} {
+		if m := w.queryError(text); !strings.Contains(m, want) {
+			t.Errorf("%s\n have %s\n want %s", text, m, want)
+		}
+	}
+}
+
+func TestQueryFieldsAll(t *testing.T) {
+	w := newWorld(t)
+	w.fields("Account", words("Extra__c", 9))
+	w.add("Account", "Name=A", "Extra__c=e")
+	o, _ := w.Describe("Account")
+	if a := w.answer("SELECT FIELDS(ALL) FROM Account LIMIT 200", false); len(a.Columns) != len(o.Fields) {
+		t.Errorf("%d columns, want %d", len(a.Columns), len(o.Fields))
+	}
+	w.wants("SELECT FIELDS(CUSTOM) FROM Account LIMIT 1", "e")
+}
+
+// TestAnswersAreConsistentViews: what is written after a query does not show in its answer.
+func TestAnswersAreConsistentViews(t *testing.T) {
+	w := newWorld(t)
+	w.fields("Contact", formulaField("F__c", "Text", "Account.Name"))
+	acc := w.add("Account", "Name=Before")
+	con := w.add("Contact", "LastName=L", "AccountId="+string(acc))
+	a := w.answer("SELECT LastName, Account.Name, F__c, (SELECT Id FROM Tasks) FROM Contact", false)
+	w.set(acc, "Name=After")
+	w.set(con, "LastName=M")
+	w.add("Task", "WhoId="+string(con))
+	w.do(org.Delete, con)
+	w.fields("Contact", words("New__c", 5))
+	if got := a.Text(0, 0) + a.Text(0, 1) + a.Text(0, 2); got != "LBeforeBefore" || a.Record(0).Cells[3].Children != nil {
+		t.Errorf("the answer moved: %s %+v", got, a.Record(0))
+	}
+}
+
+func TestRetrieve(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.add("Account", "Name=A"), w.add("Account", "Name=B")
+	w.do(org.Delete, b)
+	got, err := w.Retrieve(w.Admin(), "account", []string{a.Short(), string(b)}, []string{"name", "Owner.Name"})
+	if err != nil || got[0] == nil || got[0].Cells[0].Text != "A" || got[1] != nil {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err = w.Retrieve(w.Admin(), "Account", []string{"x"}, []string{"Name"}); err == nil {
+		t.Error("a malformed Id was accepted")
+	}
+	if _, err = w.Retrieve(w.Admin(), "Account", nil, []string{"Nope"}); err == nil {
+		t.Error("an unknown field was accepted")
+	}
+}
+
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	w := newWorld(t)
+	q, err := soql.Parse("SELECT Name, Owner.Name, (SELECT Id FROM Contacts) FROM Account WHERE Name LIKE 'A%'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	for n := range 4 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range 30 {
+				r := w.Write(w.Admin(), org.Insert, []org.Row{{Object: "Account", Fields: fields(fmt.Sprintf("Name=A%d", i))}}, org.Options{})
+				w.Write(w.Admin(), org.Insert, []org.Row{{Object: "Contact", Fields: fields("LastName=L", "AccountId="+string(r[0].ID))}}, org.Options{})
+				a, err := w.Query(w.Admin(), q, false)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for k := range a.Len() {
+					a.Record(k)
+				}
+				if o, _ := w.Describe("Account"); o.Field("Name") == nil {
+					t.Error("no Name")
+				}
+				if i == 10 {
+					err := w.Change(w.Admin(), func(tx *org.Tx) error { return putFields(tx, "Account", words(fmt.Sprintf("F%d__c", n), 5)) })
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}()
+	}
+	for range 4 {
+		<-done
+	}
+	w.wants("SELECT COUNT(Id) FROM Account", "120")
+}
