@@ -41,7 +41,7 @@ func (r Ref) Key() string {
 	return string(r.Class) + "/" + id[:2] + "/" + id
 }
 
-// String returns the class and the beginning of the Id, for messages.
+// String returns the key: an operator who reads it in a message finds the object by it.
 func (r Ref) String() string { return r.Key() }
 
 // parseKey is the inverse of Ref.Key.

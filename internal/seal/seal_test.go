@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +49,16 @@ func TestVectors(t *testing.T) {
 	}
 	if got, want := s.NameID("note-run", "name").String(), vectorNameID; got != want {
 		t.Errorf("name id %s, want %s", got, want)
+	}
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "format", "repository.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(doc)), "")
+	for _, v := range []string{vectorContentID, vectorNameID, vectorObject, hex.EncodeToString(s.contentKey), hex.EncodeToString(s.nameKey)} {
+		if !strings.Contains(flat, v) {
+			t.Errorf("the document does not hold %s", v)
+		}
 	}
 	sealed, err := hex.DecodeString(vectorObject)
 	if err != nil {

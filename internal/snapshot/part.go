@@ -32,6 +32,7 @@ type PartWriter struct {
 	rows   rows
 	out    *layerWriter // takes what comes in order
 	spills spills       // takes the rest
+	err    error        // the first that Add, Remove or Close gave: the part can only be abandoned
 	ended  bool
 }
 
@@ -40,10 +41,25 @@ const maxShapes = 64
 
 // Add adds a version of a record, in any order; a later one of the same Id wins. The fields of the
 // record must be among those of the part; those that it lacks are absent. Nothing of r is kept.
+//
+// After an error the part cannot become whole any more: Close gives the same error, Abandon works.
 func (p *PartWriter) Add(r sf.Record) error {
+	if err := p.ready(); err != nil {
+		return err
+	}
+	p.err = p.add(r)
+	return p.err
+}
+
+// ready returns why nothing can be added.
+func (p *PartWriter) ready() error {
 	if p.ended {
 		return errClosed
 	}
+	return p.err
+}
+
+func (p *PartWriter) add(r sf.Record) error {
 	id, err := makeKey(r.ID)
 	if err != nil {
 		return fmt.Errorf("add to %s: %w", p.info.Object, err)
@@ -93,11 +109,16 @@ func (p *PartWriter) align(r sf.Record) ([]sf.Value, error) {
 }
 
 // Remove adds a tombstone; like Add, the last word on an Id wins. A tombstone for a record that the
-// parent knows to be gone is not stored again.
+// parent knows to be gone is not stored again. Errors are as those of Add.
 func (p *PartWriter) Remove(id sf.ID, at time.Time, evidence string) error {
-	if p.ended {
-		return errClosed
+	if err := p.ready(); err != nil {
+		return err
 	}
+	p.err = p.remove(id, at, evidence)
+	return p.err
+}
+
+func (p *PartWriter) remove(id sf.ID, at time.Time, evidence string) error {
 	k, err := makeKey(id)
 	if err != nil {
 		return fmt.Errorf("remove from %s: %w", p.info.Object, err)
@@ -142,13 +163,22 @@ func (p *PartWriter) flush() error {
 }
 
 // Close ends the part as whole, and returns it. expected is what the org counted, or -1 when it was
-// not asked; whether it agrees is for the caller to judge.
+// not asked; whether it agrees is for the caller to judge. After an error the part can be abandoned.
 func (p *PartWriter) Close(ctx context.Context, expected int64) (Part, error) {
-	if p.ended {
-		return Part{}, errClosed
+	if err := p.ready(); err != nil {
+		return Part{}, err
+	}
+	part, err := p.close(ctx, expected)
+	if err != nil {
+		p.err = err
+		return Part{}, err
 	}
 	p.ended = true
-	defer p.spills.remove(context.WithoutCancel(ctx))
+	p.spills.remove(context.WithoutCancel(ctx))
+	return part, nil
+}
+
+func (p *PartWriter) close(ctx context.Context, expected int64) (Part, error) {
 	if err := p.flush(); err != nil {
 		return Part{}, err
 	}
@@ -158,6 +188,7 @@ func (p *PartWriter) Close(ctx context.Context, expected int64) (Part, error) {
 	}
 	layers := append(slices.Clone(p.base), added...)
 	if !p.spills.empty() {
+		// What came late goes into a layer of its own: what came in order stays as it is stored.
 		late := newLayerWriter(p.w.store.repository, p.shape, layers)
 		late.changes = p.out.changes
 		late.segments.newBytes = p.out.segments.newBytes

@@ -320,6 +320,31 @@ func TestSchemaChangesBetweenLayers(t *testing.T) {
 	}
 }
 
+// TestAFailedWriteCannotEndWhole: whoever overlooks the error of Add meets it again.
+func TestAFailedWriteCannotEndWhole(t *testing.T) {
+	s, _ := newStore(t)
+	sn, err := s.Write(t.Context(), draft(nil, day), func(w *Writer) error {
+		p, err := w.Part(PartInfo{Object: "Account", Fields: accountFields, Full: true})
+		if err != nil {
+			return err
+		}
+		_ = p.Add(sf.Record{ID: "001", Shape: accountShape, Values: make([]sf.Value, 4)})
+		if err := p.Add(account(1, 1)); !errors.Is(err, sf.ErrID) {
+			t.Errorf("add after an error: %v", err)
+		}
+		if _, err := p.Close(t.Context(), 1); !errors.Is(err, sf.ErrID) {
+			t.Errorf("close after an error: %v", err)
+		}
+		return p.Abandon("a record without an id")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part, _ := sn.Part("Account"); part.State != Absent || !sn.Info().Partial {
+		t.Fatalf("%+v", part)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	s, _ := newStore(t)
 	large := bytes.Repeat([]byte("0123456789abcdef"), maxNote/16)

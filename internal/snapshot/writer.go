@@ -215,9 +215,6 @@ func (w *Writer) end(m manifestPart, newBytes int64) error {
 	m.from, m.to, m.watermark = floor(m.from), floor(m.to), floor(m.watermark)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.parts == nil {
-		return errClosed
-	}
 	delete(w.open, m.object)
 	w.parts[m.object] = &m
 	w.newBytes += newBytes
