@@ -61,6 +61,7 @@ func (s *Server) before(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	if f.Status == 0 {
 		return true
 	}
+	w.Header().Set("Date", s.Clock().Now().Format(http.TimeFormat))
 	for name, values := range f.Header {
 		w.Header()[name] = values
 	}
@@ -123,7 +124,7 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 	if !enough {
 		return wire.BadRequest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 	}
-	c := &wire.Call{Request: r, Org: s.org, Caller: caller, Version: version, BaseURL: s.URL, Path: path}
+	c := &wire.Call{Request: r, Caller: caller, Version: version, BaseURL: s.URL, Path: path}
 	if len(path) > 0 && path[0] == "jobs" {
 		return s.bulk.Serve(w, c)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"holdfast/internal/emulator/bulk"
@@ -58,10 +57,10 @@ type Server struct {
 	soap     *soap.API
 	requests *requests
 
-	server   *http.Server
-	closed   sync.Once
-	unlisten func() bool
-	served   chan struct{}
+	server *http.Server
+	stop   context.CancelFunc // makes shutdown run
+	served chan struct{}      // closed when no more connections are taken
+	ended  chan struct{}      // closed when everything has ended
 }
 
 // Start makes an org and serves it until Close is called or ctx ends.
@@ -81,6 +80,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		rest:     rest.New(engine),
 		requests: newRequests(),
 		served:   make(chan struct{}),
+		ended:    make(chan struct{}),
 	}
 	user, ok := engine.UserByID(engine.Admin().User)
 	if !ok {
@@ -98,7 +98,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	})
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go s.serve(listener)
-	s.unlisten = context.AfterFunc(ctx, s.Close)
+	ctx, s.stop = context.WithCancel(ctx)
+	context.AfterFunc(ctx, s.shutdown)
 	return s, nil
 }
 
@@ -111,25 +112,29 @@ func registry(packages map[string]string) metadata.Registry {
 	return r
 }
 
-// serve ends when Close shuts the server down, which is how it always ends.
+// serve ends when shutdown closes the listener, which is how it always ends.
 func (s *Server) serve(listener net.Listener) {
 	defer close(s.served)
 	_ = s.server.Serve(listener)
 }
 
+// shutdown runs once, when Close is called or the context of Start ends.
+func (s *Server) shutdown() {
+	defer close(s.ended)
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		_ = s.server.Close() // the grace is over; what remains is cut
+	}
+	<-s.served
+	s.bulk.Close()
+}
+
 // Close stops the server: requests that are being answered get a moment to end, jobs stop. It may be
 // called more than once, and returns when everything has ended.
 func (s *Server) Close() {
-	s.closed.Do(func() {
-		s.unlisten()
-		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-		defer cancel()
-		if err := s.server.Shutdown(ctx); err != nil {
-			_ = s.server.Close() // the grace is over; what remains is cut
-		}
-		s.bulk.Close()
-	})
-	<-s.served
+	s.stop()
+	<-s.ended
 }
 
 // Org returns the engine, for tests that arrange or inspect what no API can.

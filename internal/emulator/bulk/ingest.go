@@ -168,6 +168,9 @@ func (j *Jobs) newIngest(c *wire.Call, body ingestRequest) (*job, error) {
 	if !ok {
 		return nil, wire.BadRequest("INVALIDENTITY", "Unable to find object: "+body.Object)
 	}
+	if err := supports(object.Name); err != nil {
+		return nil, err
+	}
 	delimiter, ending, err := format(body.ColumnDelimiter, body.LineEnding, body.ContentType)
 	if err != nil {
 		return nil, err
@@ -244,7 +247,7 @@ func (j *Jobs) start(b *job) {
 		return
 	}
 	b.state, b.modified = uploadComplete, j.cfg.Org.Clock().Now()
-	j.work.Go(func() { j.runIngest(b) })
+	j.spawn(func() { j.runIngest(b) })
 }
 
 // fileScanner reads the upload from an offset.

@@ -65,6 +65,7 @@ type Jobs struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	closed bool // guarded by mu
 }
 
 // New returns the jobs of an org: none yet. Close ends those that run.
@@ -76,8 +77,18 @@ func New(cfg Config) *Jobs {
 
 // Close stops the jobs that run and waits for them. It may be called twice.
 func (j *Jobs) Close() {
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
 	j.cancel()
 	j.work.Wait()
+}
+
+// spawn runs the work of a job beside the requests, unless the jobs are closed. The caller holds mu.
+func (j *Jobs) spawn(f func()) {
+	if !j.closed {
+		j.work.Go(f)
+	}
 }
 
 // job is one job of either kind. The fields up to external never change; the others are guarded by
@@ -122,6 +133,27 @@ func (j *Jobs) add(b *job) {
 	b.created = j.cfg.Org.Clock().Now()
 	b.modified = b.created
 	j.byID[b.id] = b
+	for id, old := range j.byID {
+		if b.created.Sub(old.created) > kept {
+			delete(j.byID, id)
+		}
+	}
+}
+
+// unsupported are the objects that the Bulk API does not take.
+// Source: lists of public extractors, singer-io/tap-salesforce among them.
+var unsupported = map[string]bool{
+	"AcceptedEventRelation": true, "CaseStatus": true, "ContractStatus": true, "DeclinedEventRelation": true,
+	"OrderStatus": true, "PartnerRole": true, "RecentlyViewed": true, "SolutionStatus": true, "TaskPriority": true,
+	"TaskStatus": true, "UndecidedEventRelation": true,
+}
+
+// supports refuses an object that the Bulk API does not take.
+func supports(object string) error {
+	if unsupported[object] {
+		return wire.BadRequest("INVALIDENTITY", "Entity '"+object+"' is not supported by the Bulk API.")
+	}
+	return nil
 }
 
 // instance is the part of an Id that names the server, taken from the Id of the org.

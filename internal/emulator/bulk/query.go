@@ -100,7 +100,9 @@ func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {
 	}
 	j.add(b)
 	reply := j.info(b, false)
-	j.work.Go(func() { j.runQuery(b) })
+	j.mu.Lock()
+	j.spawn(func() { j.runQuery(b) })
+	j.mu.Unlock()
 	return wire.Reply(w, http.StatusOK, reply)
 }
 
@@ -129,8 +131,8 @@ func (j *Jobs) check(c *wire.Call, plan queryPlan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.HasSuffix(answer.Object.Name, "Status") && !answer.Object.Custom {
-		return "", wire.BadRequest("INVALIDENTITY", "Entity '"+answer.Object.Name+"' is not supported by the Bulk API.")
+	if err := supports(answer.Object.Name); err != nil {
+		return "", err
 	}
 	for _, col := range answer.Columns {
 		if col.Type.IsCompound() || col.Type == sf.TypeBase64 {
@@ -263,8 +265,8 @@ func writePage(w http.ResponseWriter, a *org.Answer, p page, delimiter byte, end
 	return err
 }
 
-// cellText spells canonical text in a result. Datetimes end in Z, which is canonical already;
-// numbers with a fraction are spelled as in JSON.
+// cellText spells canonical text in a result. Datetimes end in Z, which is canonical already; that
+// numbers are spelled as in JSON is unverified.
 func cellText(t sf.FieldType, text string) string {
 	switch t {
 	case sf.TypeDouble, sf.TypeCurrency, sf.TypePercent:

@@ -25,7 +25,6 @@ const maxJSON = 50 << 20
 // Call is one API request of a signed-in user.
 type Call struct {
 	*http.Request
-	Org     *org.Org
 	Caller  org.Caller
 	Version string // such as "66.0"
 	BaseURL string // scheme and host as the client sees them, no trailing slash
@@ -68,7 +67,7 @@ func (c *Call) Sub(method, target string, body []byte) (*Call, error) {
 	if !ok {
 		return nil, NotFound()
 	}
-	return &Call{Request: r, Org: c.Org, Caller: c.Caller, Version: version, BaseURL: c.BaseURL, Path: rest}, nil
+	return &Call{Request: r, Caller: c.Caller, Version: version, BaseURL: c.BaseURL, Path: rest}, nil
 }
 
 // SplitDataPath takes /services/data/v66.0/a/b apart into the version and its segments. Double and

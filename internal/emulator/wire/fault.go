@@ -26,21 +26,20 @@ func (f *Fault) Error() string {
 // statuses gives the codes that are not answered by 400.
 // Source: REST API Developer Guide, "Status Codes and Error Responses".
 var statuses = map[string]int{
-	"INVALID_SESSION_ID":                   http.StatusUnauthorized,
-	"INVALID_AUTH_HEADER":                  http.StatusUnauthorized,
-	"REQUEST_LIMIT_EXCEEDED":               http.StatusForbidden,
-	"API_CURRENTLY_DISABLED":               http.StatusForbidden,
-	"API_DISABLED_FOR_ORG":                 http.StatusForbidden,
-	"INSUFFICIENT_ACCESS":                  http.StatusForbidden,
-	"INSUFFICIENT_ACCESS_OR_READONLY":      http.StatusForbidden,
-	"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": http.StatusBadRequest,
-	"NOT_FOUND":                            http.StatusNotFound,
-	"ENTITY_IS_DELETED":                    http.StatusNotFound,
-	"METHOD_NOT_ALLOWED":                   http.StatusMethodNotAllowed,
-	"UNSUPPORTED_API_VERSION":              http.StatusGone,
-	"UNSUPPORTED_MEDIA_TYPE":               http.StatusUnsupportedMediaType,
-	"UNKNOWN_EXCEPTION":                    http.StatusInternalServerError,
-	"SERVER_UNAVAILABLE":                   http.StatusServiceUnavailable,
+	"INVALID_SESSION_ID":              http.StatusUnauthorized,
+	"INVALID_AUTH_HEADER":             http.StatusUnauthorized,
+	"REQUEST_LIMIT_EXCEEDED":          http.StatusForbidden,
+	"API_CURRENTLY_DISABLED":          http.StatusForbidden,
+	"API_DISABLED_FOR_ORG":            http.StatusForbidden,
+	"INSUFFICIENT_ACCESS":             http.StatusForbidden,
+	"INSUFFICIENT_ACCESS_OR_READONLY": http.StatusForbidden,
+	"NOT_FOUND":                       http.StatusNotFound,
+	"ENTITY_IS_DELETED":               http.StatusNotFound,
+	"METHOD_NOT_ALLOWED":              http.StatusMethodNotAllowed,
+	"UNSUPPORTED_API_VERSION":         http.StatusGone,
+	"UNSUPPORTED_MEDIA_TYPE":          http.StatusUnsupportedMediaType,
+	"UNKNOWN_EXCEPTION":               http.StatusInternalServerError,
+	"SERVER_UNAVAILABLE":              http.StatusServiceUnavailable,
 }
 
 // StatusOf returns the HTTP status that goes with a code.
