@@ -40,6 +40,44 @@ func TestRecordsOneByOne(t *testing.T) {
 	c.do("PUT", "sobjects/Account", `{}`).ok(405)
 }
 
+func TestBytesHaveAnAddress(t *testing.T) {
+	c := start(t, emulator.Options{})
+	parent := c.create("Account", `{"Name":"A"}`)
+	id := c.create("Attachment", `{"ParentId":"`+parent+`","Name":"a.bin","Body":"AAH/"}`)
+	path := "/services/data/v66.0/sobjects/Attachment/" + id + "/Body"
+	if got := c.query("SELECT Body FROM Attachment").Records[0]["Body"]; got != path {
+		t.Errorf("Body is %v, want %s", got, path)
+	}
+	if got := c.do("GET", path, "").ok(200).body; string(got) != "\x00\x01\xff" {
+		t.Errorf("bytes %x", got)
+	}
+}
+
+func TestRecordsByExternalID(t *testing.T) {
+	c := start(t, emulator.Options{})
+	field := `<fields><fullName>Key__c</fullName><label>Key</label><type>Text</type><length>20</length><externalId>true</externalId></fields></CustomObject>`
+	c.deploy("ZipFile", "id", packed(t, "package.xml", manifest, "objects/House__c.object", strings.Replace(house, "</CustomObject>", field, 1))).
+		has("<success>true</success>")
+	var first, second struct {
+		ID      string
+		Created bool
+	}
+	c.do("PATCH", "sobjects/House__c/Key__c/K%201", `{"Name":"Red"}`).ok(201).into(&first)
+	c.do("PATCH", "sobjects/House__c/Key__c/K%201", `{"Rooms__c":3}`).ok(200).into(&second)
+	if first.ID != second.ID || !first.Created || second.Created {
+		t.Errorf("%+v then %+v", first, second)
+	}
+	c.do("GET", "sobjects/House__c/Key__c/K%201?fields=Name,Rooms__c", "").ok(200).is(`{"attributes":{"type":"House__c",
+		"url":"/services/data/v66.0/sobjects/House__c/` + first.ID + `"},"Name":"Red","Rooms__c":3.0,"Id":"` + first.ID + `"}`)
+	other := c.create("House__c", `{"Name":"Blue","Key__c":"K 1"}`)
+	c.do("GET", "sobjects/House__c/Key__c/K%201", "").ok(300).
+		is(`["/services/data/v66.0/sobjects/House__c/` + first.ID + `","/services/data/v66.0/sobjects/House__c/` + other + `"]`)
+	c.do("DELETE", "sobjects/House__c/"+other, "").ok(204)
+	c.do("DELETE", "sobjects/House__c/Key__c/K%201", "").ok(204)
+	c.do("GET", "sobjects/House__c/Key__c/K%201", "").refused(404, "NOT_FOUND", "")
+	c.do("GET", "sobjects/House__c/Rooms__c/3", "").refused(404, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: Rooms__c")
+}
+
 func TestQueryShapes(t *testing.T) {
 	c := start(t, emulator.Options{})
 	acme := c.create("Account", `{"Name":"Acme"}`)

@@ -109,6 +109,11 @@ func AppendRecord(b []byte, r org.Record, root string) []byte {
 		b = append(b, ',')
 		b = AppendString(b, cell.Name)
 		b = append(b, ':')
+		if cell.Type == sf.TypeBase64 && cell.Text != "" && r.Object != nil {
+			// The bytes have an address of their own.
+			b = AppendString(b, root+"/sobjects/"+r.Object.Name+"/"+string(r.ID)+"/"+cell.Name)
+			continue
+		}
 		b = appendCell(b, cell, root)
 	}
 	return append(b, '}')
