@@ -96,12 +96,11 @@ func TestProjects(t *testing.T) {
 	if !ok || payment.Field("npe01__Paid__c") == nil || payment.Field("npe01__Opportunity__c").ReferenceTo[0] != "Opportunity" {
 		t.Errorf("npe01__OppPayment__c is not what the package defines: %v", payment)
 	}
-	q, err := soql.Parse("SELECT COUNT() FROM Rollup__mdt")
+	q, err := soql.Parse("SELECT COUNT() FROM Data_Import_Field_Mapping__mdt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = o.Query(o.Admin(), q, false)
-	if err != nil {
-		t.Error(err)
+	if a, err := o.Query(o.Admin(), q, false); err != nil || a.Total < 100 {
+		t.Errorf("custom metadata records: %v, %v", a, err)
 	}
 }

@@ -2,6 +2,7 @@ package org
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ type deletion struct {
 	// cleared are the lookups of other records that pointed at one of them.
 	cleared []clearing
 }
+
+// ends is when the records can no longer be brought back.
+func (d *deletion) ends() time.Time { return d.at.Add(binDays * 24 * time.Hour) }
 
 // place is where a record lies.
 type place struct {
@@ -66,6 +70,7 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 	}
 	if !forGood {
 		w.o.bin[d.root] = d
+		w.o.dueBy(d.ends())
 		w.also(func() { delete(w.o.bin, d.root) })
 	}
 	return nil
@@ -195,9 +200,13 @@ func (w *work) bury(p place, forGood bool) {
 }
 
 func (w *work) logDeletion(object *Object, id sf.ID) {
-	key := fold(object.Name)
-	w.o.log[key] = append(w.o.log[key], Deletion{ID: id, At: w.at.Truncate(time.Second)})
-	w.also(func() { w.o.log[key] = w.o.log[key][:len(w.o.log[key])-1] })
+	log := w.o.log[fold(object.Name)]
+	if log == nil {
+		log = map[sf.ID]time.Time{}
+		w.o.log[fold(object.Name)] = log
+	}
+	log[id] = w.at.Truncate(time.Second)
+	w.also(func() { delete(log, id) })
 }
 
 // undelete brings back a record, its cascade children, and the lookups that it cleared and nobody
@@ -296,10 +305,11 @@ func (w *work) inBin(id sf.ID) bool {
 }
 
 func (w *work) unlogDeletion(object *Object, id sf.ID) {
-	key := fold(object.Name)
-	old := w.o.log[key]
-	w.o.log[key] = slices.DeleteFunc(slices.Clone(old), func(d Deletion) bool { return d.ID == id })
-	w.also(func() { w.o.log[key] = old })
+	log := w.o.log[fold(object.Name)]
+	if at, ok := log[id]; ok {
+		delete(log, id)
+		w.also(func() { log[id] = at })
+	}
 }
 
 // emptyBin removes a deleted record and what went with it for good.
@@ -330,11 +340,18 @@ func (w *work) purge(d *deletion) {
 func (o *Org) expire(now time.Time) {
 	w := o.begin(Caller{User: o.admin}, now, Options{})
 	for _, d := range o.bin {
-		if !d.at.Add(binDays * 24 * time.Hour).After(now) {
+		if !d.ends().After(now) {
 			w.purge(d)
 		}
 	}
 	w.undo = nil
+	o.forgetDeletions(now.Add(-deletedWindow))
+}
+
+func (o *Org) forgetDeletions(before time.Time) {
+	for _, log := range o.log {
+		maps.DeleteFunc(log, func(_ sf.ID, at time.Time) bool { return at.Before(before) })
+	}
 }
 
 // Deletion is one entry of the log behind getDeleted.
@@ -371,11 +388,14 @@ func (o *Org) Deleted(caller Caller, object string, from, to time.Time) (Deletio
 		out.Earliest = oldest
 	}
 	out.Earliest = out.Earliest.Truncate(time.Second)
-	for _, d := range o.log[fold(target.Name)] {
-		if !d.At.Before(from) && d.At.Before(to) && !d.At.Before(out.Earliest) {
-			out.Records = append(out.Records, d)
+	for id, at := range o.log[fold(target.Name)] {
+		if !at.Before(from) && at.Before(to) && !at.Before(out.Earliest) {
+			out.Records = append(out.Records, Deletion{ID: id, At: at})
 		}
 	}
+	slices.SortFunc(out.Records, func(a, b Deletion) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
+	})
 	if len(out.Records) > maxLogIDs {
 		return DeletionLog{}, fault("EXCEEDED_ID_LIMIT", "too many ids: "+itoa(len(out.Records)))
 	}
@@ -424,7 +444,7 @@ func (o *Org) replicable(name string, from, to, now time.Time, window time.Durat
 }
 
 func earlier(a, b time.Time) time.Time {
-	if cmp.Compare(a.UnixNano(), b.UnixNano()) < 0 {
+	if a.Before(b) {
 		return a.Truncate(time.Second)
 	}
 	return b.Truncate(time.Second)
@@ -434,9 +454,7 @@ func earlier(a, b time.Time) time.Time {
 // log is full.
 func (o *Org) PurgeDeletions(t time.Time) {
 	defer o.write()()
-	for key, list := range o.log {
-		o.log[key] = slices.DeleteFunc(list, func(d Deletion) bool { return d.At.Before(t) })
-	}
+	o.forgetDeletions(t)
 	if t.After(o.logFrom) {
 		o.logFrom = t
 	}

@@ -1,6 +1,7 @@
 package org_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -196,7 +197,7 @@ func TestUpdatedAndDeletedLogs(t *testing.T) {
 	w.do(org.Delete, a)
 	w.clock.Advance(20 * 24 * time.Hour)
 	_, err = w.Deleted(w.Admin(), "Account", start, start.Add(time.Hour))
-	if e, ok := err.(*org.Error); !ok || e.Code != "INVALID_REPLICATION_DATE" {
+	if e, ok := errors.AsType[*org.Error](err); !ok || e.Code != "INVALID_REPLICATION_DATE" {
 		t.Errorf("20 days back: %v", err)
 	}
 	now := w.clock.Now()
@@ -225,7 +226,7 @@ func TestCallsAreARollingDay(t *testing.T) {
 		t.Error("the fourth of three calls was allowed")
 	}
 	w.clock.Advance(25 * time.Hour)
-	if used, max := w.Calls(); used != 0 || max != 3 {
-		t.Errorf("after a day %d of %d calls are used", used, max)
+	if used, allowed := w.Calls(); used != 0 || allowed != 3 {
+		t.Errorf("after a day %d of %d calls are used", used, allowed)
 	}
 }

@@ -278,7 +278,7 @@ func (t *Tx) Finish(object string) {
 		if f.ControllerName != "" && f.set == "" {
 			if k := t.field(o, f.ControllerName); k >= 0 {
 				c.Picklist = slices.Clone(f.Picklist)
-				for n := range c.Picklist {
+				for n := range min(len(c.Picklist), len(f.spec.Values)) {
 					c.Picklist[n].ValidFor = validFor(o.Fields[k], f.spec.Values[n].Controlling)
 				}
 			}

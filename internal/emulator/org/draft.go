@@ -76,7 +76,7 @@ func (d *draft) assign(fields []Assignment) *Error {
 		if err != nil {
 			return err
 		}
-		if f.Type != sf.TypeString && f.Type != sf.TypeTextarea {
+		if repeats(f.Type) {
 			text = d.w.o.word(text)
 		}
 		d.vals[f.column] = text
@@ -86,6 +86,16 @@ func (d *draft) assign(fields []Assignment) *Error {
 		return fault("INVALID_FIELD_FOR_INSERT_UPDATE", barredMessage(barred), barred...)
 	}
 	return nil
+}
+
+// repeats reports types whose values many records have in common.
+func repeats(t sf.FieldType) bool {
+	switch t {
+	case sf.TypeReference, sf.TypePicklist, sf.TypeMultipicklist, sf.TypeCombobox, sf.TypeDate, sf.TypeDatetime,
+		sf.TypeTime, sf.TypeBoolean, sf.TypeInt, sf.TypePercent:
+		return true
+	}
+	return false
 }
 
 // barredMessage is the text of public replies to writing a read-only field.

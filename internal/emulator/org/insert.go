@@ -255,9 +255,9 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 		}
 		return nil
 	case r != nil || d.w.o.wasHere(t, id):
-		return fault("ENTITY_IS_DELETED", "entity is deleted", f.Name)
+		return fault("ENTITY_IS_DELETED", "entity is deleted")
 	default:
-		return fault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", f.Name)
+		return fault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 	}
 }
 
@@ -272,12 +272,12 @@ func (d *draft) activeOwner(t *table, user *row) *Error {
 }
 
 // unique compares with the live records; what lies in the Recycle Bin does not count (unverified).
-// Message from the recorded reply to a duplicate external id.
+// Message from public replies, whose list of fields is empty.
 func (d *draft) unique(f *Field) *Error {
 	for _, r := range d.t.holding(f.column, d.vals[f.column]) {
 		if r.fate == live && r.id != d.id {
 			return fault("DUPLICATE_VALUE", "duplicate value found: "+f.Name+
-				" duplicates value on record with id: "+r.id.Short(), f.Name)
+				" duplicates value on record with id: "+r.id.Short())
 		}
 	}
 	return nil

@@ -91,16 +91,16 @@ func (o *Org) refreshCalls() {
 }
 
 // SetLimit changes an allocation, for tests that need a small one.
-func (o *Org) SetLimit(name string, max, remaining int) {
+func (o *Org) SetLimit(name string, most, remaining int) {
 	defer o.write()()
-	o.limits.all[name] = &Limit{Name: name, Max: max, Remaining: remaining}
+	o.limits.all[name] = &Limit{Name: name, Max: most, Remaining: remaining}
 	if name == apiRequests {
 		o.limits.calls = nil
 	}
 }
 
 // Calls returns how many API requests were counted in the last 24 hours, and how many are allowed.
-func (o *Org) Calls() (used, max int) {
+func (o *Org) Calls() (used, allowed int) {
 	defer o.write()()
 	o.refreshCalls()
 	l := o.limits.all[apiRequests]

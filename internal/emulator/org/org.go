@@ -32,9 +32,9 @@ type Org struct {
 	schema  *schema
 	tables  map[string]*table // by folded API name
 	bin     map[sf.ID]*deletion
-	log     map[string][]Deletion // by folded API name, in the order of the deletions
-	logFrom time.Time             // the log is complete from here
-	words   map[string]string     // one copy of each short text that many records share
+	log     map[string]map[sf.ID]time.Time // deletions by folded API name and Id
+	logFrom time.Time                      // the log is complete from here
+	words   map[string]string              // one copy of each short text that many records share
 	reject  func(Attempt) *Error
 	late    []lateWrite
 	limits  limits
@@ -62,7 +62,7 @@ func New(cfg Config) *Org {
 	}
 	o := &Org{
 		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(), tables: map[string]*table{},
-		bin: map[sf.ID]*deletion{}, log: map[string][]Deletion{}, words: map[string]string{},
+		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{},
 	}
 	o.due.Store(never)
 	n := cfg.Seed

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"slices"
 	"strings"
 
 	"holdfast/internal/sf"
@@ -18,7 +19,7 @@ type trail struct {
 	many bool
 }
 
-// nameFields are what a polymorphic relationship offers whatever it points to.
+// typeField is the field of a polymorphic relationship that names the object of the parent.
 // Source: Object Reference, Name.
 const typeField = "Type"
 
@@ -83,7 +84,7 @@ func noColumn(q *soql.Query, pos int, name, entity string) error {
 func (o *Org) walk(t *table, r *row, hops []*Field) (*table, *row) {
 	for _, hop := range hops {
 		f := hop
-		if f.column < 0 || t.object.byName[fold(f.Name)] >= len(t.object.Fields) || t.object.Fields[t.object.byName[fold(f.Name)]] != f {
+		if !slices.Contains(t.object.Fields, f) { // found in another object that the path may lead to
 			if f = t.object.Field(hop.Name); f == nil {
 				return nil, nil
 			}

@@ -205,7 +205,7 @@ func (d *draft) sibling(name, parent string) *Error {
 	for _, r := range d.t.holding(f.column, d.get(name)) {
 		if r.fate == live && r.id != d.id && (parent == "" || d.t.text(r, parent) == d.get(parent)) {
 			return fault("DUPLICATE_VALUE", "duplicate value found: "+f.Name+
-				" duplicates value on record with id: "+r.id.Short(), f.Name)
+				" duplicates value on record with id: "+r.id.Short())
 		}
 	}
 	return nil

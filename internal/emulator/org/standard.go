@@ -224,69 +224,75 @@ func (s *standardSchema) field(line string) error {
 		return err
 	}
 	f := newField(words[0], sh)
-	l := link{any: len(sh.targets) == 1 && sh.targets[0] == "*"}
-	prefilter := sh.kind == "ref"
+	f.link.any = len(sh.targets) == 1 && sh.targets[0] == "*"
+	f.SearchPrefilterable = sh.kind == "ref"
 	for _, word := range words[2:] {
-		key, value, _ := strings.Cut(word, "=")
-		switch key {
-		case "!":
-			f.Nillable, f.Permissionable, prefilter = false, false, false
-		case "ro":
-			f.Createable, f.Updateable, f.Permissionable, prefilter = false, false, false, false
-		case "nocreate":
-			f.Createable = false
-		case "noupdate":
-			f.Updateable = false
-		case "nonil":
-			f.Nillable = false
-		case "dflt":
-			f.DefaultedOnCreate = true
-		case "noperm":
-			f.Permissionable = false
-		case "perm":
-			f.Permissionable = true
-		case "nofilter":
-			f.Filterable = false
-		case "nosort":
-			f.Sortable = false
-		case "name":
-			f.NameField = true
-		case "auto":
-			f.AutoNumber, f.Createable, f.Updateable, f.Nillable = true, false, false, false
-			f.Permissionable, f.DefaultedOnCreate = false, true
-			f.auto = &autoNumber{format: "{00000000}", start: firstNumber}
-		case "idlookup":
-			f.IDLookup = true
-		case "restricted":
-			f.RestrictedPicklist = true
-		case "part":
-			f.CompoundFieldName = value
-		case "info":
-			f.ExtraTypeInfo = value
-		case "rel":
-			f.RelationshipName = value
-		case "kids":
-			l.kids = value
-		case "cascade":
-			l.cascade = true
-		case "restrict":
-			l.restrict = true
-		case "prefilter", "noprefilter":
-			prefilter = key == "prefilter"
-		case "":
-			set, ok := s.sets[value]
-			if !ok {
-				return fmt.Errorf("no value set %q", value)
-			}
-			f.Picklist, f.set = set, value
-		default:
-			return fmt.Errorf("word %q", word)
+		if err := s.word(f, word); err != nil {
+			return err
 		}
 	}
-	f.SearchPrefilterable = prefilter
 	f.Label = labelOf(f.Name)
-	f.link = l
 	o.Fields = append(o.Fields, f)
+	return nil
+}
+
+// word applies one word of a field's line.
+func (s *standardSchema) word(f *Field, word string) error {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "!":
+		f.Nillable, f.Permissionable, f.SearchPrefilterable = false, false, false
+	case "ro":
+		f.Createable, f.Updateable, f.Permissionable, f.SearchPrefilterable = false, false, false, false
+	case "nocreate":
+		f.Createable = false
+	case "noupdate":
+		f.Updateable = false
+	case "nonil":
+		f.Nillable = false
+	case "dflt":
+		f.DefaultedOnCreate = true
+	case "noperm":
+		f.Permissionable = false
+	case "perm":
+		f.Permissionable = true
+	case "nofilter":
+		f.Filterable = false
+	case "nosort":
+		f.Sortable = false
+	case "name":
+		f.NameField = true
+	case "auto":
+		f.AutoNumber, f.Createable, f.Updateable, f.Nillable = true, false, false, false
+		f.Permissionable, f.DefaultedOnCreate = false, true
+		f.auto = &autoNumber{format: "{00000000}", start: firstNumber}
+	case "idlookup":
+		f.IDLookup = true
+	case "restricted":
+		f.RestrictedPicklist = true
+	case "part":
+		f.CompoundFieldName = value
+	case "info":
+		f.ExtraTypeInfo = value
+	case "rel":
+		f.RelationshipName = value
+	case "kids":
+		f.link.kids = value
+	case "cascade":
+		f.link.cascade = true
+	case "restrict":
+		f.link.restrict = true
+	case "prefilter", "noprefilter":
+		f.SearchPrefilterable = key == "prefilter"
+	case "":
+		set, ok := s.sets[value]
+		if !ok {
+			return fmt.Errorf("no value set %q", value)
+		}
+		f.Picklist, f.set = set, value
+	default:
+		return fmt.Errorf("word %q", word)
+	}
 	return nil
 }
 

@@ -9,8 +9,8 @@ import (
 
 // summary is a roll-up summary: it is computed when it is read, from the live details, so that it
 // is always right and never moves a stamp. That the platform's roll-ups leave SystemModstamp alone
-// is what connectors report (see facts on change detection); for changes of the definition it is
-// documented, for changes of a detail it is unverified.
+// is what makers of connectors report (Estuary, "Formula fields"); for the change of a detail it is
+// unverified, and it is the harder case for whoever looks for changes.
 type summary struct {
 	child   string // folded API name
 	key     string // field of the child that points at the master
@@ -71,7 +71,7 @@ func compareFilter(f *Field, have string, item SummaryFilter) bool {
 		return (have == "true") == (is == (item.Operation != "notEqual"))
 	}
 	compare := soql.Comparer(f.Type)
-	any := func(test func(want string) bool) bool {
+	some := func(test func(want string) bool) bool {
 		for _, want := range strings.Split(item.Value, ",") {
 			if test(strings.TrimSpace(want)) {
 				return true
@@ -92,9 +92,9 @@ func compareFilter(f *Field, have string, item SummaryFilter) bool {
 	}
 	switch item.Operation {
 	case "equals":
-		return any(equal)
+		return some(equal)
 	case "notEqual":
-		return !any(equal)
+		return !some(equal)
 	case "lessThan":
 		return order(func(d int) bool { return d < 0 })
 	case "lessOrEqual":
@@ -104,11 +104,11 @@ func compareFilter(f *Field, have string, item SummaryFilter) bool {
 	case "greaterOrEqual":
 		return order(func(d int) bool { return d >= 0 })
 	case "contains", "includes":
-		return any(func(want string) bool { return strings.Contains(fold(have), fold(want)) })
+		return some(func(want string) bool { return strings.Contains(fold(have), fold(want)) })
 	case "notContain", "excludes":
-		return !any(func(want string) bool { return strings.Contains(fold(have), fold(want)) })
+		return !some(func(want string) bool { return strings.Contains(fold(have), fold(want)) })
 	case "startsWith":
-		return any(func(want string) bool { return strings.HasPrefix(fold(have), fold(want)) })
+		return some(func(want string) bool { return strings.HasPrefix(fold(have), fold(want)) })
 	}
 	return false
 }

@@ -50,10 +50,7 @@ func (w *work) rollback(mark int) {
 	w.undo = w.undo[:mark]
 }
 
-func (w *work) commit() {
-	w.undo = nil
-	w.o.schedule()
-}
+func (w *work) commit() { w.undo = nil }
 
 // perform does one row of a load. On an error the caller takes back what it did.
 func (w *work) perform(op Op, in *Row) (Result, *Error) {

@@ -144,8 +144,11 @@ func (o *Org) WriteLate(caller Caller, delay time.Duration, op Op, rows []Row, o
 	o.late = append(o.late, lateWrite{
 		at: now.Add(delay), stamp: now, caller: caller, op: op, rows: rows, opts: opts, done: done,
 	})
-	o.schedule()
+	o.dueBy(now.Add(delay))
 }
+
+// dueBy makes settle look at the org at t at the latest. Looking too early does no harm.
+func (o *Org) dueBy(t time.Time) { o.due.Store(min(o.due.Load(), t.UnixNano())) }
 
 // never is a due time that no clock reaches.
 const never = int64(1<<63 - 1)
@@ -175,14 +178,14 @@ func (o *Org) settle() {
 	o.schedule()
 }
 
-// schedule notes when settle next has something to do.
+// schedule works out when settle next has something to do.
 func (o *Org) schedule() {
 	due := never
 	for _, l := range o.late {
 		due = min(due, l.at.UnixNano())
 	}
 	for _, d := range o.bin {
-		due = min(due, d.at.Add(binDays*24*time.Hour).UnixNano())
+		due = min(due, d.ends().UnixNano())
 	}
 	o.due.Store(due)
 }
