@@ -71,7 +71,8 @@ func (o *ordering) undelete() {
 }
 
 // afterUndelete plans the update of an undeleted record to its wanted values. A reference to a
-// record that gets a new Id is written even where the old Id is in place.
+// record that the plan brings back, too, is written even where the Recycle Bin holds it: the target
+// may get a new Id, or may still be in the bin at the moment when the record comes out of it.
 func (o *ordering) afterUndelete(it *item) {
 	c := it.change
 	wanted := state.Change{Object: c.Object, ID: c.ID, Kind: state.Update}
@@ -96,10 +97,20 @@ func (o *ordering) afterUndelete(it *item) {
 	o.remember(c)
 }
 
-// moves reports a reference to a record that comes back under a new Id.
+// moves reports a reference that undelete alone may not bring back: to a record that comes back
+// under a new Id, or to one that comes back by itself, before or after. What a record belongs to is
+// always there first. Whether the platform empties the others is unverified; to write the value
+// that is there already does no harm.
 func (o *ordering) moves(object string, f state.FieldChange) bool {
 	to := o.index[o.refersTo(object, f)]
-	return to != nil && to.fate == byInsert
+	switch {
+	case to == nil || to.fate == lost:
+		return false
+	case to.fate == byInsert:
+		return true
+	}
+	field := o.of(object).fields[f.Field]
+	return field.Updateable && !owned(field)
 }
 
 // refersTo returns the record that the field refers to after the change, or "".
