@@ -3,6 +3,7 @@ package blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 )
@@ -52,6 +53,9 @@ func NewFault(bucket Bucket, err error, decide func(Op) Outcome) *Fault {
 	}
 	return &Fault{bucket: bucket, decide: decide, err: err}
 }
+
+// String returns where the bucket is.
+func (f *Fault) String() string { return fmt.Sprint(f.bucket) }
 
 // Ops returns how many operations were asked for.
 func (f *Fault) Ops() int {

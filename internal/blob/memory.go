@@ -17,6 +17,9 @@ type Memory struct {
 	objects map[string][]byte
 }
 
+// String says where the bucket is, for messages.
+func (m *Memory) String() string { return "memory" }
+
 // Put stores a copy of body unless the key is taken.
 func (m *Memory) Put(ctx context.Context, key string, body []byte) error {
 	if err := ctx.Err(); err != nil {

@@ -80,7 +80,10 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("the hint for a newer version is %q", problem.HintOf(err))
 		}
 	}
-	for info := range whole.List(t.Context(), keysDir) {
+	for info, err := range whole.List(t.Context(), keysDir) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		b := whole.Clone()
 		b.Corrupt(info.Key, func(k []byte) []byte { k[len(k)/2] ^= 1; return k })
 		_, err := Open(t.Context(), b, id)

@@ -201,7 +201,7 @@ func (c *checker) broken(ref repo.Ref) bool {
 	return slices.ContainsFunc(c.report.Findings, func(f Finding) bool { return f.Key == ref.Key() })
 }
 
-// select returns the objects that the snapshot relies on, or all when id is "".
+// selected returns the objects that the snapshot relies on, or all when id is "".
 func (c *checker) selected(id string) []repo.Ref {
 	var refs []repo.Ref
 	for ref := range c.contents.Objects {

@@ -62,7 +62,8 @@ var accountFields = []string{"Name", "Industry", "Description", "ParentId"}
 func testSchema() *sf.Schema {
 	return &sf.Schema{APIVersion: "66.0", Objects: []*sf.Object{
 		{Name: "Account", Label: "Account & Co", KeyPrefix: "001", Queryable: true, Fields: []*sf.Field{
-			{Name: "Id", Type: sf.TypeID}, {Name: "Name", Type: sf.TypeString, Length: 255, NameField: true},
+			{Name: "Id", Type: sf.TypeID},
+			{Name: "Name", Type: sf.TypeString, Length: 255, NameField: true},
 			{Name: "Industry", Type: sf.TypePicklist, Nillable: true, Picklist: []sf.PicklistValue{{Value: "<a>", Active: true}}},
 			{Name: "ParentId", Type: sf.TypeReference, ReferenceTo: []string{"Account"}, Nillable: true},
 		}, Children: []sf.ChildRelationship{{Child: "Contact", Field: "AccountId", CascadeDelete: true}}},

@@ -53,8 +53,10 @@ func TestLaw07SegmentsDecodeToWhatWasEncoded(t *testing.T) {
 				t.Fatal(err)
 			}
 			if rapid.IntRange(0, 4).Draw(t, "gone") == 0 {
-				tomb := Tombstone{ID: k.id(), At: time.UnixMilli(rapid.Int64Range(-1e14, 1e14).Draw(t, "at")).UTC(),
-					Evidence: rapid.StringN(0, 20, 60).Draw(t, "evidence")}
+				tomb := Tombstone{
+					ID: k.id(), At: time.UnixMilli(rapid.Int64Range(-1e14, 1e14).Draw(t, "at")).UTC(),
+					Evidence: rapid.StringN(0, 20, 60).Draw(t, "evidence"),
+				}
 				b.add(k, true, appendTombstone(nil, tomb.At, tomb.Evidence))
 				wants = append(wants, want{tomb: tomb})
 				continue
@@ -213,8 +215,10 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzManifestLine(f *testing.F) {
 	k, _ := makeKey(accountID(7))
-	part := manifestPart{object: "Account", state: Whole, fields: []string{"A"}, from: day, to: day, watermark: day, expected: 1,
-		layers: []layer{{after: state.Digest{1}, records: 1, segments: []segmentRef{{size: 9, rows: 1, first: k, last: k}}}}}
+	part := manifestPart{
+		object: "Account", state: Whole, fields: []string{"A"}, from: day, to: day, watermark: day, expected: 1,
+		layers: []layer{{after: state.Digest{1}, records: 1, segments: []segmentRef{{size: 9, rows: 1, first: k, last: k}}}},
+	}
 	for _, v := range []any{part.line(), bodyLine{Gap: &gapLine{Object: "Case", Reason: "why"}}} {
 		line, err := encodeLine(v)
 		if err != nil {

@@ -70,7 +70,7 @@ func TestSnapshotsKeepEveryState(t *testing.T) {
 		}
 	}
 	last, m := snaps[20], models[20]
-	for i := range 3000 {
+	for i := 0; i < 3000; i += 11 {
 		r, found, err := last.Record(t.Context(), "Account", accountID(i))
 		want, there := m.live[accountID(i)]
 		if err != nil || found != there || found && !state.Equal(r, want) {

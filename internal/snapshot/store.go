@@ -249,8 +249,10 @@ func (s *Store) PutNote(ctx context.Context, kind, name string, body []byte) err
 		}
 		frames = append(frames, packed)
 	}
-	_, err = s.repository.PutNamed(ctx, class, name, frames)
-	return err
+	if _, err = s.repository.PutNamed(ctx, class, name, frames); err != nil {
+		return fmt.Errorf("note %s %s: %w", kind, name, err)
+	}
+	return nil
 }
 
 // Notes yields the notes of a kind in the order of their names.

@@ -119,8 +119,14 @@ func ranges(t *testing.T, b blob.Bucket) {
 		offset, length int64
 		want           string
 	}{
-		{0, 4, "0123"}, {3, 2, "34"}, {8, 5, "89"}, {10, 1, ""}, {99, -1, ""}, {4, -1, "456789"},
-		{0, 0, ""}, {2, 1<<63 - 1, "23456789"},
+		{0, 4, "0123"},
+		{3, 2, "34"},
+		{8, 5, "89"},
+		{10, 1, ""},
+		{99, -1, ""},
+		{4, -1, "456789"},
+		{0, 0, ""},
+		{2, 1<<63 - 1, "23456789"},
 	} {
 		got, err := b.Get(t.Context(), "r", c.offset, c.length)
 		if err != nil || string(got) != c.want {
@@ -173,7 +179,8 @@ func listing(t *testing.T, b blob.Bucket) {
 			t.Errorf("list %q: %q, want %q", prefix, got, want)
 		}
 	}
-	for range b.List(t.Context(), "") {
+	for _, err := range b.List(t.Context(), "") {
+		must(t, err)
 		break // stopping early is allowed
 	}
 }
