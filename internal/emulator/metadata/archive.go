@@ -97,7 +97,7 @@ func (a *archive) rebase(single bool) error {
 		}
 	}
 	if root == "" || single {
-		// Source: public deploy results.
+		// The wording is unverified.
 		return fmt.Errorf("INVALID_PACKAGE: No package.xml found")
 	}
 	moved := map[string][]byte{}

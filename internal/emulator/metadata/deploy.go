@@ -194,8 +194,8 @@ func (d *deploy) attempt(kind, name, file string, f func() (id string, created b
 	return true
 }
 
-// checkManifest refuses types that do not exist and members without a file. The second text is that of
-// public deploy results; the first too.
+// checkManifest refuses types that do not exist (wording unverified) and members without a file, in
+// the words of public deploy results.
 func (d *deploy) checkManifest() {
 	for _, t := range d.manifest.Types {
 		k, known := kindNamed(t.Name)

@@ -6,5 +6,5 @@
 // rollbackOnError is set, nothing of the deploy remains.
 //
 // Sources: Metadata API Developer Guide and the metadata WSDL, API 66. The texts of problems are those
-// of public deploy results, or marked unverified.
+// of public deploy results where a comment says so, and unverified elsewhere.
 package metadata

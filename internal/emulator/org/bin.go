@@ -211,7 +211,7 @@ func (w *work) logDeletion(object *Object, id sf.ID) {
 
 // undelete brings back a record, its cascade children, and the lookups that it cleared and nobody
 // has filled since. Sources: SOAP API Developer Guide, undelete(); Apex Developer Guide, "Restoring
-// Deleted Records". The message is that of public replies.
+// Deleted Records". The message is the one that operators report.
 func (w *work) undelete(in *Row) (Result, *Error) {
 	id, object, err := w.o.identify(in)
 	if err != nil {

@@ -366,7 +366,7 @@ func (t *Tx) DropObject(object string) *Error {
 	return nil
 }
 
-// missing is the platform's answer to a component that is not there, as public deploy results have it.
+// missing is the answer to a component that is not there; its wording is unverified.
 func missing(kind, name string) *Error {
 	return fault("INVALID_CROSS_REFERENCE_KEY", "No "+kind+" named: "+name+" found")
 }

@@ -116,7 +116,8 @@ func (t *Tx) standardField(o *Object, i int, spec FieldSpec) *Error {
 	return nil
 }
 
-// checkSpec refuses what a deploy refuses. Messages from public deploy results.
+// checkSpec refuses what a deploy refuses. The message about referenceTo is that of public deploy
+// results; the wording of the others is unverified.
 func (t *Tx) checkSpec(o *Object, spec FieldSpec) *Error {
 	if spec.Label == "" {
 		return fault("REQUIRED_FIELD_MISSING", "Required field is missing: label")
@@ -133,7 +134,7 @@ func (t *Tx) checkSpec(o *Object, spec FieldSpec) *Error {
 			return fault("REQUIRED_FIELD_MISSING", "Must specify a reference to for "+spec.Name)
 		}
 		if t.schema.object(spec.ReferenceTo) == nil && spec.Type != "MetadataRelationship" {
-			return fault("INVALID_CROSS_REFERENCE_KEY", "referenceTo value of '"+spec.ReferenceTo+
+			return fault("FIELD_INTEGRITY_EXCEPTION", "referenceTo value of '"+spec.ReferenceTo+
 				"' does not resolve to a valid sObject type")
 		}
 	case "Text", "EncryptedText":

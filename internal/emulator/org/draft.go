@@ -143,22 +143,22 @@ func (w *work) resolve(object *Object, a Assignment) (*Field, string, *Error) {
 	switch {
 	case err != nil:
 		return nil, "", err
-	case len(rows) == 0:
+	case len(rows) == 0: // from public replies; that the key is shown in small letters is unverified
 		return nil, "", fault("INVALID_FIELD", "Foreign key external ID: "+fold(a.Parent.Text)+
 			" not found for field "+key.Name+" in entity "+parent.Name)
 	case len(rows) > 1:
-		return nil, "", manyRecords(rows)
+		return nil, "", manyRecords(key, rows)
 	}
 	return f, string(rows[0].id), nil
 }
 
-// manyRecords is the answer to an external id that several records carry.
-func manyRecords(rows []*row) *Error {
+// manyRecords is the answer to an external id that several records carry, as public replies have it.
+func manyRecords(key *Field, rows []*row) *Error {
 	ids := make([]string, len(rows))
 	for i, r := range rows {
 		ids[i] = string(r.id)
 	}
-	return fault("DUPLICATE_EXTERNAL_ID", "More than one record found for external id field: ["+
+	return fault("DUPLICATE_EXTERNAL_ID", key.Label+": more than one record found for external id field: ["+
 		strings.Join(ids, ", ")+"]")
 }
 

@@ -120,7 +120,7 @@ func (g *grouping) pickItem(i soql.Item) error {
 	}
 	k := slices.IndexFunc(g.keys, func(key groupKey) bool { return key.name == name })
 	if k < 0 {
-		// Source: public replies.
+		// The wording is unverified.
 		return &soql.Error{Code: "MALFORMED_QUERY", Message: "Field must be grouped or aggregated: " + shown}
 	}
 	g.picks = append(g.picks, pick{name: orElse(alias, shown), key: k})

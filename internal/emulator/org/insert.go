@@ -18,7 +18,7 @@ func (w *work) insert(in *Row) (Result, *Error) {
 		return Result{}, fault("INVALID_TYPE_FOR_OPERATION", "entity type cannot be inserted: "+object.Label)
 	}
 	if in.ID != "" {
-		// Source: public replies to an insert that carries an Id.
+		// The wording is unverified.
 		return Result{}, fault("INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", "Id")
 	}
 	t := w.o.tables[fold(object.Name)]
@@ -95,12 +95,12 @@ func (w *work) upsert(in *Row) (Result, *Error) {
 	if text == "" {
 		return Result{}, fault("MISSING_ARGUMENT", key+" not specified")
 	}
-	rows, _, err := w.o.byKey(object, key, text)
+	rows, f, err := w.o.byKey(object, key, text)
 	switch {
 	case err != nil:
 		return Result{}, err
 	case len(rows) > 1:
-		return Result{}, manyRecords(rows)
+		return Result{}, manyRecords(f, rows)
 	case len(rows) == 0:
 		return w.insert(&Row{Object: in.Object, Fields: in.Fields})
 	}

@@ -23,7 +23,7 @@ type trail struct {
 // Source: Object Reference, Name.
 const typeField = "Type"
 
-// locate resolves a path from an object. The messages are those of public replies.
+// locate resolves a path from an object. The wording of the refusals is unverified.
 func (s *schema) locate(q *soql.Query, object *Object, p *soql.Path) (*trail, error) {
 	names := p.Names
 	if len(names) > 1 && (strings.EqualFold(names[0], q.From.Alias) || strings.EqualFold(names[0], q.From.Name)) &&

@@ -101,7 +101,7 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 	return s, nil
 }
 
-// resolve binds a path for a condition, an order or a group. The messages are those of public replies.
+// resolve binds a path for a condition, an order or a group. The wording of the refusals is unverified.
 func (s *selection) resolve(p *soql.Path, use soql.Use) (soql.Column[*row], error) {
 	tr, err := s.o.schema.locate(s.q, s.object, p)
 	if err != nil {

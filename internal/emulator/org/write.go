@@ -112,7 +112,11 @@ func (o *Org) load(caller Caller, now time.Time, op Op, rows []Row, opts Options
 		for i := range results {
 			if results[i].Success {
 				// Source: public replies of Collections with allOrNone.
-				results[i] = Result{Errors: []Error{{
+				id := results[i].ID
+				if results[i].Created {
+					id = "" // what was made is gone; what was changed keeps its Id in the reply
+				}
+				results[i] = Result{ID: id, Errors: []Error{{
 					Code:    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
 					Message: "Record rolled back because not all records were valid and the request was using AllOrNone header",
 				}}}
