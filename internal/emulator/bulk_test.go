@@ -275,7 +275,7 @@ func TestBulkResultsStream(t *testing.T) {
 	rows := "Name,Description\n" + strings.Repeat("A name of an account,"+strings.Repeat("some text, ", 0)+strings.Repeat("some text ", 180)+"\n", 10_000)
 	c.load(`{"object":"Account","operation":"insert"}`, rows)
 	j := c.export(`{"operation":"query","query":"SELECT Id, Name, Description, CreatedDate, OwnerId FROM Account"}`)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", c.s.URL+"/services/data/v66.0/jobs/query/"+j.ID+"/results", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.s.URL+"/services/data/v66.0/jobs/query/"+j.ID+"/results", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,7 @@ func (l commandLine) file(t *testing.T, name, text string) string {
 const conformanceRows = 2500
 
 func TestConformanceOfficialClient(t *testing.T) {
+	t.Parallel()
 	sf := officialClient(t)
 	c := start(t, emulator.Options{BulkPageRows: 1000})
 	sf.env = append(sf.env, "SF_ACCESS_TOKEN="+c.s.AccessToken)

@@ -44,21 +44,21 @@ func first(v map[string]any, list string) any {
 func TestDescribeHasTheKeysOfARealOne(t *testing.T) {
 	c := start(t, emulator.Options{})
 	for _, name := range []string{"Account", "Contact", "Opportunity", "OpportunityContactRole"} {
-		real := recordedJSON(t, name+".json")
+		recorded := recordedJSON(t, name+".json")
 		var ours map[string]any
 		c.do("GET", "sobjects/"+name+"/describe", "").ok(200).into(&ours)
-		lacks(t, name, keys(real), keys(ours))
+		lacks(t, name, keys(recorded), keys(ours))
 		for _, part := range []string{"fields", "childRelationships", "recordTypeInfos", "supportedScopes"} {
 			if element := first(ours, part); element != nil {
-				lacks(t, name+" "+part, keys(first(real, part)), keys(element))
+				lacks(t, name+" "+part, keys(first(recorded, part)), keys(element))
 			}
 		}
 	}
-	real := recordedJSON(t, "Global.json")
+	recorded := recordedJSON(t, "Global.json")
 	var ours map[string]any
 	c.do("GET", "sobjects/", "").ok(200).into(&ours)
-	lacks(t, "global", keys(real), keys(ours))
-	lacks(t, "global sobjects", keys(first(real, "sobjects")), keys(first(ours, "sobjects")))
+	lacks(t, "global", keys(recorded), keys(ours))
+	lacks(t, "global sobjects", keys(first(recorded, "sobjects")), keys(first(ours, "sobjects")))
 }
 
 func lacks(t *testing.T, what string, want, got []string) {

@@ -155,7 +155,7 @@ func TestCloseMayBeCalledTwiceAndFollowsTheContext(t *testing.T) {
 	cancel()
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/services/data", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/services/data", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,9 @@ func TestCloseMayBeCalledTwiceAndFollowsTheContext(t *testing.T) {
 		if err != nil {
 			break
 		}
-		resp.Body.Close()
+		if err := resp.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("the server goes on after its context ended")
 		}

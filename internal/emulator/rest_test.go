@@ -33,6 +33,8 @@ func TestRecordsOneByOne(t *testing.T) {
 	c.do("GET", "sobjects/Account/"+id, "").refused(404, "ENTITY_IS_DELETED", "entity is deleted")
 	c.do("DELETE", "sobjects/Account/"+id, "").refused(404, "ENTITY_IS_DELETED", "entity is deleted")
 	c.do("GET", "sobjects/Account/001000000000000AAA", "").refused(404, "NOT_FOUND", "The requested resource does not exist")
+	c.do("PATCH", "sobjects/Account/001000000000000AAA", `{"Name":"x"}`).refused(404, "NOT_FOUND", "The requested resource does not exist")
+	c.do("DELETE", "sobjects/Account/001000000000000AAA", "").refused(404, "NOT_FOUND", "The requested resource does not exist")
 	c.do("GET", "sobjects/Foo/001000000000000AAA", "").refused(404, "NOT_FOUND", "The requested resource does not exist")
 	c.do("POST", "sobjects/Contact", `{"FirstName":"GOB"}`).ok(400).
 		is(`[{"message":"Required fields are missing: [LastName]","errorCode":"REQUIRED_FIELD_MISSING","fields":["LastName"]}]`)

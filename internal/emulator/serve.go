@@ -132,8 +132,8 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) limitInfo(w http.ResponseWriter) {
-	used, max := s.org.Calls()
-	w.Header().Set("Sforce-Limit-Info", fmt.Sprintf("api-usage=%d/%d", used, max))
+	used, allowed := s.org.Calls()
+	w.Header().Set("Sforce-Limit-Info", fmt.Sprintf("api-usage=%d/%d", used, allowed))
 }
 
 // checkVersion refuses versions that are retired (410) and those that never were (404).
@@ -151,7 +151,7 @@ func checkVersion(version string) error {
 func checkSize(r *http.Request) error {
 	uri := len(r.RequestURI)
 	if uri > maxRequestLine {
-		return &wire.Fault{Status: http.StatusRequestURITooLong}
+		return &wire.Error{Status: http.StatusRequestURITooLong}
 	}
 	total := uri
 	for name, values := range r.Header {
@@ -160,7 +160,7 @@ func checkSize(r *http.Request) error {
 		}
 	}
 	if total > maxRequestLine {
-		return &wire.Fault{Status: http.StatusRequestHeaderFieldsTooLarge}
+		return &wire.Error{Status: http.StatusRequestHeaderFieldsTooLarge}
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (p *reply) fail(err error) {
 	if p.status != 0 {
 		panic(http.ErrAbortHandler) // what was sent is not the whole: the client must see that
 	}
-	wire.ReplyFault(p, err)
+	wire.ReplyError(p, err)
 }
 
 // finish sends what is left.

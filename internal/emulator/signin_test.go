@@ -53,8 +53,10 @@ func TestTokens(t *testing.T) {
 	c := start(t, emulator.Options{})
 	c.granted(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.s.RefreshToken}, "client_id": {"PlatformCLI"}})
 	c.granted(url.Values{"grant_type": {"client_credentials"}, "client_id": {c.s.ClientID}, "client_secret": {c.s.ClientSecret}})
-	c.granted(url.Values{"grant_type": {"password"}, "client_id": {c.s.ClientID}, "client_secret": {c.s.ClientSecret},
-		"username": {c.s.Username}, "password": {c.s.Password}})
+	c.granted(url.Values{
+		"grant_type": {"password"}, "client_id": {c.s.ClientID}, "client_secret": {c.s.ClientSecret},
+		"username": {c.s.Username}, "password": {c.s.Password},
+	})
 	c.form(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}).ok(400).
 		is(`{"error":"invalid_grant","error_description":"expired access/refresh token"}`)
 	c.form(url.Values{"grant_type": {"magic"}}).ok(400).is(`{"error":"unsupported_grant_type","error_description":"grant type not supported"}`)

@@ -223,11 +223,11 @@ func (r Rows[R]) memberTest(m *Membership, col Column[R]) (func(string) bool, er
 	set := make(map[string]struct{}, len(m.Set))
 	var ranges []func(string) bool
 	for _, l := range m.Set {
-		switch {
-		case l.Kind == NullLiteral:
+		switch l.Kind {
+		case NullLiteral:
 			set[""] = struct{}{}
 			continue
-		case l.Kind == RangeLiteral:
+		case RangeLiteral:
 			test, err := r.rangeTest(&Comparison{Left: m.Left, Op: Equal, Right: l}, col)
 			if err != nil {
 				return nil, err

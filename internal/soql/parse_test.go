@@ -34,8 +34,10 @@ var spellings = []struct{ text, print string }{
 	{"SELECT Name n, MAX(Amount), COUNT_DISTINCT(Id) c FROM Opportunity GROUP BY Name HAVING MAX(Amount) > 5 ORDER BY MAX(Amount) DESC", ""},
 	{"SELECT LeadSource, Rating, COUNT(Id) FROM Lead GROUP BY ROLLUP(LeadSource, Rating)", ""},
 	{"SELECT CALENDAR_YEAR(CreatedDate), COUNT(Id) FROM Lead GROUP BY CALENDAR_YEAR(CreatedDate)", ""},
-	{"SELECT CALENDAR_YEAR(convertTimezone(CreatedDate)) FROM Lead GROUP BY CALENDAR_YEAR(convertTimezone(CreatedDate))",
-		"SELECT CALENDAR_YEAR(CONVERTTIMEZONE(CreatedDate)) FROM Lead GROUP BY CALENDAR_YEAR(CONVERTTIMEZONE(CreatedDate))"},
+	{
+		"SELECT CALENDAR_YEAR(convertTimezone(CreatedDate)) FROM Lead GROUP BY CALENDAR_YEAR(convertTimezone(CreatedDate))",
+		"SELECT CALENDAR_YEAR(CONVERTTIMEZONE(CreatedDate)) FROM Lead GROUP BY CALENDAR_YEAR(CONVERTTIMEZONE(CreatedDate))",
+	},
 	{"SELECT Id, (SELECT Id, LastName FROM Contacts WHERE Email != NULL LIMIT 5) FROM Account", ""},
 	{"SELECT TYPEOF What WHEN Account THEN Phone, Name WHEN Opportunity THEN Amount ELSE Name END FROM Event", ""},
 	{"SELECT FIELDS(ALL) FROM Account LIMIT 200", ""},

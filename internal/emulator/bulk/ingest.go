@@ -201,8 +201,9 @@ func (j *Jobs) putBatches(body io.Reader, b *job) error {
 		return wire.BadRequest("INVALID_INPUT", "the upload ended early: "+err.Error())
 	}
 	if text.Len() > maxUpload {
-		return &wire.Fault{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
-			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The upload is larger than 150 MB."}}}
+		return &wire.Error{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
+			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The upload is larger than 150 MB.",
+		}}}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -225,7 +226,7 @@ func (j *Jobs) patchIngest(w http.ResponseWriter, c *wire.Call, b *job) error {
 	}
 	switch body.State {
 	case aborted:
-		return j.abort(w, c, b)
+		return j.abort(w, b)
 	case uploadComplete:
 		j.mu.Lock()
 		state := b.state

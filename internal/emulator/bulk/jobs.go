@@ -179,7 +179,7 @@ func (j *Jobs) find(id string, ingest bool) (*job, error) {
 	return b, nil
 }
 
-// Serve answers a call below jobs/. An error is one for wire.ReplyFault.
+// Serve answers a call below jobs/. An error is one for wire.ReplyError.
 func (j *Jobs) Serve(w http.ResponseWriter, c *wire.Call) error {
 	if len(c.Path) < 2 {
 		return wire.NotFound()
@@ -237,7 +237,7 @@ func (j *Jobs) rule(b *job, done int) error {
 }
 
 // abort answers PATCH {"state":"Aborted"}.
-func (j *Jobs) abort(w http.ResponseWriter, c *wire.Call, b *job) error {
+func (j *Jobs) abort(w http.ResponseWriter, b *job) error {
 	j.mu.Lock()
 	if b.state == jobComplete || b.state == failed {
 		j.mu.Unlock()

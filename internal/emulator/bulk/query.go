@@ -53,7 +53,7 @@ func (j *Jobs) serveQuery(w http.ResponseWriter, c *wire.Call) error {
 		if body.State != aborted {
 			return wire.BadRequest("INVALIDJOB", "Unsupported state: "+body.State)
 		}
-		return j.abort(w, c, b)
+		return j.abort(w, b)
 	case c.Is("jobs", "query", "*") && c.Method == http.MethodDelete:
 		return j.remove(w, b)
 	case c.Is("jobs", "query", "*", "results") && c.Method == http.MethodGet:
@@ -153,7 +153,7 @@ func (j *Jobs) runQuery(b *job) {
 	}
 	answer, err := j.cfg.Org.Query(b.caller, b.query.query, b.query.all)
 	if err != nil {
-		j.settle(b, failed, wire.FaultOf(err).Error())
+		j.settle(b, failed, wire.ErrorOf(err).Error())
 		return
 	}
 	j.mu.Lock()
@@ -166,8 +166,10 @@ func (j *Jobs) runQuery(b *job) {
 func (j *Jobs) answerOf(c *wire.Call, b *job) (*org.Answer, error) {
 	if c.Version != b.version {
 		// The status is documented; the words are unverified.
-		return nil, &wire.Fault{Status: http.StatusConflict, Errors: []org.Error{{Code: "INVALIDVERSION",
-			Message: "Results must be requested with the API version of the job, " + b.version}}}
+		return nil, &wire.Error{Status: http.StatusConflict, Errors: []org.Error{{
+			Code:    "INVALIDVERSION",
+			Message: "Results must be requested with the API version of the job, " + b.version,
+		}}}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

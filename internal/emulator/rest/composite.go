@@ -62,7 +62,7 @@ func (a *API) subrequest(c *wire.Call, method, target string, body []byte, heade
 		}
 	}
 	if err != nil {
-		wire.ReplyFault(r, err)
+		wire.ReplyError(r, err)
 	}
 	return r
 }
@@ -173,7 +173,7 @@ func (a *API) compositeCall(c *wire.Call, r compositeRequest, replies map[string
 		}
 	}
 	rec := &recorder{header: http.Header{}}
-	wire.ReplyFault(rec, err)
+	wire.ReplyError(rec, err)
 	return rec
 }
 

@@ -106,10 +106,7 @@ func (a *API) update(w http.ResponseWriter, c *wire.Call) error {
 		return a.upsert(w, c, row, "Id")
 	}
 	row.ID = c.Path[2]
-	if _, err := a.one(c, org.Update, row, org.Options{}); err != nil {
-		return err
-	}
-	return noContent(w)
+	return a.change(w, c, org.Update, row, object)
 }
 
 func (a *API) remove(w http.ResponseWriter, c *wire.Call) error {
@@ -117,10 +114,25 @@ func (a *API) remove(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.one(c, org.Delete, org.Row{Object: object.Name, ID: c.Path[2]}, org.Options{}); err != nil {
-		return err
+	return a.change(w, c, org.Delete, org.Row{Object: object.Name, ID: c.Path[2]}, object)
+}
+
+// change updates or deletes one record. Where a load says that the Id is an invalid cross reference,
+// the resource of one record says that there is none.
+func (a *API) change(w http.ResponseWriter, c *wire.Call, op org.Op, row org.Row, object *org.Object) error {
+	_, err := a.one(c, op, row, org.Options{})
+	if err == nil {
+		return noContent(w)
 	}
-	return noContent(w)
+	if f := wire.ErrorOf(err); len(f.Errors) == 1 && f.Errors[0].Code == "INVALID_CROSS_REFERENCE_KEY" && !a.exists(c, object, row.ID) {
+		return wire.NotFound()
+	}
+	return err
+}
+
+func (a *API) exists(c *wire.Call, object *org.Object, id string) bool {
+	records, err := a.org.Retrieve(c.Caller, object.Name, []string{id}, []string{"Id"})
+	return err == nil && len(records) == 1 && records[0] != nil
 }
 
 // byKey finds the record whose external id has that value: its Id, or "" when there is none.

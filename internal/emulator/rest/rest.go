@@ -67,7 +67,7 @@ func resources() []resource {
 	}
 }
 
-// Serve answers a call below /services/data/vXX.X. An error is one for wire.ReplyFault.
+// Serve answers a call below /services/data/vXX.X. An error is one for wire.ReplyError.
 func (a *API) Serve(w http.ResponseWriter, c *wire.Call) error {
 	known := ""
 	for _, r := range a.resources {

@@ -45,9 +45,9 @@ func deploy(a *API, c *call) (string, error) {
 	}
 	options := c.op.child("DeployOptions")
 	d := &deployment{at: a.cfg.Org.Clock().Now(), opts: metadata.Options{
-		CheckOnly: options.flag("checkOnly", false), RollbackOnError: options.flag("rollbackOnError", false),
-		SinglePackage: options.flag("singlePackage", false), AllowMissingFiles: options.flag("allowMissingFiles", false),
-		IgnoreWarnings: options.flag("ignoreWarnings", false),
+		CheckOnly: options.flag("checkOnly"), RollbackOnError: options.flag("rollbackOnError"),
+		SinglePackage: options.flag("singlePackage"), AllowMissingFiles: options.flag("allowMissingFiles"),
+		IgnoreWarnings: options.flag("ignoreWarnings"),
 	}}
 	d.by, _ = a.cfg.Org.UserByID(c.caller.User)
 	d.result = a.cfg.Metadata.Deploy(c.caller, raw, d.opts)
@@ -81,7 +81,7 @@ func checkDeployStatus(a *API, c *call) (string, error) {
 	defer a.mu.Unlock()
 	for _, d := range a.deployments {
 		if d.id == string(id) {
-			return d.status(c.op.flag("includeDetails", false)), nil
+			return d.status(c.op.flag("includeDetails")), nil
 		}
 	}
 	return "", wire.BadRequest("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")

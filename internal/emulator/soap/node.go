@@ -67,15 +67,10 @@ func (n *node) values(name string) []string {
 	return list
 }
 
-// flag reads a boolean child, with a default when it is absent.
-func (n *node) flag(name string, absent bool) bool {
-	switch n.value(name) {
-	case "true", "1":
-		return true
-	case "false", "0":
-		return false
-	}
-	return absent
+// flag reads a boolean child, which is false when it is absent.
+func (n *node) flag(name string) bool {
+	v := n.value(name)
+	return v == "true" || v == "1"
 }
 
 var errXML = errors.New("the request is not an XML document")

@@ -66,7 +66,7 @@ func (a *API) byIDs(c *call, op org.Op) (string, error) {
 	for i, id := range ids {
 		rows[i] = org.Row{ID: id}
 	}
-	opts := org.Options{AllOrNone: c.header.child("AllOrNoneHeader").flag("allOrNone", false)}
+	opts := org.Options{AllOrNone: c.header.child("AllOrNoneHeader").flag("allOrNone")}
 	var b strings.Builder
 	for _, r := range a.cfg.Org.Write(c.caller, op, rows, opts) {
 		b.WriteString("<result>")

@@ -135,7 +135,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, kind, version, baseU
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
-		reply = faultEnvelope(wire.FaultOf(err))
+		reply = faultEnvelope(wire.ErrorOf(err))
 	}
 	_, _ = w.Write(reply) // a client that is gone does not matter here
 }
@@ -218,7 +218,7 @@ func (a *API) envelope(c *call, namespace, inside string) []byte {
 }
 
 // faultEnvelope spells an error: HTTP 500, faultcode sf:CODE, faultstring "CODE: text".
-func faultEnvelope(f *wire.Fault) []byte {
+func faultEnvelope(f *wire.Error) []byte {
 	code, text := "UNKNOWN_EXCEPTION", f.Error()
 	if len(f.Errors) > 0 {
 		code, text = f.Errors[0].Code, f.Errors[0].Error()

@@ -92,8 +92,9 @@ func (c *Call) ReadJSON(v any) error {
 		return BadRequest("JSON_PARSER_ERROR", "the body could not be read: "+err.Error())
 	}
 	if len(body) > maxJSON {
-		return &Fault{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
-			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The request body is larger than 50 MB."}}}
+		return &Error{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
+			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The request body is larger than 50 MB.",
+		}}}
 	}
 	return DecodeJSON(body, v)
 }

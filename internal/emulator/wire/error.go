@@ -9,14 +9,14 @@ import (
 	"holdfast/internal/soql"
 )
 
-// Fault is a request that the org refuses: the HTTP status and the errors of the body.
-type Fault struct {
+// Error is a request that the org refuses: the HTTP status and the errors of the body.
+type Error struct {
 	Status int
 	Errors []org.Error
 }
 
-// Error returns the first error of the fault.
-func (f *Fault) Error() string {
+// Error returns the first error of the answer.
+func (f *Error) Error() string {
 	if len(f.Errors) == 0 {
 		return http.StatusText(f.Status)
 	}
@@ -50,35 +50,35 @@ func StatusOf(code string) int {
 	return http.StatusBadRequest
 }
 
-// BadRequest is a fault with one error, whose status follows from its code.
-func BadRequest(code, message string) *Fault {
-	return &Fault{Status: StatusOf(code), Errors: []org.Error{{Code: code, Message: message}}}
+// BadRequest is an error with one error, whose status follows from its code.
+func BadRequest(code, message string) *Error {
+	return &Error{Status: StatusOf(code), Errors: []org.Error{{Code: code, Message: message}}}
 }
 
-// NotFound is the fault for a path that leads nowhere, in the words of a recorded reply.
-func NotFound() *Fault { return BadRequest("NOT_FOUND", "The requested resource does not exist") }
+// NotFound is the error for a path that leads nowhere, in the words of a recorded reply.
+func NotFound() *Error { return BadRequest("NOT_FOUND", "The requested resource does not exist") }
 
-// NotAllowed is the fault for a method that the resource does not have.
-func NotAllowed(method string, allowed string) *Fault {
+// NotAllowed is the error for a method that the resource does not have.
+func NotAllowed(method string, allowed string) *Error {
 	return BadRequest("METHOD_NOT_ALLOWED", "HTTP Method '"+method+"' not allowed. Allowed are "+allowed)
 }
 
-// Refused is the fault for one row of a load that failed, as a resource for one record answers it.
-func Refused(failures []org.Error) *Fault {
+// Refused is the error for one row of a load that failed, as a resource for one record answers it.
+func Refused(failures []org.Error) *Error {
 	status := http.StatusBadRequest
 	if len(failures) > 0 {
 		status = StatusOf(failures[0].Code)
 	}
-	return &Fault{Status: status, Errors: failures}
+	return &Error{Status: status, Errors: failures}
 }
 
-// FaultOf turns any error of the engine or of a query into a fault.
-func FaultOf(err error) *Fault {
-	if f, ok := errors.AsType[*Fault](err); ok {
+// ErrorOf turns any error of the engine or of a query into an error that can be answered.
+func ErrorOf(err error) *Error {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f
 	}
 	if e, ok := errors.AsType[*org.Error](err); ok {
-		return &Fault{Status: StatusOf(e.Code), Errors: []org.Error{*e}}
+		return &Error{Status: StatusOf(e.Code), Errors: []org.Error{*e}}
 	}
 	if e, ok := errors.AsType[*soql.Error](err); ok {
 		return BadRequest(e.Code, e.Message)
@@ -94,8 +94,8 @@ type errorItem struct {
 	Fields    *[]string `json:"fields,omitempty"`
 }
 
-// Body returns the JSON body of the fault: an array of errors.
-func (f *Fault) Body() []byte {
+// Body returns the JSON body of the answer: an array of errors.
+func (f *Error) Body() []byte {
 	items := make([]errorItem, 0, len(f.Errors))
 	for _, e := range f.Errors {
 		item := errorItem{Message: e.Message, ErrorCode: e.Code}
@@ -111,9 +111,9 @@ func (f *Fault) Body() []byte {
 	return body
 }
 
-// ReplyFault answers an error as REST does.
-func ReplyFault(w http.ResponseWriter, err error) {
-	f := FaultOf(err)
+// ReplyError answers an error as REST does.
+func ReplyError(w http.ResponseWriter, err error) {
+	f := ErrorOf(err)
 	// A write error here means that the client is gone; there is nobody to tell.
 	_ = ReplyBytes(w, f.Status, f.Body())
 }
