@@ -41,12 +41,19 @@ func Canonical(t FieldType, raw string) (Value, error) {
 		return canonicalDatetime(raw)
 	case TypeTime:
 		return canonicalTime(raw)
-	case TypeID, TypeReference:
+	case TypeID:
 		id, err := ParseID(raw)
 		if err != nil {
 			return Value{}, err
 		}
 		return Text(string(id)), nil
+	case TypeReference:
+		// A reference to an entity or field definition holds its durable Id, which for standard ones
+		// is the name: "Account", "Account.Industry". Source: Tooling API, EntityDefinition, DurableId.
+		if id, err := ParseID(raw); err == nil {
+			raw = string(id)
+		}
+		return Text(raw), nil
 	default:
 		return Text(raw), nil
 	}

@@ -33,6 +33,8 @@ func TestCanonical(t *testing.T) {
 		{TypeTime, "10:30:00", "10:30:00.000Z"},
 		{TypeTime, "10:30:00.500Z", "10:30:00.500Z"},
 		{TypeReference, "0122a000000PCxA", "0122a000000PCxAAAW"},
+		{TypeReference, "Account.Industry", "Account.Industry"},
+		{TypeID, "0122a000000PCxA", "0122a000000PCxAAAW"},
 		{TypeString, " #N/A ", " #N/A "},
 		{TypeTextarea, "a\r\nb\x00", "a\r\nb\x00"},
 		{TypeMultipicklist, "b;a", "b;a"},
@@ -60,7 +62,7 @@ func TestCanonicalRefuses(t *testing.T) {
 		{TypeBoolean, "yes"}, {TypeInt, "1,5"}, {TypeDouble, "."}, {TypeDouble, "-"}, {TypeDouble, "1e"},
 		{TypeDouble, "1e9999"}, {TypeDouble, "NaN"}, {TypeDouble, "1e+-3"}, {TypeDate, "29.02.2024"},
 		{TypeDate, "2023-02-29"}, {TypeDatetime, "2024-02-29"}, {TypeTime, "25:00:00"},
-		{TypeReference, "nobody"},
+		{TypeID, "nobody"},
 	} {
 		got, err := Canonical(c.kind, c.raw)
 		if err == nil || !(errors.Is(err, ErrValue) || errors.Is(err, ErrID)) {

@@ -13,7 +13,9 @@ import "strings"
 //	date                           2006-01-02
 //	datetime                       2006-01-02T15:04:05.000Z, always UTC and milliseconds
 //	time                           15:04:05.000Z
-//	id, reference                  the 18-character Id
+//	id                             the 18-character Id
+//	reference                      the 18-character Id; what is not an Id, such as the durable Id of a
+//	                               standard object, exactly as stored
 //	every other type               the text exactly as stored, byte for byte
 //
 // The platform stores an empty text as null, so a canonical Value is never the empty text.
