@@ -457,7 +457,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			peak = max(peak, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
 		}
 	}
-	const n = 200_000
+	const n = 120_000
 	long := strings.Repeat("0123456789 some text that fills the row ", 12)
 	shape := sf.NewShape("Account", []string{"Name"})
 	sn, err := writePart(t.Context(), s, nil, day, true, func(p *PartWriter) error {
@@ -485,7 +485,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		watch(i)
 		i++
 	}
-	const limit = 96 << 20
+	const limit = 44 << 20
 	t.Logf("peak of the heap: %d MiB for %d MiB of records", peak>>20, n*len(long)>>20)
 	if peak > limit {
 		t.Errorf("the heap grew to %d MiB, at most %d", peak>>20, limit>>20)
