@@ -17,6 +17,7 @@ const (
 	entryBegin   = "begin"
 	entryIntent  = "intent"
 	entryJob     = "job"
+	entryAbort   = "abort"
 	entryOutcome = "outcome"
 	entryStep    = "step"
 	entryVerify  = "verify"
@@ -33,7 +34,7 @@ type entry struct {
 	Plan  string     `json:"plan,omitempty"`  // begin: digest of the approved bytes, hex
 	Org   string     `json:"org,omitempty"`   // begin
 	At    string     `json:"at,omitempty"`    // begin, end: server time
-	Batch int        `json:"batch,omitempty"` // intent, job, outcome: from 1
+	Batch int        `json:"batch,omitempty"` // intent, job, abort, outcome: from 1
 	Step  int        `json:"step,omitempty"`  // intent, step: index in the plan, from 0
 	Op    string     `json:"op,omitempty"`    // intent
 	Rows  [][2]int   `json:"rows,omitempty"`  // intent: closed ranges of row indexes, ascending
@@ -85,7 +86,7 @@ func decodeEntry(body []byte) (entry, error) {
 		if sum, err := hex.DecodeString(e.Plan); err != nil || len(sum) == 0 {
 			return entry{}, fmt.Errorf("journal entry: begin without a plan digest")
 		}
-	case entryIntent, entryJob, entryOutcome:
+	case entryIntent, entryJob, entryAbort, entryOutcome:
 		if e.Batch < 1 {
 			return entry{}, fmt.Errorf("journal entry: %s without a batch", e.T)
 		}

@@ -213,6 +213,11 @@ func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err
 		case sf.JobAborted:
 			return true, nil
 		case sf.JobOpen:
+			if !b.unsent {
+				if err := a.record(entry{T: entryAbort, Batch: b.number}); err != nil {
+					return false, err
+				}
+			}
 			// The next look says whether the upload has overtaken this.
 			if err := a.target.AbortInsert(ctx, b.job); err != nil {
 				return false, fmt.Errorf("abort job %s: %w", b.job, err)
@@ -228,6 +233,8 @@ func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err
 
 // results matches what the org says to the rows. A result that fits no row, two that fit one, and a
 // row without a result are errors; only an aborted job that processed no row at all may be silent.
+// What an org answers for a job that was aborted before its upload is unverified; where that cannot
+// be read, the job having waited for its upload is enough to know that no row was processed.
 func (a *application) results(ctx context.Context, b *batch, in *insertion, aborted bool) ([]entryRow, error) {
 	s := a.ledger.plan.Steps[b.step]
 	old := func(i int) sf.ID { return s.Rows[in.rows[i].row].ID }
@@ -235,6 +242,9 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 	answered, processed := make([]bool, len(in.rows)), 0
 	for res, err := range a.target.InsertResults(ctx, b.job, in.fields) {
 		if err != nil {
+			if aborted && b.unsent && processed == 0 && answeredFor(err) {
+				return nil, nil
+			}
 			return nil, fmt.Errorf("results of job %s: %w", b.job, err)
 		}
 		o := res.Outcome
@@ -264,4 +274,13 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 		}
 	}
 	return out, nil
+}
+
+// answeredFor reports an error that is the org's answer rather than the lack of one.
+func answeredFor(err error) bool {
+	switch problem.KindOf(err) {
+	case problem.Damaged, problem.Failed, problem.NotFound:
+		return true
+	}
+	return false
 }

@@ -13,6 +13,7 @@ import (
 
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
+	"holdfast/internal/sf"
 )
 
 var errCrash = errors.New("crash")
@@ -106,6 +107,11 @@ func TestLaw12CrashAnywhereResumesToTheSameEnd(t *testing.T) {
 			}
 			if len(result.Failed) != 0 {
 				t.Fatalf("crash at event %d of %d: %+v", at, events, result.Failed)
+			}
+			for id, job := range o.jobs {
+				if job.state == sf.JobOpen && job.rows != nil {
+					t.Fatalf("crash at event %d of %d: job %s is left open with its rows", at, events, id)
+				}
 			}
 		}
 	}
@@ -246,6 +252,23 @@ func TestResumeKeepsWhatSomeoneChangedMeanwhile(t *testing.T) {
 		if err != nil || len(result.Failed) != 1 || result.Failed[0].Code != CodeMoved {
 			t.Fatalf("crash at event %d: %v, %+v", c.at, err, result.Failed)
 		}
+	}
+}
+
+// An edit that comes between a lost call and its repetition is not overwritten either.
+func TestRunKeepsWhatSomeoneChangedBetweenTwoTries(t *testing.T) {
+	o, p := wreck()
+	o.fault = func(call string, after bool) error {
+		if call == "update" && !after && o.live[acc(1)]["Phone"] == text("999") {
+			o.live[acc(1)]["Phone"] = text("honest")
+			return errors.New("connection reset")
+		}
+		return nil
+	}
+	j, _ := freshJournal(t)
+	result := mustRun(t, o, approve(t, p), j, noWait())
+	if o.live[acc(1)]["Phone"] != text("honest") || len(result.Failed) != 1 || result.Failed[0].Code != CodeMoved {
+		t.Errorf("%s, %+v", o.live[acc(1)]["Phone"], result.Failed)
 	}
 }
 

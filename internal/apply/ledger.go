@@ -58,6 +58,7 @@ type batch struct {
 	rows         []int
 	sum          string
 	job          string
+	unsent       bool // the job was seen waiting for its upload, and is to be aborted
 }
 
 // ledger is the state of one application: the fold of the journal's entries over the plan. It
@@ -114,6 +115,11 @@ func (l *ledger) foldEntry(e entry) error {
 			return fmt.Errorf("job of batch %d out of place", e.Batch)
 		}
 		l.open.job = e.Job
+	case entryAbort:
+		if l.open == nil || l.open.number != e.Batch || l.open.job == "" {
+			return fmt.Errorf("abort of batch %d out of place", e.Batch)
+		}
+		l.open.unsent = true
 	case entryOutcome:
 		return l.foldOutcome(e)
 	case entryEnd:

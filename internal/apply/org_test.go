@@ -337,6 +337,10 @@ func (o *smallOrg) InsertResults(_ context.Context, job string, _ []string) iter
 			yield(sf.JobResult{}, err)
 			return
 		}
+		if o.jobs[job].state == sf.JobAborted {
+			yield(sf.JobResult{}, errors.New("INVALIDJOBSTATE: the job has no results"))
+			return
+		}
 		results := o.jobs[job].results
 		if o.tamper != nil {
 			results = o.tamper(slices.Clone(results))

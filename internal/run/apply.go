@@ -31,7 +31,7 @@ type ApplyInput struct {
 	Journal string // path; by convention that of the plan with ".journal" added
 
 	Options apply.Options
-	Capture capture.Options // how the org is observed again; Kind and Include are set by Apply
+	Capture capture.Options // how the org is observed again; Kind is set by Apply
 }
 
 // ApplyResult says what was done, and what was found when the org was observed again.
@@ -46,7 +46,7 @@ type ApplyResult struct {
 	Failed  int            `json:"failed"` // rows
 	Errors  []RowErrorRow  `json:"errors"`
 	Dropped []LinkRow      `json:"dropped,omitempty"` // links left empty because their target did not come back
-	NewIDs  int            `json:"new_ids"`           // records that came back under a new Id
+	NewIDs  []NewIDRow     `json:"new_ids"`           // records that came back under a new Id
 	Moved   []MovedRow     `json:"moved,omitempty"`   // of a stale plan
 
 	Verified    bool             `json:"verified"`           // the org was observed again
@@ -85,6 +85,13 @@ type LinkRow struct {
 	Object string `json:"object"`
 	ID     sf.ID  `json:"id"`
 	Field  string `json:"field"`
+}
+
+// NewIDRow is a record that was inserted again.
+type NewIDRow struct {
+	Object string `json:"object"`
+	Old    sf.ID  `json:"old"`
+	New    sf.ID  `json:"new"`
 }
 
 // MovedRow is a record that is not as the plan found it.
@@ -182,8 +189,11 @@ func verdict(out ApplyResult) error {
 
 func applyRows(applied apply.Result) ApplyResult {
 	out := ApplyResult{
-		Resumed: applied.Resumed, Ended: applied.Ended, NewIDs: len(applied.Pairs),
-		Steps: []ApplyStepRow{}, Errors: []RowErrorRow{},
+		Resumed: applied.Resumed, Ended: applied.Ended,
+		Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{},
+	}
+	for _, p := range applied.Pairs {
+		out.NewIDs = append(out.NewIDs, NewIDRow(p))
 	}
 	for _, s := range applied.Steps {
 		out.Steps = append(out.Steps, ApplyStepRow(s))

@@ -59,7 +59,7 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) 
 		}
 	}
 	observer := RestoreInput{Source: in.Org, Store: in.Store, Capture: in.Capture}
-	if w.live, err = observer.observe(ctx, kindVerify); err != nil {
+	if w.live, err = observer.observe(ctx, kindVerify, w.want); err != nil {
 		return nil, err
 	}
 	identity, err := loadIdentity(ctx, in.Store, p.Org)

@@ -43,7 +43,7 @@ type RestoreInput struct {
 	KeepCreated bool // with Before and After: leave the records that were created between them
 
 	MaxRows int             // records that the plan may touch; 0 is the most that a plan holds
-	Capture capture.Options // how the live org is read; Kind and Include are set by Restore
+	Capture capture.Options // how the live org is read; Kind is set by Restore
 }
 
 // RestoreResult is a plan: nothing was written to the org.
@@ -136,7 +136,7 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 	if who.OrgID != org {
 		return RestoreResult{}, problem.Newf(problem.Usage, "snapshot %s is of org %s and this is org %s", w.want.Info().Short(), org, who.OrgID)
 	}
-	if w.live, err = in.observe(ctx, kindLive); err != nil {
+	if w.live, err = in.observe(ctx, kindLive, w.want); err != nil {
 		return RestoreResult{}, err
 	}
 	identity, err := loadIdentity(ctx, in.Store, org)
@@ -200,10 +200,26 @@ func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
 	return w, nil
 }
 
-// observe captures the org as it is now.
-func (in RestoreInput) observe(ctx context.Context, kind string) (*snapshot.Snapshot, error) {
+// observe captures the org as it is now: the objects that the wanted snapshot holds, and no others
+// where the operator had left some out of it.
+func (in RestoreInput) observe(ctx context.Context, kind string, want *snapshot.Snapshot) (*snapshot.Snapshot, error) {
 	opts := in.Capture
-	opts.Kind, opts.Include = kind, nil
+	opts.Kind = kind
+	left := slices.ContainsFunc(want.Coverage(), func(g snapshot.Gap) bool {
+		rule := capture.Of(g.Reason)
+		return g.Field == "" && (rule == capture.RuleExcluded || rule == capture.RuleNotSelected)
+	})
+	if left && len(opts.Include) == 0 {
+		schema, err := in.Source.Schema(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describe the org: %w", err)
+		}
+		for _, p := range want.Parts() {
+			if p.State == snapshot.Whole && schema.Object(p.Object) != nil {
+				opts.Include = append(opts.Include, p.Object)
+			}
+		}
+	}
 	captured, err := capture.Run(ctx, in.Source, in.Store, opts)
 	if err != nil && problem.KindOf(err) != problem.Partial {
 		return nil, fmt.Errorf("read the live org: %w", err)

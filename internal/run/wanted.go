@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -101,8 +102,10 @@ func (w *wanted) comparable(object string) bool {
 		switch {
 		case !named:
 			why = "does not hold it"
-		case p.State != snapshot.Whole, p.Stale:
-			why = "does not hold it as of its time: " + p.Reason
+		case p.State != snapshot.Whole:
+			why = "does not hold it: " + p.Reason
+		case p.Stale, side.now && !w.fresh(p):
+			why = "holds it as of " + p.To.Format(time.DateTime) + " only"
 		}
 		if why != "" {
 			w.skipped = append(w.skipped, object)
@@ -111,6 +114,11 @@ func (w *wanted) comparable(object string) bool {
 		}
 	}
 	return true
+}
+
+// fresh reports a part of the live state that was read for it rather than taken over.
+func (w *wanted) fresh(p snapshot.Part) bool {
+	return p.State == snapshot.Whole && !p.Stale && !p.To.Before(w.live.Info().Started)
 }
 
 // in reports a record of the slice.
@@ -301,7 +309,7 @@ func (w *wanted) objectOf(id sf.ID) string {
 	prefix := id.KeyPrefix()
 	for _, o := range w.eq.Schema.Objects {
 		if o.KeyPrefix == prefix {
-			if p, named := w.live.Part(o.Name); named && p.State == snapshot.Whole && !p.Stale {
+			if p, named := w.live.Part(o.Name); named && w.fresh(p) {
 				return o.Name
 			}
 		}
