@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
 
-.PHONY: build test lint format vet race docs cover fuzz long bench conformance clean
+.PHONY: build test lint fmt format vet race docs cover fuzz long bench conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -19,7 +19,11 @@ test: ## everything that a change must pass
 
 format: ## is every file formatted?
 	@out="$$(gofmt -l cmd internal docs bench)"; \
-	if [ -n "$$out" ]; then echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; fi
+	if [ -n "$$out" ]; then echo "not formatted (run make fmt):"; echo "$$out"; exit 1; fi
+
+fmt: ## format every file
+	.ci/tools lint
+	.cache/bin/golangci-lint fmt ./...
 
 vet:
 	$(GO) vet ./...
@@ -57,7 +61,7 @@ bench: build ## figures beside a peer, whole processes on one emulator
 
 conformance: ## the emulator as the official client sees it, and the contracts of buckets and orgs
 	.ci/tools sf
-	$(GO) test -count=1 -v -run 'Conformance|SFCLI' ./...
+	$(GO) test -count=1 -v -run 'Conformance|IsABucket' ./internal/emulator ./internal/blob/...
 
 clean:
 	rm -rf bin .cache coverage.out

@@ -31,7 +31,7 @@ holdfast backup prod --full --json`,
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
-		result: run.BackupResult{}, min: 1, max: 1,
+		result: run.BackupResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		store, err := a.openStore(ctx)

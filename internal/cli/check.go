@@ -23,7 +23,7 @@ written. What needs action is a finding, and the exit code is 22.`,
 			problem.NoRepository, problem.WrongKey, problem.NotFound, problem.Unreachable, problem.Unauthorized,
 			problem.Findings, problem.Limits,
 		},
-		result: run.CheckResult{}, min: 1, max: 1,
+		result: run.CheckResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		store, err := a.openStore(ctx)

@@ -133,6 +133,7 @@ type spec struct {
 	result  any            // a value of the type that --json prints
 	min     int            // fewest arguments
 	max     int            // most arguments
+	org     bool           // the first argument is the name of a known org
 }
 
 // anyCommand are the kinds of error that every command may end with.
@@ -170,6 +171,9 @@ func (a *app) command(s spec, run func(cmd *cobra.Command, args []string) error)
 				Hint("it is used as `%s`", cmd.UseLine())
 		},
 		RunE: run,
+	}
+	if s.org {
+		cmd.ValidArgsFunction = a.completeOrg
 	}
 	a.specs[cmd] = s
 	return cmd
@@ -224,7 +228,7 @@ func (a *app) report(err error) {
 		var e failure
 		e.Error.Kind, e.Error.ExitCode = kind.String(), kind.ExitCode()
 		e.Error.Message, e.Error.Hint = message, hint
-		a.encode(a.err, e)
+		_ = a.encode(a.err, e) // there is nobody left to tell
 		return
 	}
 	if hint != "" {

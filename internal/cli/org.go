@@ -46,6 +46,26 @@ func (a *app) orgs() (config.Orgs, error) {
 	return config.OpenOrgs(home), nil
 }
 
+// completeOrg completes the name of a known org as the first argument.
+func (a *app) completeOrg(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	orgs, err := a.orgs()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	known, err := orgs.List()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := make([]cobra.Completion, 0, len(known))
+	for _, o := range known {
+		names = append(names, o.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 func (a *app) orgAddCommand() *cobra.Command {
 	var o config.Org
 	cmd := a.command(spec{
@@ -195,7 +215,7 @@ func (a *app) orgShowCommand() *cobra.Command {
 		long:    "Shows what this machine remembers of an org: its URL, the way to sign in, and the paths of the secret files.",
 		example: "holdfast org show prod",
 		kinds:   []problem.Kind{problem.NotFound},
-		result:  orgResult{}, min: 1, max: 1,
+		result:  orgResult{}, min: 1, max: 1, org: true,
 	}, func(_ *cobra.Command, args []string) error {
 		orgs, err := a.orgs()
 		if err != nil {
@@ -228,7 +248,7 @@ func (a *app) orgRemoveCommand() *cobra.Command {
 		long:    "Forgets an org. Its snapshots stay in the repository, and its secret files stay where they are.",
 		example: "holdfast org remove prod",
 		kinds:   []problem.Kind{problem.NotFound},
-		result:  removedResult{}, min: 1, max: 1,
+		result:  removedResult{}, min: 1, max: 1, org: true,
 	}, func(_ *cobra.Command, args []string) error {
 		orgs, err := a.orgs()
 		if err != nil {

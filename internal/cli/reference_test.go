@@ -135,14 +135,22 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 	})
 }
 
+// embedded ends the prefix of fields that belong to the object which embeds them.
+const embedded = "\x00"
+
 // writeFields lists the JSON of a type, each field with what its doc tag says.
 func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type, prefix string) {
 	t.Helper()
-	if prefix == "" {
+	prefix, inside := strings.CutSuffix(prefix, embedded)
+	if prefix == "" && !inside {
 		b.WriteString("| JSON | Type | Meaning |\n|---|---|---|\n")
 	}
 	for i := range typ.NumField() {
 		f := typ.Field(i)
+		if f.Anonymous {
+			writeFields(t, b, f.Type, prefix+embedded)
+			continue
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" {
 			continue

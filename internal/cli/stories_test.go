@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	code N COMMAND…              the program ends with exit code N and says one line of error, or none
 //	get VAR PATTERN              take what follows PATTERN in stdout, up to the next quote, comma or blank
 //	truncate DIR                 cut the largest file below DIR in half
+//	spoil FILE                   change one bit in the middle of it
 //	flip DIR                     change one bit in the largest file below DIR
 //	cp-tree FROM TO              copy a folder
 //	smalldisk DIR                mount a small disk there
@@ -65,7 +66,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "unserve": unserve, "expire": expire, "insert": insert, "update": updateRecord,
-			"delete": deleteRecords, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip,
+			"delete": deleteRecords, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
 			"smalldisk": smallDisk, "fill": fill, "cp-tree": copyTree,
 		},
 	})
@@ -214,7 +215,12 @@ func truncate(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func flip(ts *testscript.TestScript, _ bool, args []string) {
-	path := largest(ts, args[0])
+	flipIn(ts, largest(ts, args[0]))
+}
+
+func spoil(ts *testscript.TestScript, _ bool, args []string) { flipIn(ts, ts.MkAbs(args[0])) }
+
+func flipIn(ts *testscript.TestScript, path string) {
 	body, err := os.ReadFile(path)
 	ts.Check(err)
 	body[len(body)/2] ^= 0x10

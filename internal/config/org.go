@@ -81,7 +81,7 @@ func (o Org) Validate() error {
 				Hint("give scheme and host alone, such as https://example.my.salesforce.com")
 		}
 	}
-	missing := ""
+	var missing string
 	switch o.Auth {
 	case AuthAccessToken:
 		missing = firstMissing("access_token_file", o.AccessTokenFile)

@@ -53,10 +53,10 @@ func newCompany(p people, seed uint64) *company {
 
 // found fills the empty org and returns the number of records.
 func (c *company) found(ctx context.Context) (int, error) {
-	for _, make := range []func(context.Context) error{
+	for _, create := range []func(context.Context) error{
 		c.accounts, c.contacts, c.opportunities, c.cases, c.projects, c.milestones,
 	} {
-		if err := make(ctx); err != nil {
+		if err := create(ctx); err != nil {
 			return 0, err
 		}
 	}

@@ -243,7 +243,18 @@ func (p people) do(req *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return nil, fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL.Path, resp.Status, body)
+		return nil, fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL.Path, resp.Status, complaint(body))
 	}
 	return body, nil
+}
+
+// complaint returns what an error says: the words of a SOAP fault, or the body as it is.
+func complaint(body []byte) string {
+	var fault struct {
+		Text string `xml:"Body>Fault>faultstring"`
+	}
+	if err := xml.Unmarshal(body, &fault); err == nil && fault.Text != "" {
+		return fault.Text
+	}
+	return string(body)
 }

@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/capture"
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// applyResult is what `apply --json` prints.
+type applyResult struct {
+	run.ApplyResult
+	Approved bool `json:"approved" doc:"false when the plan was only shown: there was no approval"`
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var approve, journal, name string
+	cmd := a.command(spec{
+		use: "apply PLAN", group: groupVerbs,
+		short: "carry out a plan that was approved, and observe the org again",
+		long: `Carries out exactly the plan in the file. The approval names its digest, so that other bytes than those that
+were reviewed are refused. Without --approve the plan is shown; on a terminal the approval is then asked
+for, elsewhere nothing more happens.
+
+Nothing is written when a record has moved since the plan was made. Every call is in the journal before
+it is sent: after a crash run the same command again, and it goes on where it stopped. At the end the org
+is observed again, and what is not as planned is listed.`,
+		example: `holdfast apply incident.plan
+holdfast apply incident.plan --approve 9f2c… --json`,
+		kinds: []problem.Kind{
+			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound, problem.NoSpace,
+			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.NotVerified, problem.Limits,
+		},
+		result: applyResult{}, min: 1, max: 1,
+	}, func(cmd *cobra.Command, args []string) error {
+		return a.apply(cmd, args[0], approve, journal, name)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&approve, "approve", "", "`digest` of the plan that was reviewed")
+	flags.StringVar(&journal, "journal", "", "`file` of the journal; default PLAN.journal")
+	flags.StringVar(&name, "org", "", "`name` of the org, when the one that the repository remembers is not right")
+	return a.repoFlags(cmd)
+}
+
+// maxPlanFile bounds what is read as a plan. A plan of a million rows of a kilobyte fits.
+const maxPlanFile = 2 << 30
+
+func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) error {
+	ctx := cmd.Context()
+	file, p, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	digest := plan.Digest(file)
+	if approve == "" {
+		if approve, err = a.askApproval(path, digest, p); approve == "" {
+			return err
+		}
+	}
+	if approve = strings.TrimPrefix(approve, "sha256:"); approve != digest {
+		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, digest).
+			Hint("review the plan again and approve it as it is")
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		if name, err = orgOf(ctx, store, p.Org); err != nil {
+			return err
+		}
+	}
+	org, err := a.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	if journal == "" {
+		journal = path + ".journal"
+	}
+	shown := a.newProgress("apply " + path)
+	result, err := run.Apply(ctx, run.ApplyInput{
+		Org: org, Store: store, File: file, Digest: approve, Journal: journal,
+		Options: apply.Options{Progress: shown.applied},
+		Capture: capture.Options{OrgName: name, Progress: shown.captured},
+	})
+	shown.end()
+	if err != nil && len(result.Steps) == 0 && len(result.Moved) == 0 {
+		return fmt.Errorf("apply %s: %w", path, err)
+	}
+	out := applyResult{ApplyResult: result, Approved: true}
+	return errors.Join(a.print(out, func(w io.Writer) { writeApplied(w, result) }), err)
+}
+
+// readPlan reads a plan file, whole.
+func readPlan(path string) ([]byte, *plan.Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, problem.Wrap(problem.Usage, err, "plan file").Hint("make a plan with `holdfast restore … --plan FILE`")
+	}
+	defer f.Close()
+	file, err := io.ReadAll(io.LimitReader(f, maxPlanFile+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("plan file: %w", err)
+	}
+	if len(file) > maxPlanFile {
+		return nil, nil, problem.Newf(problem.Usage, "plan file %s is longer than %s", path, size(maxPlanFile))
+	}
+	p, err := plan.Decode(bytes.NewReader(file))
+	if err != nil {
+		return nil, nil, problem.Wrap(problem.Usage, err, "plan file "+path).
+			Hint("a plan file must not be changed; make a new one with `holdfast restore`")
+	}
+	return file, p, nil
+}
+
+// askApproval shows the plan and, on a terminal, asks for the approval. It returns the digest when
+// it was given, and nothing when it was not: then there is nothing more to do.
+func (a *app) askApproval(path, digest string, p *plan.Plan) (string, error) {
+	ask := terminal(a.in) && terminal(a.err) && !a.json
+	err := a.print(applyResult{ApplyResult: run.ApplyResult{OrgID: p.Org, Plan: digest}}, func(w io.Writer) {
+		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), p.Org, stamp(p.Made))
+		writeSummary(w, p)
+		fmt.Fprintf(w, "digest %s\n", digest)
+		if !ask {
+			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), digest)
+		}
+	})
+	if err != nil || !ask {
+		return "", err
+	}
+	fmt.Fprint(a.err, "Approve and apply this plan? Type yes: ")
+	answer, err := bufio.NewReader(io.LimitReader(a.in, 1024)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		fmt.Fprintln(a.err, "holdfast: nothing was done")
+		return "", nil
+	}
+	return digest, nil
+}
+
+// orgOf returns the name under which an org was last captured into this repository.
+func orgOf(ctx context.Context, store *snapshot.Store, id sf.ID) (string, error) {
+	infos, err := store.List(ctx, snapshot.OfOrg(id))
+	if err != nil {
+		return "", err
+	}
+	for _, i := range infos {
+		if i.OrgName != "" {
+			return i.OrgName, nil
+		}
+	}
+	return "", problem.Newf(problem.NotFound, "this repository holds no snapshot of org %s, for which the plan is", id).
+		Hint("give the repository that the plan was made with, and name the org with --org")
+}
+
+// applied is told what happens in an application.
+func (p *progress) applied(e apply.Progress) {
+	p.step(e.Rows, e.Of, e.Op+" "+e.Object, fmt.Sprintf("%s of %s settled, %s refused",
+		count(int64(e.Rows)), plural(e.Of, "row"), count(int64(e.Failed))))
+}
+
+func writeApplied(w io.Writer, r run.ApplyResult) {
+	if r.Resumed {
+		fmt.Fprintln(w, "an earlier run of this plan was taken up again")
+	}
+	if len(r.Steps) > 0 {
+		rows := make([][]string, 0, len(r.Steps))
+		for _, s := range r.Steps {
+			rows = append(rows, []string{
+				count(int64(s.Number)), s.Op, s.Object, count(int64(s.Done)), count(int64(s.Failed)), count(int64(s.Pending)),
+			})
+		}
+		writeTable(w, []string{"STEP", "DO", "OBJECT", "DONE", "REFUSED", "PENDING"}, rows)
+	}
+	for _, m := range r.Moved[:min(len(r.Moved), shownLines)] {
+		fmt.Fprintf(w, "moved: %s %s %s: %s\n", m.Object, m.ID, m.Field, plain(m.Reason))
+	}
+	for _, e := range r.Errors[:min(len(r.Errors), shownLines)] {
+		fmt.Fprintf(w, "refused: step %d %s %s %s: %s %s\n", e.Step, e.Op, e.Object, e.ID, plain(e.Code), plain(e.Message))
+	}
+	if len(r.Dropped) > 0 {
+		fmt.Fprintf(w, "%s left empty because their record did not come back\n", plural(len(r.Dropped), "link"))
+	}
+	if n := len(r.NewIDs); n > 0 {
+		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))
+	}
+	if !r.Verified {
+		return
+	}
+	fmt.Fprintf(w, "observed again as %s: ", r.Observed.Short)
+	if r.Unexplained == 0 {
+		fmt.Fprintf(w, "nothing remains to be done; %s left alone as planned\n", plural(r.Conflicts, "conflict"))
+		return
+	}
+	fmt.Fprintf(w, "%s without an explanation\n", plural(r.Unexplained, "difference"))
+	for _, d := range r.Differences[:min(len(r.Differences), shownLines)] {
+		fmt.Fprintf(w, "  %s %s %s: %s is missing\n", d.Object, d.ID, d.Field, d.Kind)
+	}
+}

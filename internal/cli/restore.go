@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/plan"
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// restoreResult is what `restore --json` prints.
+type restoreResult struct {
+	run.RestoreResult
+	PlanFile string `json:"plan_file,omitempty" doc:"where the plan was written"`
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	var in run.RestoreInput
+	var undo, planFile string
+	cmd := a.command(spec{
+		use: "restore ORG", group: groupVerbs,
+		short: "plan how to bring records back; nothing is written to the org",
+		long: `Observes the org, decides what would bring it back, and writes that down as a plan. Nothing is written to the
+org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone has approved it.
+
+  --undo BEFORE..AFTER  takes back what changed between two snapshots, field by field, and only where nobody
+                        has changed it since: later work stays, and each conflict is in the plan
+  --to SNAPSHOT         makes records as they were in one snapshot, whatever has happened since
+
+Without --plan the plan is only summed up.`,
+		example: `holdfast restore prod --undo 4f1c..9ab2 --plan incident.plan
+holdfast restore prod --to 4f1c --object Account --plan accounts.plan
+holdfast restore prod --to latest --record 003000000000001AAA`,
+		kinds: []problem.Kind{
+			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
+			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+		},
+		result: restoreResult{}, min: 1, max: 1, org: true,
+	}, func(cmd *cobra.Command, args []string) error {
+		if undo != "" {
+			before, after, ok := strings.Cut(undo, "..")
+			if !ok || before == "" || after == "" {
+				return problem.Newf(problem.Usage, "restore: --undo %q does not name two snapshots", undo).
+					Hint("write it as --undo BEFORE..AFTER")
+			}
+			in.Before, in.After = before, after
+		}
+		return a.restore(cmd, args[0], in, planFile)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&in.Snapshot, "to", "", "`snapshot` to come back to")
+	flags.StringVar(&undo, "undo", "", "the two `snapshots` around what is to be undone, as BEFORE..AFTER")
+	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
+	flags.StringArrayVar(&in.Objects, "object", nil, "bring back this `object` alone, and what it refers to; may be repeated")
+	flags.StringArrayVar(&in.Records, "record", nil, "bring back the record with this `Id` alone, and what it refers to; may be repeated")
+	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
+	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
+	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is what a plan can hold")
+	return a.repoFlags(cmd)
+}
+
+func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, planFile string) error {
+	ctx := cmd.Context()
+	if planFile != "" {
+		// Found out before the org is read and calls are spent.
+		if _, err := os.Lstat(planFile); !errors.Is(err, fs.ErrNotExist) {
+			return planExists(planFile)
+		}
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	shown := a.newProgress("restore " + name)
+	in.Source, in.Store = org, store
+	in.Capture = capture.Options{OrgName: name, Progress: shown.captured}
+	result, err := run.Restore(ctx, in)
+	shown.end()
+	if err != nil && result.Plan == nil {
+		return fmt.Errorf("restore %s: %w", name, err)
+	}
+	out := restoreResult{RestoreResult: result}
+	if planFile != "" {
+		if err := writePlan(planFile, result.File); err != nil {
+			return err
+		}
+		out.PlanFile = planFile
+	}
+	return errors.Join(a.print(out, func(w io.Writer) { writeRestore(w, out) }), err)
+}
+
+func planExists(path string) error {
+	return problem.Newf(problem.Usage, "plan file %s is already there", path).
+		Hint("plans are never overwritten: give another name, or remove it")
+}
+
+// writePlan writes a new file that its owner alone may read: a plan holds values of records.
+func writePlan(path string, body []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return planExists(path)
+	}
+	if err != nil {
+		return fmt.Errorf("plan file: %w", err)
+	}
+	_, err = f.Write(body)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		// Half a plan would be refused by its own digest, but nobody should find one.
+		return errors.Join(fmt.Errorf("plan file: %w", err), os.Remove(path))
+	}
+	return nil
+}
+
+func writeRestore(w io.Writer, r restoreResult) {
+	if r.Base != nil {
+		fmt.Fprintf(w, "undo what changed from %s to %s, on the org as of %s\n", r.Wanted.Short, r.Base.Short, stamp(r.Live.To))
+	} else {
+		fmt.Fprintf(w, "back to %s, on the org as of %s\n", r.Wanted.Short, stamp(r.Live.To))
+	}
+	writeSummary(w, r.Plan)
+	if extra := r.Totals.Extra; extra > 0 {
+		fmt.Fprintf(w, "%s stay that are not in the wanted state\n", plural(extra, "record"))
+	}
+	switch {
+	case len(r.Steps) == 0:
+		fmt.Fprintln(w, "nothing is to be done")
+	case r.PlanFile == "":
+		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
+	default:
+		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(r.PlanFile), r.Digest, plain(r.PlanFile))
+	}
+}
+
+// shownLines is how many lines of one sort are shown before the rest is only counted: a plan can
+// hold a million of each.
+const shownLines = 20
+
+// writeSummary writes what a plan would do, as restore and apply show it.
+func writeSummary(w io.Writer, p *plan.Plan) {
+	rows := make([][]string, 0, len(p.Steps))
+	updated := map[sf.ID]bool{}
+	for _, s := range p.Steps {
+		rows = append(rows, []string{count(int64(s.Number)), s.Op.String(), s.Object, count(int64(len(s.Rows))), fieldList(s.Fields)})
+		if s.Op == plan.Update || s.Op == plan.Second {
+			for _, r := range s.Rows {
+				updated[r.ID] = true
+			}
+		}
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"STEP", "DO", "OBJECT", "RECORDS", "FIELDS"}, rows)
+	}
+	fmt.Fprintf(w, "%s undeleted, %s inserted (with new Ids), %s updated, %s deleted\n",
+		count(p.Count(plan.Undelete)), count(p.Count(plan.Insert)), count(len(updated)), count(p.Count(plan.Delete)))
+	fmt.Fprintf(w, "values: %s exact, %s remapped to new Ids, %s lost\n",
+		count(p.Fidelity.Total(state.Exact)), count(p.Fidelity.Total(state.Remapped)), count(p.Fidelity.Total(state.Lost)))
+	for _, d := range p.Deferred {
+		fmt.Fprintf(w, "second pass: %s of %s (%s): %s\n", d.Field, d.Object, plural(d.Rows, "row"), plain(d.Reason))
+	}
+	if n := len(p.Conflicts); n > 0 {
+		fmt.Fprintf(w, "%s: later work stays\n", plural(n, "conflict"))
+		for _, c := range p.Conflicts[:min(n, shownLines)] {
+			fmt.Fprintf(w, "  %s %s %s: %s\n", c.Object, c.ID, c.Field, plain(c.Reason))
+		}
+		if n > shownLines {
+			fmt.Fprintf(w, "  and %s more, all of them in the plan\n", count(n-shownLines))
+		}
+	}
+	var lost [][]string
+	for _, f := range p.Fidelity.Lines() {
+		if f.Class == state.Lost {
+			lost = append(lost, []string{f.Object, f.Field, count(f.Count), f.Reason})
+		}
+	}
+	if len(lost) > 0 {
+		writeTable(w, []string{"LOST", "FIELD", "VALUES", "WHY"}, lost)
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(w, "note: %s\n", plain(note))
+	}
+}
+
+// fieldList names a few fields and counts the others.
+func fieldList(fields []string) string {
+	const shown = 4
+	if len(fields) <= shown {
+		return strings.Join(fields, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(fields[:shown], " "), len(fields)-shown)
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStart runs the commands of docs/start.md in one shell, in an empty folder. A text block says
+// what the commands before it print: each of its lines is the beginning or a part of one line.
+func TestStart(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("docs/start.md needs curl")
+		}
+		t.Skip("NOT TESTED: docs/start.md needs curl")
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "start.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mark = "---- block ----"
+	script := "set -eu\ntrap 'kill ${emulator:-} 2>/dev/null || true' EXIT\n"
+	var wants [][]string
+	for _, b := range blocks(string(page)) {
+		switch b.language {
+		case "sh":
+			script += b.text + "echo '" + mark + "'\n"
+			wants = append(wants, nil)
+		case "text":
+			wants[len(wants)-1] = strings.Split(strings.TrimRight(b.text, "\n"), "\n")
+		}
+	}
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Dir = t.TempDir()
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), said.String())
+	}
+	got := strings.Split(out.String(), mark+"\n")
+	for i, want := range wants {
+		for _, line := range want {
+			if !strings.Contains(got[i], line) {
+				t.Errorf("block %d does not print %q:\n%s", i+1, line, got[i])
+			}
+		}
+	}
+}
+
+// block is one fenced block of a page.
+type block struct{ language, text string }
+
+func blocks(page string) []block {
+	var all []block
+	inside := false
+	for line := range strings.Lines(page) {
+		language, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && !inside:
+			all, inside = append(all, block{language: strings.TrimSpace(language)}), true
+		case fence:
+			inside = false
+		case inside:
+			all[len(all)-1].text += line
+		}
+	}
+	return all
+}
+
+// TestReadmeNamesTheTwoCommands holds the README to what a newcomer types first.
+func TestReadmeNamesTheTwoCommands(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"go run ./cmd/holdfast demo", "make test"} {
+		if !strings.Contains(blocks(string(page))[0].text, command) {
+			t.Errorf("the first block of the README does not name %q", command)
+		}
+	}
+}
