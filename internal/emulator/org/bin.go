@@ -65,6 +65,7 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 	// themselves, and wait with their parent when they go with it (the second half is unverified).
 	forGood := op == HardDelete || !t.object.Undeletable
 	w.clear(d, taken)
+	w.sweep(d, taken)
 	for _, p := range d.records {
 		w.bury(p, forGood)
 	}
@@ -74,6 +75,31 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 		w.also(func() { delete(w.o.bin, d.root) })
 	}
 	return nil
+}
+
+// sweep removes for good what lies in the bin since another of its masters was deleted, and now loses
+// this one, too. Source: Salesforce Help, "Considerations for Object Relationships": a junction
+// record whose master records are both deleted cannot be restored.
+func (w *work) sweep(d *deletion, taken map[sf.ID]bool) {
+	for _, p := range d.records {
+		parent := p.t.rows[p.pos]
+		for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
+			if ref.field.column < 0 || !ref.field.link.cascade {
+				continue
+			}
+			t := w.o.tables[ref.child]
+			for _, r := range t.holding(ref.field.column, string(parent.id)) {
+				if r.fate != live && r.fate != gone && !taken[r.id] {
+					w.remove(place{t, r.pos})
+				}
+			}
+		}
+	}
+}
+
+// remove makes a record one that no query sees and nothing brings back.
+func (w *work) remove(p place) {
+	w.set(p.t, p.t.pack(p.t.rows[p.pos].id, make([]string, p.t.columns), gone, p.pos))
 }
 
 // follow adds the cascade children of one record to a deletion, or refuses it because of children
@@ -222,12 +248,17 @@ func (w *work) undelete(in *Row) (Result, *Error) {
 		return res, fault("INVALID_TYPE_FOR_OPERATION", "entity type cannot be undeleted: "+object.Label)
 	}
 	d := w.o.bin[id]
-	if d == nil {
+	if d == nil || d.records[0].t.rows[d.records[0].pos].fate == gone {
 		return res, fault("UNDELETE_FAILED", "Entity is not in the recycle bin")
 	}
-	for _, p := range d.records {
-		if err := w.raise(p, d); err != nil {
+	for i, p := range d.records {
+		if p.t.rows[p.pos].fate == gone {
+			continue
+		}
+		if err := w.raise(p, d); err != nil && i == 0 {
 			return res, err
+		} else if err != nil {
+			w.remove(p) // that a child which cannot come back does not keep its parent is unverified
 		}
 	}
 	for _, c := range d.cleared {
@@ -329,8 +360,7 @@ func (w *work) emptyBin(in *Row) (Result, *Error) {
 
 func (w *work) purge(d *deletion) {
 	for _, p := range d.records {
-		r := p.t.rows[p.pos]
-		w.set(p.t, p.t.pack(r.id, make([]string, p.t.columns), gone, r.pos))
+		w.remove(p)
 	}
 	delete(w.o.bin, d.root)
 	w.also(func() { w.o.bin[d.root] = d })

@@ -108,7 +108,8 @@ func TestCascadeAndUndelete(t *testing.T) {
 	w.wants("SELECT Name, Child__r.Master__r.Name FROM Grand__c", "G|M")
 }
 
-func TestDetailDeletedBeforeItsMasterStaysDeleted(t *testing.T) {
+// Source: Salesforce Help 000330862: a child whose parent is deleted later is hard-deleted.
+func TestDetailDeletedBeforeItsMasterIsGone(t *testing.T) {
 	w := newWorld(t)
 	master, child, _ := family(w)
 	w.do(org.Delete, child)
@@ -116,8 +117,24 @@ func TestDetailDeletedBeforeItsMasterStaysDeleted(t *testing.T) {
 	w.refused("UNDELETE_FAILED", org.Undelete, org.Row{ID: string(child)})
 	w.do(org.Undelete, master)
 	w.wants("SELECT Id FROM Child__c")
-	w.do(org.Undelete, child)
-	w.wants("SELECT Name FROM Grand__c", "G")
+	w.refused("UNDELETE_FAILED", org.Undelete, org.Row{ID: string(child)})
+}
+
+// Source: Salesforce Help, "Considerations for Object Relationships".
+func TestJunctionWithoutBothMastersIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.object("Left__c")
+	w.object("Right__c")
+	w.object("Link__c", detail("Left__c", "Left__c", "Links"), detail("Right__c", "Right__c", "Links"))
+	left, right := w.add("Left__c", "Name=L"), w.add("Right__c", "Name=R")
+	other := w.add("Right__c", "Name=O")
+	w.add("Link__c", "Name=both", "Left__c="+string(left), "Right__c="+string(right))
+	w.add("Link__c", "Name=one", "Left__c="+string(left), "Right__c="+string(other))
+	w.do(org.Delete, left)
+	w.do(org.Delete, right)
+	w.do(org.Undelete, left)
+	w.do(org.Undelete, right)
+	w.wants("SELECT Name FROM Link__c", "one")
 }
 
 func TestLookupsAreClearedAndRestored(t *testing.T) {
