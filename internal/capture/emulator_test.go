@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,11 @@ func newEmulated(t testing.TB, o emulator.Options) *emulated {
 
 func (e *emulated) connect(c salesforce.Credentials) *salesforce.Org {
 	e.Helper()
+	transport := &http.Transport{}
+	e.Cleanup(transport.CloseIdleConnections) // the server waits for them
 	client, err := salesforce.Connect(e.Context(), salesforce.Config{
 		InstanceURL: e.server.URL, Credentials: c, Budget: salesforce.Budget{Share: 1},
+		HTTPClient: &http.Client{Transport: transport},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			time.Sleep(time.Millisecond)
 			return ctx.Err()

@@ -28,6 +28,7 @@ type fakeOrg struct {
 	spoil     func(x sf.Extract, rows []sf.Record) []sf.Record // what a query really shows
 	onCount   func(object string, n int64) (int64, error)
 	onDeleted func(object string) (*sf.DeletedLog, error)
+	onTime    func() error
 	during    func(x sf.Extract, row int) // while rows are on their way
 }
 
@@ -57,8 +58,10 @@ func object(name, prefix string, extra ...*sf.Field) *sf.Object {
 	o := &sf.Object{
 		Name: name, KeyPrefix: prefix, Queryable: true, Retrieveable: true, Replicateable: true,
 		Fields: []*sf.Field{
-			{Name: "Id", Type: sf.TypeID}, {Name: "Name", Type: sf.TypeString},
-			{Name: "IsDeleted", Type: sf.TypeBoolean}, {Name: "SystemModstamp", Type: sf.TypeDatetime},
+			{Name: "Id", Type: sf.TypeID},
+			{Name: "Name", Type: sf.TypeString},
+			{Name: "IsDeleted", Type: sf.TypeBoolean},
+			{Name: "SystemModstamp", Type: sf.TypeDatetime},
 		},
 	}
 	o.Fields = append(o.Fields, extra...)
@@ -194,6 +197,11 @@ func (o *fakeOrg) Identity(context.Context) (sf.Identity, error) {
 
 func (o *fakeOrg) ServerTime(context.Context) (time.Time, error) {
 	o.spend()
+	if o.onTime != nil {
+		if err := o.onTime(); err != nil {
+			return time.Time{}, err
+		}
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.now, nil

@@ -283,7 +283,7 @@ func (p *part) countOrg(ctx context.Context) (int64, error) {
 // countHeld returns the number of live records that the part will hold, and how many of them are
 // archived.
 func (p *part) countHeld(ctx context.Context) (live, archived int64, err error) {
-	seen, archived, _ := p.seen.count()
+	seen, archived := p.seen.count()
 	live = seen + archived
 	if p.reread {
 		return live, archived, nil

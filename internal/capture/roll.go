@@ -221,19 +221,25 @@ func (r *roll) live() iter.Seq2[sf.ID, error] {
 	}
 }
 
-// count returns the number of Ids with each mark.
-func (r *roll) count() (live, archived, gone int64) {
+// count returns the number of live Ids, and of archived ones.
+func (r *roll) count() (live, archived int64) {
 	for _, m := range r.all() {
 		switch m {
 		case markLive:
 			live++
 		case markArchived:
 			archived++
-		case markGone:
-			gone++
 		}
 	}
-	return live, archived, gone
+	return live, archived
+}
+
+// len returns the number of Ids, whatever their marks.
+func (r *roll) len() (n int64) {
+	for range r.all() {
+		n++
+	}
+	return n
 }
 
 // compareIDs reads two ascending sequences side by side and returns what only one of them has.

@@ -58,7 +58,7 @@ func TestRollPacksAMillionIdsIntoFewBytes(t *testing.T) {
 		}
 		r.put(id, markLive)
 	}
-	live, _, _ := r.count()
+	live, _ := r.count()
 	size := 0
 	for _, chunk := range r.chunks {
 		size += len(chunk)

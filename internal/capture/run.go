@@ -49,7 +49,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 	}
 	c := &capture{
 		src: src, opts: opts, parent: parent, plan: opts.plan(schema, earlier),
-		clock: &serverClock{src: src, last: started}, spentBefore: before,
+		clock: newServerClock(src, started), spentBefore: before,
 	}
 	draft := snapshot.Draft{
 		Kind: opts.Kind, OrgID: identity.OrgID, OrgName: opts.OrgName, Username: identity.Username,
@@ -108,9 +108,6 @@ func newest(ctx context.Context, store *snapshot.Store, org sf.ID) (*snapshot.Sn
 	return nil, fmt.Errorf("open the last snapshot: %w", err)
 }
 
-// maxAncestors bounds the search for the snapshot in which a part was last read.
-const maxAncestors = 1000
-
 // heldParts returns the whole parts of the snapshot with the objects as they were described when the
 // parts were read. A part that was carried over was read under the schema of an ancestor.
 func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snapshot) (map[string]held, error) {
@@ -118,48 +115,73 @@ func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snap
 	if parent == nil {
 		return earlier, nil
 	}
-	carried := map[string]snapshot.Part{}
+	carried := map[string][]string{} // objects by the snapshot in which they were read
+	var lineage map[string]snapshot.Info
 	for _, p := range parent.Parts() {
 		if p.State != snapshot.Whole {
 			continue
 		}
-		earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object)}
-		if p.To.Before(parent.Info().Started) {
-			carried[p.Object] = p
+		if readIn(p, parent.Info()) {
+			earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object)}
+			continue
+		}
+		earlier[p.Object] = held{part: p}
+		if lineage == nil {
+			var err error
+			if lineage, err = infos(ctx, store, parent.Info().OrgID); err != nil {
+				return nil, err
+			}
+		}
+		at, ok := lineage[parent.Info().Parent]
+		for ok && !readIn(p, at) {
+			at, ok = lineage[at.Parent]
+		}
+		if ok {
+			carried[at.ID] = append(carried[at.ID], p.Object)
 		}
 	}
-	at := parent
-	for range maxAncestors {
-		if len(carried) == 0 || at.Info().Parent == "" {
-			break
-		}
-		var err error
-		at, err = store.Load(ctx, at.Info().Parent)
-		if problem.KindOf(err) == problem.NotFound {
-			break
-		}
+	for id, objects := range carried {
+		at, err := store.Load(ctx, id)
 		if err != nil {
 			return nil, fmt.Errorf("open an earlier snapshot: %w", err)
 		}
-		for name, p := range carried {
-			if !p.To.Before(at.Info().Started) {
-				earlier[name] = held{part: p, object: at.Schema().Object(name)}
-				delete(carried, name)
-			}
+		for _, name := range objects {
+			earlier[name] = held{part: earlier[name].part, object: at.Schema().Object(name)}
 		}
-	}
-	for name, p := range carried {
-		earlier[name] = held{part: p}
 	}
 	return earlier, nil
 }
 
+// readIn reports that the part was read for that snapshot, and not carried over by it. Times are
+// kept in milliseconds.
+func readIn(p snapshot.Part, in snapshot.Info) bool {
+	return !p.To.Before(in.Started.Truncate(time.Millisecond))
+}
+
+// infos returns the snapshots of the org by ID.
+func infos(ctx context.Context, store *snapshot.Store, org sf.ID) (map[string]snapshot.Info, error) {
+	list, err := store.List(ctx, snapshot.OfOrg(org))
+	if err != nil {
+		return nil, fmt.Errorf("list the snapshots: %w", err)
+	}
+	byID := make(map[string]snapshot.Info, len(list))
+	for _, info := range list {
+		byID[info.ID] = info
+	}
+	return byID, nil
+}
+
 // serverClock remembers what the org last said of its time: a lower bound for whatever is asked
-// next, so that a part needs one reading of its own, at its end.
+// next, so that a part needs no reading of its own at its beginning.
 type serverClock struct {
 	src  Source
 	mu   sync.Mutex
 	last time.Time
+	read time.Time // of this machine's monotonic clock, when last was read
+}
+
+func newServerClock(src Source, now time.Time) *serverClock {
+	return &serverClock{src: src, last: now, read: time.Now()}
 }
 
 func (c *serverClock) latest() time.Time {
@@ -168,15 +190,18 @@ func (c *serverClock) latest() time.Time {
 	return c.last
 }
 
-func (c *serverClock) ask(ctx context.Context) (time.Time, error) {
+// now asks the org for its time. When it does not say, which is no reason to lose what was read, it is
+// what it last said and the time that has passed since, as this machine's monotonic clock measures
+// it: neither a wrong clock nor a time zone matters to that.
+func (c *serverClock) now(ctx context.Context) time.Time {
 	now, err := c.src.ServerTime(ctx)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("ask the org for its time: %w", err)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last = now
-	return now, nil
+	if err != nil {
+		return c.last.Add(time.Since(c.read))
+	}
+	c.last, c.read = now, time.Now()
+	return now
 }
 
 // capture is one run over all objects.
@@ -271,20 +296,16 @@ func (c *capture) closeAll(ctx context.Context, ready []*part) error {
 	if len(ready) == 0 {
 		return nil
 	}
-	to, err := c.clock.ask(ctx)
+	to := c.clock.now(ctx)
 	for _, p := range ready {
-		var done snapshot.Part
-		failure := err
-		if failure == nil {
-			done, failure = p.close(ctx, to)
-		}
-		if failure != nil {
-			if err := c.failed(ctx, p, failure); err != nil {
-				return err
-			}
+		done, err := p.close(ctx, to)
+		if err == nil {
+			c.succeeded(p, done)
 			continue
 		}
-		c.succeeded(p, done)
+		if err := c.failed(ctx, p, err); err != nil {
+			return err
+		}
 	}
 	return nil
 }

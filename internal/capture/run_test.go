@@ -188,7 +188,15 @@ func TestLimitsEndTheRunAndKeepWhatIsDone(t *testing.T) {
 		return nil
 	}
 	b.opts.Parallel = 1
+	b.org.onTime = func() error { // what is spent is spent: the clock is not told either
+		if asked.Load() > 0 {
+			return problem.New(problem.Limits, "the budget of calls is used up")
+		}
+		return nil
+	}
 	b.backPartial("Contact", "Lead")
+	b.org.onTime = nil
+	b.wantSame("Account")
 	if n := asked.Load(); n != 1 {
 		t.Errorf("the org was asked for %d objects after its limit, want 1", n)
 	}
@@ -273,5 +281,26 @@ func TestRunsOfTwoOrgsDoNotMix(t *testing.T) {
 	}
 	if p := part(t, r, "Account"); r.Snapshot.Parent != "" || p.Part.Records != 0 {
 		t.Errorf("the other org builds on %q and holds %d", r.Snapshot.Parent, p.Part.Records)
+	}
+}
+
+func TestPartsAreComparedWithTheSchemaTheyWereReadUnder(t *testing.T) {
+	withField := func(typ sf.FieldType) *sf.Object {
+		return object("Contact", "003", &sf.Field{Name: "Extra__c", Type: typ})
+	}
+	b := newBench(t, object("Account", "001"), withField(sf.TypeString))
+	b.org.insert("Contact", 3)
+	b.back()
+	b.opts.Include = []string{"Account"}
+	b.org.describe(withField(sf.TypeTextarea)) // while the part is only carried over
+	for range 3 {
+		b.back()
+	}
+	b.opts.Include = nil
+	if r := b.back(); gapOf(r, "Contact", "Extra__c") != capture.RuleFieldType {
+		t.Errorf("the changed type went unnoticed: %v", r.Coverage)
+	}
+	if r := b.back(); part(t, r, "Contact").Mode != capture.ModeChanges {
+		t.Error("the part is read in full again")
 	}
 }

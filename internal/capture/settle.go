@@ -127,33 +127,47 @@ func (p *part) consultLog(ctx context.Context) error {
 	if err := p.askLog(ctx); err != nil || len(p.log) == 0 {
 		return err
 	}
-	var suspects roll
-	for id, err := range intersect(p.liveIDs(ctx), p.log) {
-		if err != nil {
-			return err
-		}
-		suspects.put(id, markLive)
-	}
-	found, err := p.lookFor(ctx, &suspects)
+	suspects, err := p.heldAmongLogged(ctx)
 	if err != nil {
 		return err
 	}
-	return p.buryAll(&suspects, found, false)
+	found, err := p.lookFor(ctx, suspects)
+	if err != nil {
+		return err
+	}
+	return p.buryAll(suspects, found, false)
 }
 
-// intersect yields the Ids that are in the log, both ascending.
-func intersect(ids iter.Seq2[sf.ID, error], log []sf.DeletedRecord) iter.Seq2[sf.ID, error] {
-	return func(yield func(sf.ID, error) bool) {
-		for id, err := range ids {
-			for len(log) > 0 && log[0].ID < id {
-				log = log[1:]
-			}
-			hit := len(log) > 0 && log[0].ID == id
-			if (hit || err != nil) && !yield(id, err) || err != nil {
-				return
+// heldAmongLogged returns the records that the part would hold although the log names them.
+func (p *part) heldAmongLogged(ctx context.Context) (*roll, error) {
+	var known roll // what was held, then what this run saw, which counts more
+	if !p.reread {
+		named := func(yield func(sf.ID) bool) {
+			for _, d := range p.log {
+				if !yield(d.ID) {
+					return
+				}
 			}
 		}
+		for r, err := range p.parent.Lookup(ctx, p.object.Name, named) {
+			if err != nil {
+				return nil, fmt.Errorf("look up %s in the last snapshot: %w", p.object.Name, err)
+			}
+			known.put(r.ID, markLive)
+		}
 	}
+	for id, m := range p.seen.all() {
+		if _, ok := p.logged(id); ok {
+			known.put(id, m)
+		}
+	}
+	suspects := &roll{}
+	for id, m := range known.all() {
+		if m != markGone {
+			suspects.put(id, m)
+		}
+	}
+	return suspects, nil
 }
 
 // askLog fetches the log of deletions for the time since the previous part, once. A log that the org
@@ -179,8 +193,11 @@ func (p *part) askLog(ctx context.Context) error {
 		}
 		return nil
 	}
-	p.log = log.Records
-	slices.SortFunc(p.log, func(a, b sf.DeletedRecord) int { return cmp.Compare(a.ID, b.ID) })
+	p.log = slices.Clone(log.Records)
+	slices.SortFunc(p.log, func(a, b sf.DeletedRecord) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), b.At.Compare(a.At))
+	})
+	p.log = slices.CompactFunc(p.log, func(a, b sf.DeletedRecord) bool { return a.ID == b.ID })
 	return nil
 }
 
@@ -247,7 +264,7 @@ func (p *part) listIDs(ctx context.Context) (*roll, error) {
 // readExtra reads the records that the org lists and did not show. Many of them are a short answer,
 // which another attempt may complete.
 func (p *part) readExtra(ctx context.Context, extra *roll) error {
-	n, _, _ := extra.count()
+	n := extra.len()
 	if n == 0 {
 		return nil
 	}
@@ -329,7 +346,7 @@ func (p *part) buryUnseen(ctx context.Context) error {
 // when the org still has one of them, which makes the list false, and when more are gone than a
 // witness or the operator confirms.
 func (p *part) buryMissing(ctx context.Context, missing *roll) error {
-	gone, _, _ := missing.count()
+	gone := missing.len()
 	if gone == 0 {
 		return nil
 	}
@@ -351,7 +368,7 @@ func (p *part) buryMissing(ctx context.Context, missing *roll) error {
 			unproved++
 		}
 	}
-	if err := p.brake(ctx, unproved); err != nil {
+	if err := p.brake(unproved); err != nil {
 		return err
 	}
 	return p.buryAll(missing, found, true)
@@ -361,11 +378,15 @@ func (p *part) buryMissing(ctx context.Context, missing *roll) error {
 // permission and an org that sent a short list look the same. An object for which the org has
 // neither a log nor a Recycle Bin (shares, histories, jobs) has no witness but its count, which
 // agreed; there only the loss of everything is refused.
-func (p *part) brake(ctx context.Context, unproved int64) error {
-	if names(p.opts.AcceptDeletions, p.object.Name) || unproved == 0 || p.previous == nil {
+func (p *part) brake(unproved int64) error {
+	if names(p.opts.AcceptDeletions, p.object.Name) || unproved == 0 {
 		return nil
 	}
-	held := p.previous.Records
+	live, archived := p.seen.count()
+	held := live + archived
+	if p.previous != nil {
+		held = p.previous.Records
+	}
 	limit := max(brakeFloor, held/brakeShare)
 	witness := p.object.Replicateable || p.has("IsDeleted")
 	all := unproved >= held && held > 1
@@ -374,7 +395,7 @@ func (p *part) brake(ctx context.Context, unproved int64) error {
 	}
 	return problem.Newf(problem.Failed, "%s: %d of %d records are gone and neither the Recycle Bin nor the log of deletions knows them",
 		p.object.Name, unproved, held).
-		Hint("check that the user still sees all data; if they were deleted, run the backup again and accept the deletions of %s", p.object.Name)
+		Hint("check that the user still sees all data; if they were deleted, run the backup again with `--accept-deletions %s`", p.object.Name)
 }
 
 // sighting is what the org showed of a record that was asked for by Id.
@@ -398,7 +419,7 @@ func (s sightings) alive() int {
 // lookFor asks the org for the records by Id, in the Recycle Bin too where it has one; of very many,
 // for a sample.
 func (p *part) lookFor(ctx context.Context, suspects *roll) (sightings, error) {
-	total, _, _ := suspects.count()
+	total := suspects.len()
 	if total == 0 {
 		return nil, nil
 	}

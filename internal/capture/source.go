@@ -53,7 +53,7 @@ func answer(err error) (code, words string) {
 	if head, _, found := strings.Cut(err.Error(), ":"); found && isCode(head) {
 		return head, err.Error()
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // the tree of wrapped errors is walked here, node by node
 	case interface{ Unwrap() error }:
 		return answer(e.Unwrap())
 	case interface{ Unwrap() []error }:

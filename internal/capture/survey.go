@@ -61,6 +61,8 @@ func (o Options) plan(schema *sf.Schema, earlier map[string]held) survey {
 		case len(o.Include) > 0 && !names(o.Include, object.Name):
 			if isHeld {
 				s.carry = append(s.carry, object.Name)
+				_, gaps := coveredFields(object)
+				s.gaps = append(append(s.gaps, gaps...), staleFields(object)...)
 			} else {
 				s.gaps = append(s.gaps, gap(object.Name, "", RuleNotSelected, "the operator asked for other objects only"))
 			}
