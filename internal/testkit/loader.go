@@ -26,6 +26,9 @@ type Loader struct {
 // Source: REST API Developer Guide, "Create Multiple Records with Fewer Round-Trips".
 const collectionSize = 200
 
+// rolledBack is the code of rows that failed only because another one did.
+const rolledBack = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
+
 // Row is one record to write: field names and the text of their values.
 type Row map[string]string
 
@@ -59,7 +62,7 @@ func (l *Loader) Insert(ctx context.Context, object string, rows []Row) ([]strin
 			return nil, fmt.Errorf("insert %s from row %d: %d results for %d rows", object, start, len(results), len(batch))
 		}
 		for i, r := range results {
-			if !r.Success {
+			if !r.Success && !strings.Contains(fmt.Sprint(r.Errors), rolledBack) {
 				return nil, fmt.Errorf("insert %s row %d %v: %v", object, start+i, batch[i], r.Errors)
 			}
 			ids = append(ids, r.ID)
@@ -93,8 +96,8 @@ func (l *Loader) Update(ctx context.Context, object string, rows []Row) error {
 			return fmt.Errorf("update %s: %w", object, err)
 		}
 		for i, r := range results {
-			if !r.Success {
-				return fmt.Errorf("update %s %s: %v", object, batch[i]["Id"], r.Errors)
+			if !r.Success && !strings.Contains(fmt.Sprint(r.Errors), rolledBack) {
+				return fmt.Errorf("update %s %v: %v", object, batch[i], r.Errors)
 			}
 		}
 	}

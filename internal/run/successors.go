@@ -1,0 +1,75 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// SuccessorsInput says of which org the successors are asked for: the name that its snapshots carry,
+// or an Id of an org.
+type SuccessorsInput struct {
+	Store *snapshot.Store
+	Org   string
+}
+
+// SuccessorsResult is the permanent identity map of an org: which record came back as which.
+type SuccessorsResult struct {
+	OrgID      sf.ID          `json:"org_id"`
+	Successors []SuccessorRow `json:"successors"`
+}
+
+// SuccessorRow is one record that came back under a new Id.
+type SuccessorRow struct {
+	Object string `json:"object"`
+	Old    sf.ID  `json:"old"`
+	New    sf.ID  `json:"new"` // the newest, when it came back more than once
+}
+
+// Successors lists the records of an org that restores brought back under new Ids, so that whatever
+// outside the org remembers the old ones can be told.
+func Successors(ctx context.Context, in SuccessorsInput) (SuccessorsResult, error) {
+	org, err := orgByName(ctx, in.Store, in.Org)
+	if err != nil {
+		return SuccessorsResult{}, err
+	}
+	out := SuccessorsResult{OrgID: org, Successors: []SuccessorRow{}}
+	ids, err := loadIdentity(ctx, in.Store, org)
+	if err != nil {
+		return SuccessorsResult{}, err
+	}
+	for note, err := range in.Store.Notes(ctx, identityKind) {
+		if err != nil {
+			return SuccessorsResult{}, fmt.Errorf("identity map: %w", err)
+		}
+		if !strings.HasPrefix(note.Name, string(org)+"-") {
+			continue
+		}
+		for line := range strings.Lines(string(note.Body)) {
+			if word := strings.Fields(line); len(word) == 3 {
+				old := sf.ID(word[1])
+				out.Successors = append(out.Successors, SuccessorRow{Object: word[0], Old: old, New: ids.Map(old)})
+			}
+		}
+	}
+	return out, nil
+}
+
+// orgByName finds the org whose newest snapshot carries the name.
+func orgByName(ctx context.Context, store *snapshot.Store, name string) (sf.ID, error) {
+	infos, err := store.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, info := range infos {
+		if info.OrgName == name || string(info.OrgID) == name || info.OrgID.Short() == name {
+			return info.OrgID, nil
+		}
+	}
+	return "", problem.Newf(problem.NotFound, "the repository holds no snapshot of an org %q", name).
+		Hint("list what it holds with `holdfast snapshots`")
+}
