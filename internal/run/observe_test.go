@@ -147,7 +147,7 @@ func TestBackupDiffShow(t *testing.T) {
 	wantChange(t, changes, ids[3], "update", `{"field":"Site","before":null,"after":"Berlin"}`)
 	wantChange(t, changes, ids[7], "delete", `{"field":"Name","before":"A 7"}`)
 
-	shown, err := run.Show(t.Context(), run.ShowInput{Store: o.store, Snapshot: second.Snapshot.Short, Record: string(ids[4].Short())})
+	shown, err := run.Show(t.Context(), run.ShowInput{Store: o.store, Snapshot: second.Snapshot.Short, Record: ids[4].Short()})
 	if err != nil || shown.Record == nil || shown.Record.Object != "Account" {
 		t.Fatalf("show: %+v, %v", shown, err)
 	}
