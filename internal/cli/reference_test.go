@@ -183,6 +183,9 @@ func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type, prefix stri
 	}
 }
 
+// said holds what the source says of the fields of types: package, type, field.
+var said = map[string]map[string]map[string]string{}
+
 // comments returns what the source says of the fields of a type, by field.
 func comments(t *testing.T, typ reflect.Type) map[string]string {
 	t.Helper()
@@ -190,11 +193,20 @@ func comments(t *testing.T, typ reflect.Type) map[string]string {
 	if !ours {
 		return nil
 	}
-	files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(dir), "*.go"))
+	if said[dir] == nil {
+		said[dir] = readComments(t, filepath.Join("..", filepath.FromSlash(dir)))
+	}
+	return said[dir][typ.Name()]
+}
+
+// readComments reads the comments beside the fields of every struct type of a package.
+func readComments(t *testing.T, dir string) map[string]map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := map[string]string{}
+	types := map[string]map[string]string{}
 	for _, path := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
@@ -202,20 +214,21 @@ func comments(t *testing.T, typ reflect.Type) map[string]string {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.TypeSpec)
-			if !ok || spec.Name.Name != typ.Name() {
+			if !ok {
 				return true
 			}
 			if structure, ok := spec.Type.(*ast.StructType); ok {
+				types[spec.Name.Name] = map[string]string{}
 				for _, f := range structure.Fields.List {
 					for _, name := range f.Names {
-						said[name.Name] = strings.Join(strings.Fields(f.Comment.Text()), " ")
+						types[spec.Name.Name][name.Name] = strings.Join(strings.Fields(f.Comment.Text()), " ")
 					}
 				}
 			}
 			return false
 		})
 	}
-	return said
+	return types
 }
 
 func kindOf(t reflect.Type) string {
