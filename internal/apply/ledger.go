@@ -25,7 +25,8 @@ const (
 const codeUnprocessed = "UNPROCESSED"
 
 // passing reports the codes of refusals that another attempt may not meet.
-// Source: the platform's guidance on UNABLE_TO_LOCK_ROW; facts on Bulk API 2.0 unprocessed records.
+// Source: SOAP API Developer Guide, "API Faults" on UNABLE_TO_LOCK_ROW; Bulk API 2.0
+// Developer Guide, "Get Job Unprocessed Record Results".
 func passing(code string) bool {
 	return code == "UNABLE_TO_LOCK_ROW" || code == codeUnprocessed
 }
@@ -136,6 +137,7 @@ func (l *ledger) foldIntent(e entry) error {
 		return fmt.Errorf("intent of batch %d out of place", e.Batch)
 	case e.Step < 0 || e.Step >= len(l.rows):
 		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
+	case e.Op == opLook && l.plan.Steps[e.Step].Op == plan.Insert:
 	case e.Op != sentAs(l.plan.Steps[e.Step].Op):
 		return fmt.Errorf("intent to %q in a step that does %q", e.Op, l.plan.Steps[e.Step].Op)
 	}
@@ -192,6 +194,9 @@ func (l *ledger) foldOutcome(e entry) error {
 	l.open = nil
 	return nil
 }
+
+// opLook is the batch of records that an insert step wants and that are back by themselves.
+const opLook = "look"
 
 // sentAs returns the word for what a step does to the org: a second pass is an update.
 func sentAs(op plan.Op) string {

@@ -138,6 +138,9 @@ func (a *application) record(e entry) error {
 func (a *application) step(ctx context.Context, i int) error {
 	failures := 0
 	sent := false
+	if err := a.takeReturned(ctx, i); err != nil {
+		return err
+	}
 	for {
 		rows, attempts, err := a.choose(i)
 		if err != nil {

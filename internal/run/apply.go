@@ -53,6 +53,7 @@ type ApplyResult struct {
 	Observed    *SnapshotRow     `json:"observed,omitempty"` // the observation
 	Unexplained int64            `json:"unexplained"`
 	Differences []DifferenceRow  `json:"differences,omitempty"` // the first of the unexplained
+	Notes       []string         `json:"notes,omitempty"`       // what the observation could not tell, and why
 	Conflicts   int              `json:"conflicts"`             // left alone, as planned
 	Fidelity    []FidelityRow    `json:"fidelity"`
 	Classes     map[string]int64 `json:"classes"` // values: exact, remapped, recomputed, lost

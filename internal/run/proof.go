@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"holdfast/internal/apply"
 	"holdfast/internal/plan"
@@ -37,6 +38,7 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 		}
 	}
 	out.judge(w, excuses)
+	out.Notes = w.notes
 	for _, object := range w.skipped {
 		if excuses.objects[object] {
 			out.differ(DifferenceRow{Object: object, Kind: "unseen"})
@@ -59,6 +61,13 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) 
 		}
 	}
 	observer := RestoreInput{Source: in.Org, Store: in.Store, Capture: in.Capture}
+	for _, step := range p.Steps {
+		// The journal is the witness that these are gone. The platform takes a record out of the
+		// Recycle Bin when its parent is deleted after it, and the log of deletions is minutes behind.
+		if step.Op == plan.Delete {
+			observer.Capture.AcceptDeletions = append(slices.Clone(observer.Capture.AcceptDeletions), step.Object)
+		}
+	}
 	if w.live, err = observer.observe(ctx, kindVerify, w.want); err != nil {
 		return nil, err
 	}

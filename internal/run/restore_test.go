@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,8 +167,11 @@ func TestLaw12LostRepliesThroughTheWholeStack(t *testing.T) {
 	})
 	w.must(err)
 	w.client = hasty
+	var mu sync.Mutex
 	writes, cuts := 0, 0
 	w.server.Intercept(func(q emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
 		if q.Method == "GET" || cuts >= 40 {
 			return emulator.Fault{}
 		}
@@ -180,9 +184,11 @@ func TestLaw12LostRepliesThroughTheWholeStack(t *testing.T) {
 	for life := 0; ; life++ {
 		out, err := run.Apply(t.Context(), w.input(r, journal))
 		if err == nil {
-			if life == 0 && cuts == 0 {
+			mu.Lock()
+			if cuts == 0 {
 				t.Error("nothing was cut")
 			}
+			mu.Unlock()
 			w.server.Clock().Advance(time.Hour)
 			w.same(want, out.NewIDs)
 			return
@@ -280,8 +286,11 @@ func TestTrap28RollbackOfAHalfDoneApplication(t *testing.T) {
 	wrecked := w.dump()
 	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, DeleteExtra: true})
 	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
 	patches := 0
 	w.server.Intercept(func(q emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
 		if q.Op == "PATCH composite/sobjects" {
 			if patches++; patches == 3 {
 				return emulator.Fault{After: stop}

@@ -105,7 +105,7 @@ func (w *wanted) comparable(object string) bool {
 		case p.State != snapshot.Whole:
 			why = "does not hold it: " + p.Reason
 		case p.Stale, side.now && !w.fresh(p):
-			why = "holds it as of " + p.To.Format(time.DateTime) + " only"
+			why = strings.TrimSuffix("holds it as of "+p.To.Format(time.DateTime)+" only: "+p.Reason, ": ")
 		}
 		if why != "" {
 			w.skipped = append(w.skipped, object)

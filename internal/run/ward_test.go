@@ -267,7 +267,7 @@ func (w *ward) apply(r run.RestoreResult) run.ApplyResult {
 	w.Helper()
 	out, err := run.Apply(w.Context(), w.input(r, filepath.Join(w.TempDir(), "plan.journal")))
 	if err != nil {
-		w.Fatalf("%v\n%+v", err, out.Differences)
+		w.Fatalf("%v\n%+v\n%v", err, out.Differences, out.Notes)
 	}
 	w.server.Clock().Advance(time.Hour)
 	return out
