@@ -301,3 +301,27 @@ func TestResumeStopsWhereAJobIsForgotten(t *testing.T) {
 		return
 	}
 }
+
+// A record that the plan inserts, because no Recycle Bin shows it, and that comes back with its parent
+// all the same, is not made a second time, wherever the run is cut.
+func TestLaw12WhatCameBackByItselfIsNotInserted(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(2, 2))
+	_, p := wreck()
+	p.Steps[1].Rows = p.Steps[1].Rows[:1]
+	p.Steps[5].Rows = append(p.Steps[5].Rows, row(item(2), set("Label__c", no(), text("i")), set("Parent__c", no(), link(acc(2)))))
+	approved := approve(t, p)
+	o, _ := wreck()
+	_, events := lives(t, o, approved, Options{}, rnd, func(int) int { return 0 })
+	for at := range events + 1 {
+		o, _ := wreck()
+		result, _ := lives(t, o, approved, Options{}, rnd, func(n int) int {
+			if n == 0 {
+				return at
+			}
+			return 0
+		})
+		if d := cmp.Diff(wreckRepaired, o.state(result.Pairs)); d != "" || len(result.Failed) > 0 || len(result.Pairs) != 9 {
+			t.Fatalf("crash at event %d of %d: %s %+v", at, events, d, result.Failed)
+		}
+	}
+}

@@ -137,7 +137,7 @@ func (l *ledger) foldIntent(e entry) error {
 		return fmt.Errorf("intent of batch %d out of place", e.Batch)
 	case e.Step < 0 || e.Step >= len(l.rows):
 		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
-	case e.Op == opLook && l.plan.Steps[e.Step].Op == plan.Insert:
+	case e.Op == opReturn && l.plan.Steps[e.Step].Op == plan.Insert:
 	case e.Op != sentAs(l.plan.Steps[e.Step].Op):
 		return fmt.Errorf("intent to %q in a step that does %q", e.Op, l.plan.Steps[e.Step].Op)
 	}
@@ -194,9 +194,6 @@ func (l *ledger) foldOutcome(e entry) error {
 	l.open = nil
 	return nil
 }
-
-// opLook is the batch of records that an insert step wants and that are back by themselves.
-const opLook = "look"
 
 // sentAs returns the word for what a step does to the org: a second pass is an update.
 func sentAs(op plan.Op) string {

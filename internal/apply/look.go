@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
@@ -186,49 +185,6 @@ func (a *application) weighs(object, field string) bool {
 	return f != nil && !f.Calculated && !f.Type.IsCompound() && f.Type != sf.TypeBase64 && !sf.IsSystemField(field)
 }
 
-// takeReturned settles the rows of an insert step whose records have come back under their old Ids,
-// which no plan can foresee: some records that no Recycle Bin shows return with the parent that was
-// undeleted. To insert them again would make them twice.
-func (a *application) takeReturned(ctx context.Context, step int) error {
-	s := a.ledger.plan.Steps[step]
-	undeletes := func(s plan.Step) bool { return s.Op == plan.Undelete }
-	if s.Op != plan.Insert || !slices.ContainsFunc(a.ledger.plan.Steps, undeletes) {
-		return nil
-	}
-	var pending []int
-	for n := range s.Rows {
-		if a.ledger.rows[step][n].state == rowPending {
-			pending = append(pending, n)
-		}
-	}
-	for rows := range slices.Chunk(pending, lookRows) {
-		ids := make([]sf.ID, len(rows))
-		for i, n := range rows {
-			ids[i] = s.Rows[n].ID
-		}
-		found, err := a.look(ctx, s.Object, ids, nil)
-		if err != nil {
-			return err
-		}
-		back := slices.DeleteFunc(rows, func(n int) bool { return !found[s.Rows[n].ID].live() })
-		if len(back) == 0 {
-			continue
-		}
-		number := a.ledger.batches + 1
-		if err := a.record(entry{T: entryIntent, Batch: number, Step: step, Op: opLook, Rows: rowRanges(back)}); err != nil {
-			return err
-		}
-		out := make([]entryRow, len(back))
-		for i, n := range back {
-			out[i] = entryRow{Row: n, ID: string(s.Rows[n].ID)}
-		}
-		if err := a.record(entry{T: entryOutcome, Batch: number, Out: out}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // settleByLooking finds out what became of the open batch of an update, a deletion or an
 // undeletion. Rows that it leaves out of the outcome were not reached.
 func (a *application) settleByLooking(ctx context.Context) error {
@@ -276,7 +232,7 @@ func (a *application) settleByLooking(ctx context.Context) error {
 // arrived reports a record that is as the row wants it.
 func arrived(s plan.Step, r sending, now seen) bool {
 	switch s.Op {
-	case plan.Undelete, plan.Insert: // the latter only where the row was looked for
+	case plan.Undelete:
 		return now.live()
 	case plan.Delete:
 		return !now.live()
@@ -296,7 +252,7 @@ func arrived(s plan.Step, r sending, now seen) bool {
 func (a *application) strayed(step int, r sending, now seen) bool {
 	s := a.ledger.plan.Steps[step]
 	switch s.Op {
-	case plan.Undelete, plan.Insert:
+	case plan.Undelete:
 		return false
 	case plan.Delete:
 		_, reason := a.movedRow(step, r.row, now)

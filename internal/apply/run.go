@@ -247,8 +247,11 @@ func (a *application) settle(ctx context.Context) error {
 	if a.ledger.open == nil {
 		return nil
 	}
-	if a.ledger.open.op == plan.Insert.String() {
+	switch a.ledger.open.op {
+	case plan.Insert.String():
 		return a.settleJob(ctx)
+	case opReturn:
+		return a.settleReturned(ctx)
 	}
 	return a.settleByLooking(ctx)
 }
