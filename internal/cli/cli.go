@@ -6,7 +6,8 @@
 //   - an error is one line: what failed, on what, and in brackets what to do; no capital, no full stop;
 //   - every command says its exit codes in its help; all of them come from package problem;
 //   - progress is drawn on a terminal, and written as lines elsewhere;
-//   - a secret is never in a flag: it comes from a file, a command or standard input.
+//   - a secret is never in a flag or in the environment: it comes from a file that its owner alone
+//     may read.
 package cli
 
 import (
@@ -65,7 +66,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil && problem.KindOf(err) == problem.Failed {
+	if ctx.Err() != nil {
+		// Whatever failed did so because it was told to stop.
 		err = problem.Wrap(problem.Interrupted, err, "interrupted")
 	}
 	a.report(err)
