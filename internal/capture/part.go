@@ -23,8 +23,8 @@ type part struct {
 	*task
 	from time.Time // server time before the first query: the watermark
 
-	out               *snapshot.PartWriter // nil until there is something to write
-	closed, abandoned bool
+	out       *snapshot.PartWriter // nil until there is something to write
+	abandoned bool
 
 	seen    roll  // every record that this run has read, with what it saw last
 	counted int64 // what the org counts, archived records included; or uncounted
@@ -67,7 +67,6 @@ func (p *part) close(ctx context.Context, to time.Time) (snapshot.Part, error) {
 		to = p.from // the org's clock was set back
 	}
 	p.out.Observed(p.from, to, p.from)
-	p.closed = true
 	done, err := p.out.Close(ctx, p.counted)
 	if err != nil {
 		return done, fmt.Errorf("store %s: %w", p.object.Name, err)
@@ -94,9 +93,9 @@ func (p *part) open() error {
 
 func (p *part) opened() bool { return p.out != nil }
 
-// abandon ends a part that was begun and not yet closed as absent by name.
+// abandon ends a part that was begun, and that did not close, as absent by name.
 func (p *part) abandon(reason string) error {
-	if !p.opened() || p.closed {
+	if !p.opened() {
 		return nil
 	}
 	p.abandoned = true

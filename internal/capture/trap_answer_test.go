@@ -156,6 +156,7 @@ func TestTrap16FailureNeverMovesAWatermark(t *testing.T) {
 // TestTrap16StorageWithoutRoom lets the storage refuse every write in turn: whatever is published
 // afterwards is right, and a failure is never a success.
 func TestTrap16StorageWithoutRoom(t *testing.T) {
+	partial := 0
 	for nth := range 40 {
 		memory := &blob.Memory{}
 		b := &bench{TB: t, org: newOrg(object("Account", "001"), object("Contact", "003")), store: newStore(t, memory)}
@@ -176,12 +177,17 @@ func TestTrap16StorageWithoutRoom(t *testing.T) {
 			return blob.Pass
 		}))
 		r, err := capture.Run(t.Context(), b.org, broken, capture.Options{Parallel: 1})
+		b.org.advance(time.Second)
 		switch {
 		case err == nil:
 			b.wantSame("Account")
 			b.wantSame("Contact")
+			if partial == 0 {
+				t.Error("no refusal led to a partial snapshot")
+			}
 			return // no write is left to refuse
 		case problem.KindOf(err) == problem.Partial:
+			partial++
 			for _, p := range r.Failed() {
 				if held, _ := b.latest().Part(p.Object); !held.Watermark.Equal(stamp0) {
 					t.Errorf("refusal %d: %s failed and its watermark moved to %v", nth, p.Object, held.Watermark)
