@@ -79,6 +79,36 @@ func TestSnapshotsKeepEveryState(t *testing.T) {
 	}
 }
 
+// Server time has whole seconds, so that several snapshots can begin at the same moment.
+func TestLatestOfOneSecondStandsOnTheOthers(t *testing.T) {
+	store, _ := newStore(t)
+	var parent *Snapshot
+	var order []string
+	started := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	for version := range 8 {
+		sn, err := writePart(t.Context(), store, parent, started, parent == nil, func(p *PartWriter) error {
+			return p.Add(account(1, version))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent, order = sn, append([]string{sn.Info().ID}, order...)
+	}
+	infos, err := store.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, info := range infos {
+		if info.ID != order[i] {
+			t.Fatalf("place %d is %s, want %s", i, info.Short(), order[i][:10])
+		}
+	}
+	latest, err := store.Load(t.Context(), Latest)
+	if err != nil || latest.Info().ID != order[0] {
+		t.Fatalf("latest is %v, %v", latest, err)
+	}
+}
+
 func TestLoadByPrefixAndLatest(t *testing.T) {
 	s, bucket := newStore(t)
 	if _, err := s.Load(t.Context(), Latest); problem.KindOf(err) != problem.NotFound {

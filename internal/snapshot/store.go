@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -54,12 +55,38 @@ func (s *Store) list(ctx context.Context, prefix string, filters []Filter) ([]In
 		if err != nil {
 			return nil, fmt.Errorf("list snapshots: %w", err)
 		}
-		if selected(info, filters) {
-			infos = append(infos, info)
+		infos = append(infos, info)
+	}
+	depth := depths(infos)
+	slices.SortFunc(infos, func(a, b Info) int {
+		return cmp.Or(
+			b.Started.Compare(a.Started),
+			// Server time has whole seconds: of two snapshots of one second the later one stands on the earlier.
+			cmp.Compare(depth[b.ID], depth[a.ID]),
+			b.To.Compare(a.To),
+			strings.Compare(a.ID, b.ID),
+		)
+	})
+	return slices.DeleteFunc(infos, func(i Info) bool { return !selected(i, filters) }), nil
+}
+
+// depths counts how many snapshots each one stands on, its parent, the parent of that, and so on.
+func depths(infos []Info) map[string]int {
+	parent := make(map[string]string, len(infos))
+	for _, i := range infos {
+		parent[i.ID] = i.Parent
+	}
+	depth := make(map[string]int, len(infos))
+	for id := range parent {
+		var line []string // from id upwards, as far as nothing is known
+		for at := id; at != "" && depth[at] == 0 && len(line) <= len(infos); at = parent[at] {
+			line = append(line, at)
+		}
+		for i := len(line) - 1; i >= 0; i-- {
+			depth[line[i]] = depth[parent[line[i]]] + 1
 		}
 	}
-	slices.SortFunc(infos, newestFirst)
-	return infos, nil
+	return depth
 }
 
 func selected(info Info, filters []Filter) bool {
@@ -69,16 +96,6 @@ func selected(info Info, filters []Filter) bool {
 		}
 	}
 	return true
-}
-
-func newestFirst(a, b Info) int {
-	if c := b.Started.Compare(a.Started); c != 0 {
-		return c
-	}
-	if c := b.To.Compare(a.To); c != 0 {
-		return c
-	}
-	return strings.Compare(a.ID, b.ID)
 }
 
 func (s *Store) readInfo(ctx context.Context, ref repo.Ref) (Info, error) {
