@@ -50,6 +50,10 @@ var Rules = []Rule{
 		Why: "an adapter knows its contract and no other adapter",
 	},
 	{
+		Package: "blob/s3", May: []string{"blob", "problem"},
+		Why: "an adapter knows its contract and no other adapter",
+	},
+	{
 		Package: "blob/blobtest", May: []string{"blob", "blob/file", "problem"},
 		Why: "the contract of buckets is tested without knowing any one of them; the disk that crashes stands below blob/file",
 	},
@@ -201,6 +205,7 @@ type Module struct {
 var Modules = []Module{
 	{"filippo.io/age", []string{"seal", "cli", "demo"}, "recipients and key files that people can use with other tools"},
 	{"github.com/klauspost/compress", []string{"snapshot", "repo"}, "zstd: segments a quarter smaller than deflate, several times faster"},
+	{"github.com/minio/minio-go/v7", []string{"blob/s3"}, "S3 and its kin: signatures, conditional writes, Object Lock; the lightest client that has them"},
 	{"golang.org/x/sync", []string{"capture", "snapshot", "repo", "apply", "run", "salesforce", "emulator"}, "errgroup: a goroutine ends before its function returns"},
 	{"github.com/spf13/cobra", []string{"cli"}, "commands, flags and shell completion"},
 	{"github.com/spf13/pflag", []string{"cli"}, "the flags of cobra, for the generated reference"},
