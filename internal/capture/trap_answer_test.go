@@ -62,14 +62,15 @@ func TestTrap09ConcurrentChangeIsNotAShortAnswer(t *testing.T) {
 	b := newBench(t, object("Account", "001"), without(object("Share", "0aS"), "SystemModstamp", "IsDeleted"))
 	ids := b.org.insert("Account", 200)
 	b.org.insert("Share", 50)
-	edits := 0
+	b.opts.Parallel = 1 // one reading at a time counts the edits
+	edits := map[string]int{}
 	b.org.during = func(x sf.Extract, row int) {
-		if row == 20 && edits < 6 {
-			edits++
+		if row == 20 && edits[x.Object.Name] < 3 {
+			edits[x.Object.Name]++
 			b.org.advance(time.Second)
 			b.org.insert(x.Object.Name, 2)
 			if x.Object.Name == "Account" {
-				b.org.remove("Account", ids[edits])
+				b.org.remove("Account", ids[edits["Account"]])
 			}
 		}
 	}
