@@ -58,7 +58,7 @@ func newJournal(path string, m medium) (*Journal, error) {
 	}
 	for !torn {
 		body, err := fr.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if errors.Is(err, errTorn) {

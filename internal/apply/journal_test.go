@@ -110,13 +110,14 @@ func TestJournalReturnsWhatWasWritten(t *testing.T) {
 // whose last frame has its length but not its content from a sector's start on.
 func TestJournalToleratesATornTailAtEveryByte(t *testing.T) {
 	long := append(append([]entry{}, someEntries...), entry{
-		T: entryOutcome, Batch: 2, Out: []entryRow{{Row: 1, Code: "X", Message: strings.Repeat("é", 900)}}})
+		T: entryOutcome, Batch: 2, Out: []entryRow{{Row: 1, Code: "X", Message: strings.Repeat("é", 900)}},
+	})
 	raw := journalBytesOf(t, long)
 	var ends []int // of the frames
 	for n := range long {
 		ends = append(ends, len(journalBytesOf(t, long[:n+1])))
 	}
-	for cut := range len(raw) {
+	for cut := range raw {
 		variants := [][]byte{raw[:cut]}
 		for i, end := range ends {
 			start := len(journalMagic)

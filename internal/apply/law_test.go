@@ -274,11 +274,11 @@ func TestRunKeepsWhatSomeoneChangedBetweenTwoTries(t *testing.T) {
 
 // A job whose fate the org does not know any more stops the run; its rows are not sent again.
 func TestResumeStopsWhereAJobIsForgotten(t *testing.T) {
-	o, p := wreck()
+	_, p := wreck()
 	approved := approve(t, p)
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for at := 1; ; at++ {
-		o, _ = wreck()
+		o, _ := wreck()
 		_, _, disk, err := life(t, o, approved, nil, at, Options{}, rnd)
 		if err == nil {
 			t.Fatal("no crash left a job open")

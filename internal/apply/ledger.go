@@ -169,8 +169,8 @@ func (l *ledger) foldOutcome(e entry) error {
 		}
 		p := &step[o.Row]
 		p.dropped = o.Dropped
-		switch {
-		case o.Code == "":
+		switch o.Code {
+		case "":
 			p.state, p.code, p.message, p.fields = rowDone, "", "", nil
 			if l.open.op == plan.Insert.String() {
 				if o.ID == "" {

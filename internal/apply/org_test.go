@@ -22,7 +22,6 @@ type smallOrg struct {
 	bin    map[sf.ID]binned
 	jobs   map[string]*smallJob
 	seq    int
-	polls  int
 
 	// fault is asked before a call takes effect and again after it; an error is what the caller sees.
 	fault func(call string, after bool) error
@@ -64,8 +63,10 @@ func smallSchema() *sf.Schema {
 	master.Nillable, master.RelationshipOrder, master.CascadeDelete = false, 1, true
 	number := &sf.Field{Name: "Size__c", Type: sf.TypeDouble, Nillable: true, Createable: true, Updateable: true}
 	object := func(name, prefix string, fields ...*sf.Field) *sf.Object {
-		return &sf.Object{Name: name, KeyPrefix: prefix, Queryable: true, Createable: true, Updateable: true,
-			Deletable: true, Undeletable: true, Fields: append(fields, deleted())}
+		return &sf.Object{
+			Name: name, KeyPrefix: prefix, Queryable: true, Createable: true, Updateable: true,
+			Deletable: true, Undeletable: true, Fields: append(fields, deleted()),
+		}
 	}
 	return &sf.Schema{Objects: []*sf.Object{
 		object("Account", "001", text("Name"), text("Phone"), ref("ParentId", "Account")),

@@ -23,12 +23,18 @@ func TestSampleAppsComeBack(t *testing.T) {
 		records int
 	}{
 		{
-			"dreamhouse", []string{"force-app"}, []string{"sample-data-plan.json"},
-			[]string{"Broker__c", "Property__c", "Contact"}, 25,
+			"dreamhouse",
+			[]string{"force-app"},
+			[]string{"sample-data-plan.json"},
+			[]string{"Broker__c", "Property__c", "Contact"},
+			25,
 		},
 		{
-			"easy-spaces", []string{"es-base-objects", "es-base-code", "es-space-mgmt"}, []string{"Plan2.json", "Plan1.json"},
-			[]string{"Account", "Contact", "Lead", "Market__c", "Space__c", "Reservation__c"}, 180,
+			"easy-spaces",
+			[]string{"es-base-objects", "es-base-code", "es-space-mgmt"},
+			[]string{"Plan2.json", "Plan1.json"},
+			[]string{"Account", "Contact", "Lead", "Market__c", "Space__c", "Reservation__c"},
+			180,
 		},
 	} {
 		t.Run(app.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,9 @@ func tell(t *testing.T, story string) string {
 	in.InBin = func(id sf.ID) bool { _, found := bin[id]; return found }
 	in.BinRecord = func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found }
 	if m := sections["max"]; m != nil {
-		fmt.Sscan(m[0], &in.MaxRows)
+		if _, err := fmt.Sscan(m[0], &in.MaxRows); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p, err := Order(in)
 	if err != nil {
@@ -237,8 +240,10 @@ func parseValue(text string) sf.Value {
 		return sf.Text(string(longID(text)))
 	}
 	if word, times, found := strings.Cut(text, "*"); found {
-		n := 0
-		fmt.Sscan(times, &n)
+		n, err := strconv.Atoi(times)
+		if err != nil {
+			panic(err) // a golden file that is wrong
+		}
 		return sf.Text(strings.Repeat(word, n))
 	}
 	return sf.Text(text)

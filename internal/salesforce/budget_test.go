@@ -2,13 +2,12 @@ package salesforce_test
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"net/http"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/salesforce"

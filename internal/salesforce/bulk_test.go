@@ -33,8 +33,10 @@ type bulkOrg struct {
 var queryJob = string(idOf("750", 7))
 
 func newBulk(t *testing.T, n, size int) *bulkOrg {
-	b := &bulkOrg{fakeOrg: newFake(t), n: n, size: size, asked: map[int]int{},
-		text: func(i int) string { return fmt.Sprintf("row \"%d\"\r\n", i) }}
+	b := &bulkOrg{
+		fakeOrg: newFake(t), n: n, size: size, asked: map[int]int{},
+		text: func(i int) string { return fmt.Sprintf("row \"%d\"\r\n", i) },
+	}
 	b.on("POST "+v+"jobs/query", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewDecoder(r.Body).Decode(&b.created)
 		writeJSON(w, 200, fmt.Sprintf(`{"id":%q,"state":"UploadComplete","apiVersion":66.0}`, queryJob))

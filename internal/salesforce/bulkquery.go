@@ -82,14 +82,18 @@ func (o *Org) startQuery(ctx context.Context, what string, e *extraction) (strin
 	if e.IncludeDeleted {
 		operation = "queryAll"
 	}
-	body, err := json.Marshal(map[string]string{"operation": operation, "query": e.query(nil),
-		"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF"})
+	body, err := json.Marshal(map[string]string{
+		"operation": operation, "query": e.query(nil),
+		"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF",
+	})
 	if err != nil {
 		return "", err
 	}
 	var j job
-	err = o.json(ctx, call{what: what, method: http.MethodPost, path: o.data("jobs/query"), repeat: true,
-		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body)}, &j)
+	err = o.json(ctx, call{
+		what: what, method: http.MethodPost, path: o.data("jobs/query"), repeat: true,
+		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body),
+	}, &j)
 	if f, ok := errors.AsType[*Fault](err); ok && unservedByBulk(f.Code+": "+f.Message) {
 		return "", fmt.Errorf("%s: %w: %w", what, errNoBulk, f)
 	}
@@ -150,8 +154,10 @@ func (o *Org) abandon(ctx context.Context, path string) {
 }
 
 func abortCall(what, path string) call {
-	return call{what: what, method: http.MethodPatch, path: path, repeat: true, attempts: 1,
-		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody([]byte(`{"state":"Aborted"}`))}
+	return call{
+		what: what, method: http.MethodPatch, path: path, repeat: true, attempts: 1,
+		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody([]byte(`{"state":"Aborted"}`)),
+	}
 }
 
 // queryResults reads the pages of a complete job. They must be asked for with the API version that
@@ -162,8 +168,10 @@ func (o *Org) queryResults(ctx context.Context, what, path string, d *delivery) 
 		if locator != "" {
 			q.Set("locator", locator)
 		}
-		_, err := o.fetch(ctx, &csvPage{call: call{what: what, path: path + "/results?" + q.Encode()},
-			counts: true, header: d.header, row: d.row, answer: d.answer})
+		_, err := o.fetch(ctx, &csvPage{
+			call:   call{what: what, path: path + "/results?" + q.Encode()},
+			counts: true, header: d.header, row: d.row, answer: d.answer,
+		})
 		if err != nil {
 			return err
 		}

@@ -140,7 +140,7 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 		return final, 0, err
 	}
 	o.requests.Add(1)
-	resp, err := o.http.Do(req)
+	resp, err := o.http.Do(req) //nolint:bodyclose // closed through the watchedBody around it
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // the URL's query string says nothing to an operator
@@ -265,7 +265,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	b.watch.Reset(stallTime)
 	n, err := b.src.Read(p)
 	b.watch.Stop()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		if cause := context.Cause(b.ctx); cause != nil {
 			err = cause
 		}

@@ -62,10 +62,14 @@ func (o *Org) Update(ctx context.Context, object string, fields []string, rows [
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	var answer []saved
-	err = o.json(ctx, call{what: what, method: http.MethodPatch, path: o.data("composite/sobjects"), repeat: true,
-		header: map[string]string{"Content-Type": mediaJSON, "Sforce-Auto-Assign": "FALSE",
-			"Sforce-Duplicate-Rule-Header": "allowSave=true"},
-		body: fixedBody(body)}, &answer)
+	err = o.json(ctx, call{
+		what: what, method: http.MethodPatch, path: o.data("composite/sobjects"), repeat: true,
+		header: map[string]string{
+			"Content-Type": mediaJSON, "Sforce-Auto-Assign": "FALSE",
+			"Sforce-Duplicate-Rule-Header": "allowSave=true",
+		},
+		body: fixedBody(body),
+	}, &answer)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +151,10 @@ func (o *Org) Delete(ctx context.Context, ids []sf.ID) ([]sf.Outcome, error) {
 	}
 	q := url.Values{"ids": {strings.Join(texts, ",")}, "allOrNone": {"false"}}
 	var answer []saved
-	err := o.json(ctx, call{what: what, method: http.MethodDelete, repeat: true,
-		path: o.data("composite/sobjects?" + q.Encode())}, &answer)
+	err := o.json(ctx, call{
+		what: what, method: http.MethodDelete, repeat: true,
+		path: o.data("composite/sobjects?" + q.Encode()),
+	}, &answer)
 	if err != nil {
 		return nil, err
 	}

@@ -89,9 +89,11 @@ func Connect(ctx context.Context, c Config) (*Org, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Org{version: version, loginURL: login, session: s, ledger: ledger{share: share},
+	o := &Org{
+		version: version, loginURL: login, session: s, ledger: ledger{share: share},
 		objects: map[string]*sf.Object{}, http: httpClient(c.HTTPClient), notice: c.Progress,
-		pace: pace{now: c.Now, sleep: c.Sleep, chance: c.Chance}}
+		pace: pace{now: c.Now, sleep: c.Sleep, chance: c.Chance},
+	}
 	o.fillDefaults()
 	if o.identity, err = o.whoAmI(ctx); err != nil {
 		return nil, err

@@ -62,9 +62,9 @@ func (p *csvPage) read(resp *http.Response) (int64, error) {
 	r := csv.NewReader(resp.Body, 0)
 	names, err := r.Next()
 	switch {
-	case err == io.EOF && !p.counts:
+	case errors.Is(err, io.EOF) && !p.counts:
 		return 0, nil // results of a job may be empty altogether
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return 0, damaged("a page without its header row")
 	case err != nil:
 		return 0, cutCSV(err)
@@ -88,7 +88,7 @@ func (p *csvPage) rows(r *csv.Reader, width int, whole func(rows int64) bool) (i
 	known, knownKeys := p.delivered, p.keys
 	for {
 		fields, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if rows < known {
 				return rows, damaged("the page came again with %d rows, %d were read before", rows, known)
 			}

@@ -38,8 +38,10 @@ func (o *Org) Deleted(ctx context.Context, object string, from, to time.Time) (s
 		Earliest string `json:"earliestDateAvailable"`
 		Covered  string `json:"latestDateCovered"`
 	}
-	err := o.json(ctx, call{what: what, method: http.MethodGet, repeat: true,
-		path: o.data("sobjects/" + object + "/deleted?" + q.Encode())}, &reply)
+	err := o.json(ctx, call{
+		what: what, method: http.MethodGet, repeat: true,
+		path: o.data("sobjects/" + object + "/deleted?" + q.Encode()),
+	}, &reply)
 	if err != nil {
 		return sf.DeletedLog{}, noLog(what, err)
 	}

@@ -24,9 +24,12 @@ func emulated(t *testing.T, o emulator.Options) (*emulator.Server, salesforce.Co
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	return server, salesforce.Config{InstanceURL: server.URL, Budget: salesforce.Budget{Share: 1},
-		Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken), ClientID: server.ClientID,
-			ClientSecret: salesforce.Secret(server.ClientSecret), RefreshToken: salesforce.Secret(server.RefreshToken)},
+	return server, salesforce.Config{
+		InstanceURL: server.URL, Budget: salesforce.Budget{Share: 1},
+		Credentials: salesforce.Credentials{
+			AccessToken: salesforce.Secret(server.AccessToken), ClientID: server.ClientID,
+			ClientSecret: salesforce.Secret(server.ClientSecret), RefreshToken: salesforce.Secret(server.RefreshToken),
+		},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			select {
 			case <-ctx.Done():
@@ -34,7 +37,8 @@ func emulated(t *testing.T, o emulator.Options) (*emulator.Server, salesforce.Co
 			case <-time.After(d / 50):
 				return nil
 			}
-		}}
+		},
+	}
 }
 
 func TestEmulatorSignsInEachWay(t *testing.T) {
@@ -104,8 +108,10 @@ func accounts(n int) []sf.Write {
 	texts := []string{"a\r\nb", "a\nb", "a\rb", "say \"hi\", \"\"", "\u2028x", "😀", "null", "N/A", "0", "x,y;z"}
 	rows := make([]sf.Write, n)
 	for i := range rows {
-		rows[i].Values = []sf.Value{sf.Text(texts[i%len(texts)] + fmt.Sprint(i)), sf.Text(fmt.Sprintf("Account %d", i)),
-			sf.Text(fmt.Sprint(i)), sf.Text(fmt.Sprintf("%d000", i+1)), sf.Null()}
+		rows[i].Values = []sf.Value{
+			sf.Text(texts[i%len(texts)] + fmt.Sprint(i)), sf.Text(fmt.Sprintf("Account %d", i)),
+			sf.Text(fmt.Sprint(i)), sf.Text(fmt.Sprintf("%d000", i+1)), sf.Null(),
+		}
 	}
 	return rows
 }
@@ -182,7 +188,8 @@ func TestEmulatorWritesLand(t *testing.T) {
 	server, org, account, held, began := loaded(t, 20, emulator.Options{Seed: 5})
 	ids := slices.Sorted(maps.Keys(held))
 	out, err := org.Update(t.Context(), "Account", emulatedFields, []sf.Write{
-		{ID: ids[0], Values: []sf.Value{sf.Null(), sf.Text("#N/A"), sf.Text("7"), {}, sf.Text(string(ids[1]))}}})
+		{ID: ids[0], Values: []sf.Value{sf.Null(), sf.Text("#N/A"), sf.Text("7"), {}, sf.Text(string(ids[1]))}},
+	})
 	if err != nil || !out[0].Success {
 		t.Fatalf("%+v, %v", out, err)
 	}
@@ -234,7 +241,8 @@ func TestLaw13AnySingleFailureSameRows(t *testing.T) {
 	}
 	for name, fault := range faults {
 		for how, x := range map[string]sf.Extract{
-			"Bulk": {Object: account, ExpectRows: 10_000}, "REST": {Object: account}, "Ids": {Object: account, IDs: ids}} {
+			"Bulk": {Object: account, ExpectRows: 10_000}, "REST": {Object: account}, "Ids": {Object: account, IDs: ids},
+		} {
 			for n := int64(1); ; n++ {
 				var seen atomic.Int64
 				server.Intercept(func(r emulator.Request) emulator.Fault {

@@ -91,7 +91,8 @@ func (f *fakeOrg) calls(part string) int {
 }
 
 func (f *fakeOrg) config() salesforce.Config {
-	return salesforce.Config{InstanceURL: f.URL,
+	return salesforce.Config{
+		InstanceURL: f.URL,
 		Credentials: salesforce.Credentials{AccessToken: "tok"},
 		Budget:      salesforce.Budget{Share: 1},
 		Sleep: func(ctx context.Context, d time.Duration) error {
@@ -159,10 +160,16 @@ func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 // account is a small object with a field of each kind of value.
 func account() *sf.Object {
 	return &sf.Object{Name: "Account", KeyPrefix: "001", Queryable: true, Fields: []*sf.Field{
-		{Name: "Id", Type: sf.TypeID}, {Name: "Name", Type: sf.TypeString}, {Name: "Active__c", Type: sf.TypeBoolean},
-		{Name: "Revenue", Type: sf.TypeCurrency}, {Name: "Founded", Type: sf.TypeDate}, {Name: "Call", Type: sf.TypeTime},
-		{Name: "SystemModstamp", Type: sf.TypeDatetime}, {Name: "ParentId", Type: sf.TypeReference},
-		{Name: "BillingAddress", Type: sf.TypeAddress}, {Name: "Body", Type: sf.TypeBase64},
+		{Name: "Id", Type: sf.TypeID},
+		{Name: "Name", Type: sf.TypeString},
+		{Name: "Active__c", Type: sf.TypeBoolean},
+		{Name: "Revenue", Type: sf.TypeCurrency},
+		{Name: "Founded", Type: sf.TypeDate},
+		{Name: "Call", Type: sf.TypeTime},
+		{Name: "SystemModstamp", Type: sf.TypeDatetime},
+		{Name: "ParentId", Type: sf.TypeReference},
+		{Name: "BillingAddress", Type: sf.TypeAddress},
+		{Name: "Body", Type: sf.TypeBase64},
 	}}
 }
 

@@ -35,14 +35,18 @@ func (o *Org) StartInsert(ctx context.Context, object string, fields []string) (
 	case len(fields) == 0 || len(fields) > maxJobFields:
 		return "", problem.New(problem.Usage, fmt.Sprintf("%s: %d fields, between 1 and %d are possible", what, len(fields), maxJobFields))
 	}
-	body, err := json.Marshal(map[string]string{"object": object, "operation": "insert",
-		"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF"})
+	body, err := json.Marshal(map[string]string{
+		"object": object, "operation": "insert",
+		"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF",
+	})
 	if err != nil {
 		return "", err
 	}
 	var j job
-	if err := o.json(ctx, call{what: what, method: http.MethodPost, path: o.data("jobs/ingest"), repeat: true,
-		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body)}, &j); err != nil {
+	if err := o.json(ctx, call{
+		what: what, method: http.MethodPost, path: o.data("jobs/ingest"), repeat: true,
+		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body),
+	}, &j); err != nil {
 		return "", err
 	}
 	if !jobForm.MatchString(j.ID) {
@@ -74,11 +78,13 @@ func (o *Org) SendInsert(ctx context.Context, id string, fields []string, rows [
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	upload := call{what: what, method: http.MethodPut, path: path + "/batches",
+	upload := call{
+		what: what, method: http.MethodPut, path: path + "/batches",
 		header: map[string]string{"Content-Type": "text/csv; charset=UTF-8"},
 		body: func(string) (io.Reader, int64, error) {
 			return &rowReader{fields: fields, rows: rows, next: -1}, size, nil
-		}}
+		},
+	}
 	if err := o.do(ctx, upload, func(*http.Response) error { return nil }); err != nil {
 		return err
 	}
@@ -89,9 +95,11 @@ func (o *Org) SendInsert(ctx context.Context, id string, fields []string, rows [
 // itself is asked whether it has begun.
 func (o *Org) begin(ctx context.Context, what, path string) error {
 	var j job
-	err := o.json(ctx, call{what: what, method: http.MethodPatch, path: path, repeat: true,
+	err := o.json(ctx, call{
+		what: what, method: http.MethodPatch, path: path, repeat: true,
 		header: map[string]string{"Content-Type": mediaJSON},
-		body:   fixedBody([]byte(`{"state":"UploadComplete"}`))}, &j)
+		body:   fixedBody([]byte(`{"state":"UploadComplete"}`)),
+	}, &j)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

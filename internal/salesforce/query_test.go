@@ -27,17 +27,23 @@ func TestQueryGivesCanonicalValues(t *testing.T) {
 			{"attributes":{},"Id":"001000000000002AAA","Name":null,"Active__c":false,"Revenue":null,"Founded":null,"Call":null,
 			 "SystemModstamp":"2026-01-02T03:04:05.006+0000","ParentId":null}]}`)
 	})
-	got, err := collect(t, f.connect(), sf.Extract{Object: account(),
-		Fields: []string{"Id", "Name", "Active__c", "Revenue", "Founded", "Call", "SystemModstamp", "ParentId"}})
+	got, err := collect(t, f.connect(), sf.Extract{
+		Object: account(),
+		Fields: []string{"Id", "Name", "Active__c", "Revenue", "Founded", "Call", "SystemModstamp", "ParentId"},
+	})
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d records, %v", len(got), err)
 	}
 	want := []map[string]sf.Value{
-		{"Name": sf.Text("a\r\n\u2028\"\x00😀\xed\xa0\x80|"), "Active__c": sf.Text("true"), "Revenue": sf.Text("1500"),
+		{
+			"Name": sf.Text("a\r\n\u2028\"\x00😀\xed\xa0\x80|"), "Active__c": sf.Text("true"), "Revenue": sf.Text("1500"),
 			"Founded": sf.Text("2020-02-29"), "Call": sf.Text("10:00:00.000Z"),
-			"SystemModstamp": sf.Text("2026-01-02T03:04:05.000Z"), "ParentId": sf.Text("001000000000002AAA")},
-		{"Name": sf.Null(), "Active__c": sf.Text("false"), "Revenue": sf.Null(), "Founded": sf.Null(), "Call": sf.Null(),
-			"SystemModstamp": sf.Text("2026-01-02T03:04:05.006Z"), "ParentId": sf.Null()},
+			"SystemModstamp": sf.Text("2026-01-02T03:04:05.000Z"), "ParentId": sf.Text("001000000000002AAA"),
+		},
+		{
+			"Name": sf.Null(), "Active__c": sf.Text("false"), "Revenue": sf.Null(), "Founded": sf.Null(), "Call": sf.Null(),
+			"SystemModstamp": sf.Text("2026-01-02T03:04:05.006Z"), "ParentId": sf.Null(),
+		},
 	}
 	for i, r := range got {
 		if r.ID != idOf("001", i+1) {
@@ -79,8 +85,10 @@ func TestQueryFiltersInUTC(t *testing.T) {
 		writeJSON(w, 200, `{"totalSize":0,"done":true,"records":[]}`)
 	})
 	east := time.FixedZone("east", 9*3600)
-	_, err := collect(t, f.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, StampField: "SystemModstamp",
-		From: time.Date(2026, 1, 2, 9, 0, 0, 0, east), To: time.Date(2026, 1, 2, 10, 0, 0, 5e6, east), IncludeDeleted: true})
+	_, err := collect(t, f.connect(), sf.Extract{
+		Object: account(), Fields: []string{"Name"}, StampField: "SystemModstamp",
+		From: time.Date(2026, 1, 2, 9, 0, 0, 0, east), To: time.Date(2026, 1, 2, 10, 0, 0, 5e6, east), IncludeDeleted: true,
+	})
 	want := "SELECT Id, Name FROM Account WHERE SystemModstamp >= 2026-01-02T00:00:00.000Z AND SystemModstamp < 2026-01-02T01:00:00.005Z"
 	if err != nil || q != want {
 		t.Errorf("%s, %v", q, err)

@@ -112,8 +112,10 @@ func (o *Org) compositePage(ctx context.Context, e *extraction, path string) (pa
 		return page{}, err
 	}
 	var p page
-	c := call{what: "query " + e.Object.Name, method: http.MethodPost, path: o.data("composite"), accept: mediaJSON,
-		repeat: true, header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body)}
+	c := call{
+		what: "query " + e.Object.Name, method: http.MethodPost, path: o.data("composite"), accept: mediaJSON,
+		repeat: true, header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body),
+	}
 	err = o.do(ctx, c, func(resp *http.Response) error {
 		var reply struct {
 			Answers []struct {
@@ -268,8 +270,10 @@ func (o *Org) Count(ctx context.Context, object string, deleted bool) (int64, er
 		Total *int64 `json:"totalSize"`
 		Done  bool   `json:"done"`
 	}
-	c := call{what: "count " + object, method: http.MethodGet, repeat: true,
-		path: o.queryPath("SELECT COUNT() FROM "+object, deleted)}
+	c := call{
+		what: "count " + object, method: http.MethodGet, repeat: true,
+		path: o.queryPath("SELECT COUNT() FROM "+object, deleted),
+	}
 	if err := o.json(ctx, c, &reply); err != nil {
 		return 0, err
 	}

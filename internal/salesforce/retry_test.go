@@ -39,7 +39,9 @@ func TestRetryByClassOfError(t *testing.T) {
 		{"bad query", answer(400, `[{"message":"unexpected token","errorCode":"MALFORMED_QUERY"}]`), false, problem.Failed},
 		{"row lock", answer(400, `[{"message":"busy","errorCode":"UNABLE_TO_LOCK_ROW"}]`), false, problem.Failed},
 		{"API off", answer(403, `[{"message":"off","errorCode":"API_DISABLED_FOR_ORG"}]`), false, problem.Unauthorized},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 302) }, false, problem.Unreachable},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+		}, false, problem.Unreachable},
 		{"retired version", answer(410, `[{"message":"gone","errorCode":"UNSUPPORTED_API_VERSION"}]`), false, problem.Usage},
 	} {
 		t.Run(c.name, func(t *testing.T) {

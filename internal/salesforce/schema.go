@@ -99,8 +99,10 @@ func (d *describedObject) object() *sf.Object {
 		o.Fields = append(o.Fields, d.Fields[i].field())
 	}
 	for _, c := range d.Children {
-		o.Children = append(o.Children, sf.ChildRelationship{Child: c.Child, Field: c.Field,
-			CascadeDelete: c.CascadeDelete, RestrictedDelete: c.RestrictedDelete})
+		o.Children = append(o.Children, sf.ChildRelationship{
+			Child: c.Child, Field: c.Field,
+			CascadeDelete: c.CascadeDelete, RestrictedDelete: c.RestrictedDelete,
+		})
 	}
 	return o
 }

@@ -45,8 +45,10 @@ type session struct {
 }
 
 func newSession(cred Credentials, instance string) (*session, error) {
-	s := &session{cred: cred, token: string(cred.AccessToken), refresh: string(cred.RefreshToken),
-		instance: instance, renewing: make(chan struct{}, 1)}
+	s := &session{
+		cred: cred, token: string(cred.AccessToken), refresh: string(cred.RefreshToken),
+		instance: instance, renewing: make(chan struct{}, 1),
+	}
 	if cred.jwt() {
 		key, err := parseKey(string(cred.PrivateKeyPEM))
 		if err != nil {

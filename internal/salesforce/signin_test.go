@@ -159,8 +159,10 @@ func TestSignInByJWT(t *testing.T) {
 			})
 			c := f.config()
 			c.Now = func() time.Time { return now }
-			c.Credentials = salesforce.Credentials{ClientID: "app", Username: "ada@example.com",
-				PrivateKeyPEM: salesforce.Secret(pem.EncodeToMemory(block)), Audience: "https://login.salesforce.com"}
+			c.Credentials = salesforce.Credentials{
+				ClientID: "app", Username: "ada@example.com",
+				PrivateKeyPEM: salesforce.Secret(pem.EncodeToMemory(block)), Audience: "https://login.salesforce.com",
+			}
 			if _, err := salesforce.Connect(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -265,8 +267,10 @@ func TestRefusedRenewalIsAskedOnce(t *testing.T) {
 }
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
-	c := salesforce.Config{Credentials: salesforce.Credentials{AccessToken: "hunter2", ClientSecret: "hunter2",
-		RefreshToken: "hunter2", PrivateKeyPEM: "hunter2", ClientID: "app"}}
+	c := salesforce.Config{Credentials: salesforce.Credentials{
+		AccessToken: "hunter2", ClientSecret: "hunter2",
+		RefreshToken: "hunter2", PrivateKeyPEM: "hunter2", ClientID: "app",
+	}}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%v %+v %#v %s %q %x", c, c, c, c.Credentials, c.Credentials, c.Credentials)
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "config", c, "token", c.Credentials.AccessToken)
@@ -291,7 +295,9 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		answer(403, `tok-secret`),
 		answer(200, `"tok-secret"`),
 		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>tok-secret")) },
-		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://x/tok-secret", 302) },
+		func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://x/tok-secret", http.StatusFound)
+		},
 	}
 	for i, h := range bodies {
 		f := newFake(t)

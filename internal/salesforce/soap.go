@@ -31,8 +31,10 @@ func (o *Org) soap(ctx context.Context, what, operation, arguments string, out a
 			`</` + operation + `></env:Body></env:Envelope>`)
 		return &b, int64(b.Len()), nil
 	}
-	c := call{what: what, method: http.MethodPost, path: "/services/Soap/u/" + o.version, accept: mediaXML, repeat: true,
-		header: map[string]string{"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": `"` + operation + `"`}, body: body}
+	c := call{
+		what: what, method: http.MethodPost, path: "/services/Soap/u/" + o.version, accept: mediaXML, repeat: true,
+		header: map[string]string{"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": `"` + operation + `"`}, body: body,
+	}
 	return o.do(ctx, c, func(resp *http.Response) error {
 		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxSOAPReply+1))
 		switch {

@@ -12,8 +12,10 @@ import (
 )
 
 func TestShortWayToCanonicalIsTheLongWay(t *testing.T) {
-	types := []sf.FieldType{sf.TypeBoolean, sf.TypeInt, sf.TypeDouble, sf.TypeCurrency, sf.TypeDate, sf.TypeDatetime,
-		sf.TypeTime, sf.TypeReference, sf.TypeString, sf.TypeTextarea}
+	types := []sf.FieldType{
+		sf.TypeBoolean, sf.TypeInt, sf.TypeDouble, sf.TypeCurrency, sf.TypeDate, sf.TypeDatetime,
+		sf.TypeTime, sf.TypeReference, sf.TypeString, sf.TypeTextarea,
+	}
 	raw := rapid.OneOf(
 		rapid.StringMatching(`-?[0-9]{0,4}\.?[0-9]{0,3}`),
 		rapid.StringMatching(`20[0-9]{2}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\.[0-9]{3}(Z|\+0000|\+00:00)?`),
@@ -40,7 +42,8 @@ func TestShortWayToCanonicalIsTheLongWay(t *testing.T) {
 func TestLaw07JSONTextComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
-			"\xed\xa0\x80", "\xed\xbf\xbf", "\x00", "\"", "\\", "\u2028", "😀", "\r\n"})), 0, 5).Draw(t, "parts")
+			"\xed\xa0\x80", "\xed\xbf\xbf", "\x00", "\"", "\\", "\u2028", "😀", "\r\n",
+		})), 0, 5).Draw(t, "parts")
 		text := strings.Join(parts, "|") // a pair of lone surrogates side by side would be a pair
 		quoted, err := appendText(nil, text)
 		if err != nil {

@@ -59,9 +59,18 @@ func TestCanonicalRefuses(t *testing.T) {
 		kind FieldType
 		raw  string
 	}{
-		{TypeBoolean, "yes"}, {TypeInt, "1,5"}, {TypeDouble, "."}, {TypeDouble, "-"}, {TypeDouble, "1e"},
-		{TypeDouble, "1e9999"}, {TypeDouble, "NaN"}, {TypeDouble, "1e+-3"}, {TypeDate, "29.02.2024"},
-		{TypeDate, "2023-02-29"}, {TypeDatetime, "2024-02-29"}, {TypeTime, "25:00:00"},
+		{TypeBoolean, "yes"},
+		{TypeInt, "1,5"},
+		{TypeDouble, "."},
+		{TypeDouble, "-"},
+		{TypeDouble, "1e"},
+		{TypeDouble, "1e9999"},
+		{TypeDouble, "NaN"},
+		{TypeDouble, "1e+-3"},
+		{TypeDate, "29.02.2024"},
+		{TypeDate, "2023-02-29"},
+		{TypeDatetime, "2024-02-29"},
+		{TypeTime, "25:00:00"},
 		{TypeID, "nobody"},
 	} {
 		got, err := Canonical(c.kind, c.raw)

@@ -85,7 +85,10 @@ func TestDiffStopsWhenTheReaderStops(t *testing.T) {
 			}
 		}
 	})
-	for range Diff(a, FromSlice(nil)) {
+	for _, err := range Diff(a, FromSlice(nil)) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 	if !closed {

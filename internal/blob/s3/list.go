@@ -11,8 +11,8 @@ import (
 	"holdfast/internal/blob"
 )
 
-// pageKeys is how many keys one request of a listing asks for: the most that S3 gives.
-const pageKeys = 1000
+// maxPageKeys is how many keys one request of a listing asks for: the most that S3 gives.
+const maxPageKeys = 1000
 
 // List yields the objects in the order of keys; see blob.Bucket. Objects in the bucket whose names are
 // not keys below the prefix of the repository are not objects of it.
@@ -54,7 +54,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, e
 func (b *Bucket) listAfter(ctx context.Context, prefix string, last *string, yield func(blob.Info, error) bool) (stopped bool, err error) {
 	owner := false
 	options := minio.ListObjectsOptions{
-		Prefix: b.prefix + prefix, Recursive: true, StartAfter: *last, MaxKeys: pageKeys, FetchOwner: &owner,
+		Prefix: b.prefix + prefix, Recursive: true, StartAfter: *last, MaxKeys: b.pageKeys, FetchOwner: &owner,
 	}
 	for object := range b.core.ListObjectsIter(ctx, b.bucket, options) {
 		switch {

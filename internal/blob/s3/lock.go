@@ -92,7 +92,7 @@ func (b *Bucket) versions(ctx context.Context, key, latest string) ([]string, er
 	var ids []string
 	err := b.try(ctx, func() error {
 		ids = ids[:0]
-		options := minio.ListObjectsOptions{Prefix: b.prefix + key, Recursive: true, WithVersions: true, MaxKeys: pageKeys}
+		options := minio.ListObjectsOptions{Prefix: b.prefix + key, Recursive: true, WithVersions: true, MaxKeys: b.pageKeys}
 		for version := range b.core.ListObjectsIter(ctx, b.bucket, options) {
 			switch {
 			case version.Err != nil:

@@ -72,6 +72,7 @@ type Bucket struct {
 	prefix    string // ends with "/", or is empty
 	name      string // where it is, for messages
 	retention time.Duration
+	pageKeys  int // of one request of a listing
 
 	mu      sync.Mutex
 	guarded bool // the store is known to obey If-None-Match
@@ -137,7 +138,7 @@ func connect(c Config) (*Bucket, error) {
 	}
 	b := &Bucket{
 		keys: keys, creds: credentials.New(keys), pace: newPace(c), wire: newWire(),
-		bucket: c.Bucket, retention: c.Retention,
+		bucket: c.Bucket, retention: c.Retention, pageKeys: maxPageKeys,
 		name: "s3://" + path.Join(c.Bucket, c.Prefix) + " at " + endpoint.Host,
 	}
 	if c.Prefix != "" {

@@ -110,7 +110,7 @@ func (d *deploy) object(a *archive, rn *renamer, f *objectFile) bool {
 }
 
 func (d *deploy) field(rn *renamer, f *objectFile, field *customField) {
-	spec := rn.field(d.tx, f.name, field.spec())
+	spec := rn.field(f.name, field.spec())
 	name := f.name + "." + spec.Name
 	ok := d.attempt("CustomField", name, f.path, func() (string, bool, *org.Error) {
 		created := false

@@ -196,7 +196,8 @@ func TestPackageNamesGetTheirNamespace(t *testing.T) {
 		{Field: "Name", Text: "O"}, {Field: "StageName", Text: "Closed Won"}, {Field: "CloseDate", Text: "2026-01-01"},
 	}}}, org.Options{})[0].ID
 	payment := o.Write(o.Admin(), org.Insert, []org.Row{{Object: "npe01__OppPayment__c", Fields: []org.Assignment{
-		{Field: "npe01__Opportunity__c", Text: string(opportunity)}, {Field: "npe01__Payment_Amount__c", Text: "12.5"},
+		{Field: "npe01__Opportunity__c", Text: string(opportunity)},
+		{Field: "npe01__Payment_Amount__c", Text: "12.5"},
 		{Field: "npe01__Paid__c", Text: "true"},
 	}}}, org.Options{})[0]
 	if !payment.Success {

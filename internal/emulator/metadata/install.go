@@ -145,7 +145,7 @@ func (rn *renamer) path(p string) string {
 var customWord = regexp.MustCompile(`\b[A-Za-z]\w*__[cr]\b`)
 
 // field gives a definition its full names.
-func (rn *renamer) field(tx *org.Tx, object string, s org.FieldSpec) org.FieldSpec {
+func (rn *renamer) field(object string, s org.FieldSpec) org.FieldSpec {
 	if rn.namespace == "" {
 		return s
 	}

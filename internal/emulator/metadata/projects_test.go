@@ -50,8 +50,7 @@ func installFiles(namespaces ...string) map[string]string {
 	files := map[string]string{}
 	members := ""
 	for _, ns := range namespaces {
-		files["installedPackages/"+ns+".installedPackage"] =
-			`<InstalledPackage xmlns="http://soap.sforce.com/2006/04/metadata"><versionNumber>1.0</versionNumber></InstalledPackage>`
+		files["installedPackages/"+ns+".installedPackage"] = `<InstalledPackage xmlns="http://soap.sforce.com/2006/04/metadata"><versionNumber>1.0</versionNumber></InstalledPackage>`
 		members += "<members>" + ns + "</members>"
 	}
 	files["package.xml"] = `<Package xmlns="http://soap.sforce.com/2006/04/metadata"><types>` + members +
@@ -67,7 +66,8 @@ func TestProjects(t *testing.T) {
 		deployFiles(t, s, o, installFiles(ns))
 	}
 	for _, project := range [][]string{
-		{"npsp", "force-app"}, {"dreamhouse", "force-app"},
+		{"npsp", "force-app"},
+		{"dreamhouse", "force-app"},
 		{"easy-spaces"},
 	} {
 		files, err := testkit.SourceToMdapi(testkit.Shared(t, append([]string{"projects"}, project...)...))

@@ -56,8 +56,10 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 	}
 	d := &deletion{root: r.id, at: w.at, records: []place{{t, r.pos}}}
 	taken := map[sf.ID]bool{r.id: true}
-	for i := 0; i < len(d.records); i++ {
-		if err := w.follow(d, d.records[i], taken); err != nil {
+	for followed := 0; followed < len(d.records); { // follow appends to records
+		p := d.records[followed]
+		followed++
+		if err := w.follow(d, p, taken); err != nil {
 			return err
 		}
 	}

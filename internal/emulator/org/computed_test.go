@@ -42,13 +42,26 @@ func TestFormulaSubset(t *testing.T) {
 		org.FieldSpec{Name: "K__c", Type: "Picklist", Values: []org.ValueSpec{{Value: "x"}}})
 	id := w.add("Thing__c", "A__c=7", "T__c=hi", "D__c=2026-02-27", "P__c=25", "K__c=x")
 	for n, c := range []struct{ kind, text, want string }{
-		{"Number", "A__c + 2 * 3", "13"}, {"Number", "(A__c + 2) * 3", "27"}, {"Number", "A__c / 3", "2.33"},
-		{"Number", "-A__c", "-7"}, {"Number", "A__c + B__c", ""}, {"Number", "A__c / 0", ""}, {"Number", "A__c * P__c", "1.75"},
-		{"Percent", "P__c * 2", "50"}, {"Text", `T__c & "-" & TEXT(A__c)`, "hi-7"}, {"Text", `T__c + "x"`, "hix"},
-		{"Checkbox", "A__c > 6 && NOT(C__c)", "true"}, {"Checkbox", `OR(ISBLANK(T__c), T__c <> "hi")`, "false"},
-		{"Date", "D__c + 2", "2026-03-01"}, {"Date", "TODAY()", "2026-03-02"}, {"Number", "TODAY() - D__c", "3"},
-		{"Text", `CASE(K__c, "y", "no", "x", "yes", "none")`, "yes"}, {"Text", `IF(ISPICKVAL(K__c, "x"), "one", "two")`, "one"},
-		{"Text", `BLANKVALUE(Owner.Name, "?")`, "Ada Admin"}, {"Text", "/* why */ T__c", "hi"}, {"Number", "LEN(T__c)", "2"},
+		{"Number", "A__c + 2 * 3", "13"},
+		{"Number", "(A__c + 2) * 3", "27"},
+		{"Number", "A__c / 3", "2.33"},
+		{"Number", "-A__c", "-7"},
+		{"Number", "A__c + B__c", ""},
+		{"Number", "A__c / 0", ""},
+		{"Number", "A__c * P__c", "1.75"},
+		{"Percent", "P__c * 2", "50"},
+		{"Text", `T__c & "-" & TEXT(A__c)`, "hi-7"},
+		{"Text", `T__c + "x"`, "hix"},
+		{"Checkbox", "A__c > 6 && NOT(C__c)", "true"},
+		{"Checkbox", `OR(ISBLANK(T__c), T__c <> "hi")`, "false"},
+		{"Date", "D__c + 2", "2026-03-01"},
+		{"Date", "TODAY()", "2026-03-02"},
+		{"Number", "TODAY() - D__c", "3"},
+		{"Text", `CASE(K__c, "y", "no", "x", "yes", "none")`, "yes"},
+		{"Text", `IF(ISPICKVAL(K__c, "x"), "one", "two")`, "one"},
+		{"Text", `BLANKVALUE(Owner.Name, "?")`, "Ada Admin"},
+		{"Text", "/* why */ T__c", "hi"},
+		{"Number", "LEN(T__c)", "2"},
 	} {
 		name := "F" + string(rune('a'+n)) + "__c"
 		w.fields("Thing__c", formulaField(name, c.kind, c.text))

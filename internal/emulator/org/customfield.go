@@ -81,9 +81,10 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 	}
 	i := t.field(old, spec.Name)
 	if !strings.HasSuffix(fold(spec.Name), "__c") {
-		return false, t.standardField(old, i, spec)
+		t.standardField(old, i, spec)
+		return false, nil
 	}
-	if err := t.checkSpec(old, spec); err != nil {
+	if err := t.checkSpec(spec); err != nil {
 		return false, err
 	}
 	f, err := t.newCustomField(old, spec)
@@ -105,20 +106,19 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 	return true, nil
 }
 
-func (t *Tx) standardField(o *Object, i int, spec FieldSpec) *Error {
+func (t *Tx) standardField(o *Object, i int, spec FieldSpec) {
 	if i < 0 || len(spec.Values) == 0 {
-		return nil // layouts and help of standard fields mean nothing to the engine
+		return // layouts and help of standard fields mean nothing to the engine
 	}
 	o = t.schema.edit(o)
 	f := *o.Fields[i]
 	f.Picklist, f.set = plainValues(spec.Values), ""
 	o.Fields[i] = &f
-	return nil
 }
 
 // checkSpec refuses what a deploy refuses. The message about referenceTo is that of public deploy
 // results; the wording of the others is unverified.
-func (t *Tx) checkSpec(o *Object, spec FieldSpec) *Error {
+func (t *Tx) checkSpec(spec FieldSpec) *Error {
 	if spec.Label == "" {
 		return fault("REQUIRED_FIELD_MISSING", "Required field is missing: label")
 	}

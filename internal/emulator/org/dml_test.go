@@ -230,8 +230,10 @@ func TestLateCommitsCarryEarlierStamps(t *testing.T) {
 func TestAutoNumbers(t *testing.T) {
 	w := newWorld(t)
 	w.change(func(tx *org.Tx) error {
-		_, err := tx.PutObject(org.ObjectSpec{Name: "Thing__c", Label: "Thing",
-			NameField: org.NameSpec{AutoNumber: true, DisplayFormat: "T-{YYYY}-{000}", StartingAt: 9}, Kind: org.CustomObject})
+		_, err := tx.PutObject(org.ObjectSpec{
+			Name: "Thing__c", Label: "Thing",
+			NameField: org.NameSpec{AutoNumber: true, DisplayFormat: "T-{YYYY}-{000}", StartingAt: 9}, Kind: org.CustomObject,
+		})
 		if err != nil {
 			return err
 		}

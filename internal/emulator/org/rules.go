@@ -59,8 +59,10 @@ func (d *draft) after() *Error {
 	// Source: Object Reference, CampaignMemberStatus: a campaign begins with Sent and Responded.
 	for i, label := range []string{"Sent", "Responded"} {
 		row := Row{Object: "CampaignMemberStatus", Fields: []Assignment{
-			{Field: "CampaignId", Text: string(d.id)}, {Field: "Label", Text: label},
-			{Field: "SortOrder", Text: itoa(3 + i)}, {Field: "IsDefault", Text: boolText(i == 0)},
+			{Field: "CampaignId", Text: string(d.id)},
+			{Field: "Label", Text: label},
+			{Field: "SortOrder", Text: itoa(3 + i)},
+			{Field: "IsDefault", Text: boolText(i == 0)},
 			{Field: "HasResponded", Text: boolText(i == 1)},
 		}}
 		if _, err := d.w.insert(&row); err != nil {

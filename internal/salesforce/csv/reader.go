@@ -177,7 +177,7 @@ func (r *Reader) bare(from int) (next int, more bool, err error) {
 
 // atEnd ends the last row, unless the source ended for another reason than its end.
 func (r *Reader) atEnd(i int) (next int, more bool, err error) {
-	if r.srcErr != io.EOF {
+	if !errors.Is(r.srcErr, io.EOF) {
 		return 0, false, r.stop(io.EOF)
 	}
 	r.open = true
@@ -236,9 +236,9 @@ func (r *Reader) stop(err error) error {
 	case errors.Is(err, ErrSyntax):
 	case errors.Is(r.srcErr, ErrRowTooLong):
 		err = fmt.Errorf("%w (more than %d bytes)", ErrRowTooLong, r.maxRow)
-	case r.srcErr != nil && r.srcErr != io.EOF:
+	case r.srcErr != nil && !errors.Is(r.srcErr, io.EOF):
 		return r.srcErr
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return err
 	}
 	return fmt.Errorf("row %d: %w", r.rows+1, err)
