@@ -7,6 +7,8 @@ FUZZTIME ?= 30s
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
+# A real S3 server, installed by .ci/tools.
+export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
 .PHONY: build test lint fmt format vet race docs cover fuzz long bench conformance clean
 
@@ -61,6 +63,7 @@ bench: build ## figures beside a peer, whole processes on one emulator
 
 conformance: ## the emulator as the official client sees it, and the contracts of buckets and orgs
 	.ci/tools sf
+	.ci/tools s3
 	$(GO) test -count=1 -v -run 'Conformance|IsABucket' ./internal/emulator ./internal/blob/...
 
 clean:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/blob/file"
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
@@ -71,7 +70,7 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 		}
 		recipients = append(recipients, r)
 	}
-	bucket, err := file.Create(dir)
+	bucket, err := createBucket(cmd.Context(), dir)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
+	"holdfast/internal/blob"
 	"holdfast/internal/blob/file"
+	"holdfast/internal/blob/s3"
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
@@ -37,7 +40,7 @@ func (a *app) openStore(ctx context.Context) (*snapshot.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, err := file.Open(dir)
+	bucket, err := openBucket(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +49,27 @@ func (a *app) openStore(ctx context.Context) (*snapshot.Store, error) {
 		return nil, fmt.Errorf("repository %s: %w", dir, err)
 	}
 	return snapshot.Open(r), nil
+}
+
+// openBucket opens the bucket at a location: a folder, or s3://BUCKET/PREFIX?SETTING=VALUE.
+func openBucket(ctx context.Context, location string) (blob.Bucket, error) {
+	if !strings.HasPrefix(location, s3.Scheme) {
+		return file.Open(location)
+	}
+	c, err := s3.Parse(location)
+	if err != nil {
+		return nil, err
+	}
+	return s3.Open(ctx, c)
+}
+
+// createBucket is openBucket of a place where no repository is yet. A folder is made; a bucket of an
+// object store belongs to whoever runs the store, and must be there.
+func createBucket(ctx context.Context, location string) (blob.Bucket, error) {
+	if strings.HasPrefix(location, s3.Scheme) {
+		return openBucket(ctx, location)
+	}
+	return file.Create(location)
 }
 
 func readIdentity(path string) (*seal.Identity, error) {

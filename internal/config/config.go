@@ -22,9 +22,9 @@ type Setting struct {
 // The settings that several commands share.
 var (
 	Repo = Setting{
-		Flag: "repo", Env: "HOLDFAST_REPO", Kind: "folder",
-		Hint: "say where the repository is with --repo DIR or HOLDFAST_REPO",
-		Text: "folder of the repository",
+		Flag: "repo", Env: "HOLDFAST_REPO", Kind: "place",
+		Hint: "say where the repository is with --repo PLACE or HOLDFAST_REPO",
+		Text: "where the repository is: a folder, or s3://BUCKET/PREFIX?endpoint=URL",
 	}
 	KeyFile = Setting{
 		Flag: "key-file", Env: "HOLDFAST_KEY_FILE", Kind: "file",
