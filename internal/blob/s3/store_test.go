@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,6 +196,17 @@ func TestS3StoreChecksums(t *testing.T) {
 	}
 }
 
+// spy sees the requests that pass.
+type spy struct {
+	base http.RoundTripper
+	see  func(*http.Request)
+}
+
+func (s spy) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.see(r)
+	return s.base.RoundTrip(r)
+}
+
 func TestS3StoreDeleteRemovesEveryVersion(t *testing.T) {
 	g := startGateway(t)
 	c := g.bucket(t, false, true)
@@ -206,7 +218,18 @@ func TestS3StoreDeleteRemovesEveryVersion(t *testing.T) {
 		_, err := g.raw.PutObject(t.Context(), c.Bucket, "repo/k", strings.NewReader(body), int64(len(body)), minio.PutObjectOptions{})
 		must(t, err)
 	}
+	_, ids := g.versionsOf(t, c, "k")
+	var order []string
+	b.wire.base = spy{b.wire.base, func(r *http.Request) {
+		if r.Method == http.MethodDelete {
+			order = append(order, r.URL.Query().Get("versionId"))
+		}
+	}}
 	must(t, b.Delete(t.Context(), "k"))
+	slices.Reverse(order) // the oldest was first: an older version never comes to light in between
+	if !slices.Equal(order, ids[:5]) {
+		t.Errorf("deleted, the last one first: %q, of %q", order, ids)
+	}
 	if all, _ := g.versionsOf(t, c, "k"); !slices.Equal(all, []string{"version"}) {
 		t.Errorf("left behind: %q, want that of k-longer", all)
 	}
