@@ -131,7 +131,7 @@ func readPlan(path string) ([]byte, *plan.Plan, error) {
 // it was given, and nothing when it was not: then there is nothing more to do.
 func (a *app) askApproval(path, digest string, p *plan.Plan) (string, error) {
 	ask := terminal(a.in) && terminal(a.err) && !a.json
-	err := a.print(applyResult{ApplyResult: run.ApplyResult{OrgID: p.Org, Plan: digest}}, func(w io.Writer) {
+	err := a.print(applyResult{ApplyResult: run.ShownPlan(p, digest)}, func(w io.Writer) {
 		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), p.Org, stamp(p.Made))
 		writeSummary(w, p)
 		fmt.Fprintf(w, "digest %s\n", digest)

@@ -20,8 +20,8 @@ see and write, calls that are left today, whether the repository is intact in it
 written. What needs action is a finding, and the exit code is 22.`,
 		example: "holdfast check prod",
 		kinds: []problem.Kind{
-			problem.NoRepository, problem.WrongKey, problem.NotFound, problem.Unreachable, problem.Unauthorized,
-			problem.Findings, problem.Limits,
+			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Unreachable,
+			problem.Unauthorized, problem.Findings, problem.Limits,
 		},
 		result: run.CheckResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {

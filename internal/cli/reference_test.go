@@ -138,7 +138,7 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 // embedded ends the prefix of fields that belong to the object which embeds them.
 const embedded = "\x00"
 
-// writeFields lists the JSON of a type, each field with what its doc tag says.
+// writeFields lists the JSON of a type, each field with what its doc tag or its comment says.
 func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type, prefix string) {
 	t.Helper()
 	prefix, inside := strings.CutSuffix(prefix, embedded)
@@ -159,8 +159,8 @@ func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type, prefix stri
 		if doc == "" {
 			doc = comments(t, typ)[f.Name]
 		}
-		if name == "" || doc == "" && strings.HasSuffix(typ.PkgPath(), "/cli") {
-			t.Errorf("%s.%s needs a name in JSON and a doc tag", typ, f.Name)
+		if name == "" || doc == "" {
+			t.Errorf("%s.%s needs a name in JSON and a meaning: a doc tag, or a comment beside the field", typ, f.Name)
 		}
 		if strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero") {
 			doc = strings.TrimPrefix(doc+"; left out when empty", "; ")

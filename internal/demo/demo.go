@@ -30,7 +30,7 @@ type Stage struct {
 
 // Result is what the demo did, in numbers.
 type Result struct {
-	Seed     uint64  `json:"seed"`
+	Seed     uint64  `json:"seed"`      // number from which the company and its misfortune follow
 	Records  int     `json:"records"`   // of the generated company
 	Deleted  int     `json:"deleted"`   // by the incident, by name
 	Cascaded int     `json:"cascaded"`  // gone with them
@@ -48,15 +48,15 @@ type Result struct {
 	Values   int     `json:"values"`    // values that the witness compared
 	Links    int     `json:"links"`     // of these, references between records
 	Differ   int     `json:"different"` // of these, those that are not as they should be
-	Seconds  float64 `json:"seconds"`
+	Seconds  float64 `json:"seconds"`   // from the first line to the last
 }
 
 // Counts are the rows of a plan by what is done with them.
 type Counts struct {
-	Undelete  int `json:"undelete"`
-	Insert    int `json:"insert"`
-	Update    int `json:"update"`
-	Delete    int `json:"delete"`
+	Undelete  int `json:"undelete"`  // records that come back from the Recycle Bin
+	Insert    int `json:"insert"`    // records that are created again, under new Ids
+	Update    int `json:"update"`    // records that are updated, in either pass
+	Delete    int `json:"delete"`    // records that are deleted
 	Conflicts int `json:"conflicts"` // values that were left alone because of later work
 }
 

@@ -36,81 +36,81 @@ type ApplyInput struct {
 
 // ApplyResult says what was done, and what was found when the org was observed again.
 type ApplyResult struct {
-	OrgID   sf.ID          `json:"org_id"`
-	Plan    string         `json:"plan"` // digest
-	Journal string         `json:"journal"`
-	Resumed bool           `json:"resumed"` // an earlier run had begun
-	Ended   bool           `json:"ended"`   // every row is settled
-	Steps   []ApplyStepRow `json:"steps"`
-	Done    int            `json:"done"`   // rows
-	Failed  int            `json:"failed"` // rows
-	Errors  []RowErrorRow  `json:"errors"`
+	OrgID   sf.ID          `json:"org_id"`            // Id of the org
+	Plan    string         `json:"plan"`              // digest of the plan, hexadecimal
+	Journal string         `json:"journal"`           // path of the journal
+	Resumed bool           `json:"resumed"`           // an earlier run had begun
+	Ended   bool           `json:"ended"`             // every row is settled
+	Steps   []ApplyStepRow `json:"steps"`             // how far each step is
+	Done    int            `json:"done"`              // rows that are as the plan wants them
+	Failed  int            `json:"failed"`            // rows that were refused
+	Errors  []RowErrorRow  `json:"errors"`            // the refused rows
 	Dropped []LinkRow      `json:"dropped,omitempty"` // links left empty because their target did not come back
 	NewIDs  []NewIDRow     `json:"new_ids"`           // records that came back under a new Id
 	Moved   []MovedRow     `json:"moved,omitempty"`   // of a stale plan
 
-	Verified    bool             `json:"verified"`           // the org was observed again
-	Observed    *SnapshotRow     `json:"observed,omitempty"` // the observation
-	Unexplained int64            `json:"unexplained"`
+	Verified    bool             `json:"verified"`              // the org was observed again
+	Observed    *SnapshotRow     `json:"observed,omitempty"`    // the observation
+	Unexplained int64            `json:"unexplained"`           // differences to the plan that nothing explains
 	Differences []DifferenceRow  `json:"differences,omitempty"` // the first of the unexplained
 	Notes       []string         `json:"notes,omitempty"`       // what the observation could not tell, and why
 	Conflicts   int              `json:"conflicts"`             // left alone, as planned
-	Fidelity    []FidelityRow    `json:"fidelity"`
-	Classes     map[string]int64 `json:"classes"` // values: exact, remapped, recomputed, lost
-	Took        time.Duration    `json:"-"`       // server time from the plan to the observation
+	Fidelity    []FidelityRow    `json:"fidelity"`              // how values come back, by object and field
+	Classes     map[string]int64 `json:"classes"`               // values: exact, remapped, recomputed, lost
+	Took        time.Duration    `json:"-"`                     // server time from the plan to the observation
 }
 
 // ApplyStepRow counts the rows of one step.
 type ApplyStepRow struct {
-	Number  int    `json:"number"`
-	Op      string `json:"op"`
-	Object  string `json:"object"`
-	Done    int    `json:"done"`
-	Failed  int    `json:"failed"`
-	Pending int    `json:"pending"`
+	Number  int    `json:"number"`  // from 1, as in the plan
+	Op      string `json:"op"`      // undelete, insert, update, second or delete
+	Object  string `json:"object"`  // API name
+	Done    int    `json:"done"`    // rows that are as the plan wants them
+	Failed  int    `json:"failed"`  // rows that were refused
+	Pending int    `json:"pending"` // rows that are not settled
 }
 
 // RowErrorRow is a row that was not applied, and why.
 type RowErrorRow struct {
-	Step    int      `json:"step"`
-	Op      string   `json:"op"`
-	Object  string   `json:"object"`
-	ID      sf.ID    `json:"id"` // as in the plan
-	Code    string   `json:"code"`
-	Message string   `json:"message"`
-	Fields  []string `json:"fields,omitempty"`
+	Step    int      `json:"step"`             // number of the step
+	Op      string   `json:"op"`               // undelete, insert, update, second or delete
+	Object  string   `json:"object"`           // API name
+	ID      sf.ID    `json:"id"`               // as in the plan
+	Code    string   `json:"code"`             // status code of the org, or one that begins with HOLDFAST_
+	Message string   `json:"message"`          // words of the org
+	Fields  []string `json:"fields,omitempty"` // fields that the org names
 }
 
 // LinkRow is a link that was left empty.
 type LinkRow struct {
-	Object string `json:"object"`
-	ID     sf.ID  `json:"id"`
-	Field  string `json:"field"`
+	Object string `json:"object"` // API name
+	ID     sf.ID  `json:"id"`     // Id of the record that lacks the link, as in the plan
+	Field  string `json:"field"`  // API name
 }
 
 // NewIDRow is a record that was inserted again.
 type NewIDRow struct {
-	Object string `json:"object"`
-	Old    sf.ID  `json:"old"`
-	New    sf.ID  `json:"new"`
+	Object string `json:"object"` // API name
+	Old    sf.ID  `json:"old"`    // Id in the snapshot
+	New    sf.ID  `json:"new"`    // Id now
 }
 
 // MovedRow is a record that is not as the plan found it.
 type MovedRow struct {
-	Object string `json:"object"`
-	ID     sf.ID  `json:"id"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`
+	Object string `json:"object"`          // API name
+	ID     sf.ID  `json:"id"`              // Id of the record
+	Field  string `json:"field,omitempty"` // empty: the whole record
+	Reason string `json:"reason"`          // how it differs from what the plan found
 }
 
 // DifferenceRow is a difference that nothing explains.
 type DifferenceRow struct {
-	Object string `json:"object"`
-	ID     sf.ID  `json:"id"`
+	Object string `json:"object"`          // API name
+	ID     sf.ID  `json:"id"`              // Id of the record
 	Field  string `json:"field,omitempty"` // empty: the whole record
-	Kind   string `json:"kind"`            // what would still have to be done: create, update or delete
-	Wanted Value  `json:"wanted,omitzero"`
-	Live   Value  `json:"live,omitzero"`
+	Kind   string `json:"kind"`            // what would still have to be done: create, update or delete; unseen: it cannot be told
+	Wanted Value  `json:"wanted,omitzero"` // value that the plan promised
+	Live   Value  `json:"live,omitzero"`   // value that was found
 }
 
 // shownDifferences bounds the list of differences in a result; the count is always whole.
@@ -136,11 +136,8 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	defer func() { err = errors.Join(err, journal.Close()) }()
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
-	out.OrgID, out.Plan, out.Journal = p.Org, approved.Digest(), in.Journal
-	out.Conflicts, out.Fidelity, out.Classes = len(p.Conflicts), fidelityRows(p.Fidelity), map[string]int64{}
-	for _, class := range []state.Class{state.Exact, state.Remapped, state.Recomputed, state.Lost} {
-		out.Classes[class.String()] = p.Fidelity.Total(class)
-	}
+	out.of(p, approved.Digest())
+	out.Journal = in.Journal
 	// Even a run that stopped has made records whose new Ids must not be forgotten.
 	if keep := storeIdentity(context.WithoutCancel(ctx), in.Store, p.Org, applied.Pairs); keep != nil {
 		return out, errors.Join(err, keep)
@@ -152,6 +149,22 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		return out, err
 	}
 	return out, verdict(out)
+}
+
+// ShownPlan returns the result of looking at a plan without applying it.
+func ShownPlan(p *plan.Plan, digest string) ApplyResult {
+	out := applyRows(apply.Result{})
+	out.of(p, digest)
+	return out
+}
+
+// of says what plan the result is of.
+func (out *ApplyResult) of(p *plan.Plan, digest string) {
+	out.OrgID, out.Plan = p.Org, digest
+	out.Conflicts, out.Fidelity, out.Classes = len(p.Conflicts), fidelityRows(p.Fidelity), map[string]int64{}
+	for _, class := range []state.Class{state.Exact, state.Remapped, state.Recomputed, state.Lost} {
+		out.Classes[class.String()] = p.Fidelity.Total(class)
+	}
 }
 
 // approve reads the plan file.

@@ -18,60 +18,60 @@ type BackupInput struct {
 
 // BackupResult says what a backup did.
 type BackupResult struct {
-	OrgID    sf.ID         `json:"org_id"`
-	Username string        `json:"username"`
-	Instance string        `json:"instance_url"`
-	Snapshot SnapshotRow   `json:"snapshot"`
-	Objects  []BackupRow   `json:"objects"`
-	Coverage []GapRow      `json:"coverage"`
-	Totals   BackupTotals  `json:"totals"`
-	Limits   BackupLimits  `json:"limits"`
-	Window   time.Duration `json:"-"` // from the beginning of the first part to the end of the last
+	OrgID    sf.ID         `json:"org_id"`       // Id of the org
+	Username string        `json:"username"`     // who read it
+	Instance string        `json:"instance_url"` // where the org's APIs are
+	Snapshot SnapshotRow   `json:"snapshot"`     // the new snapshot
+	Objects  []BackupRow   `json:"objects"`      // what became of each object, by name
+	Coverage []GapRow      `json:"coverage"`     // what the snapshot does not hold, and why
+	Totals   BackupTotals  `json:"totals"`       // sums over the objects
+	Limits   BackupLimits  `json:"limits"`       // what was spent of the org's limits
+	Window   time.Duration `json:"-"`            // from the beginning of the first part to the end of the last
 }
 
 // BackupRow says what became of one object.
 type BackupRow struct {
-	Object string `json:"object"`
+	Object string `json:"object"`         // API name
 	Mode   string `json:"mode"`           // full, changes, carried, stale or absent
 	Why    string `json:"why,omitempty"`  // of a full reading, or of a failure
 	Hint   string `json:"hint,omitempty"` // what to do about a failure
 
 	Records int64 `json:"records"` // live, as the snapshot holds them
-	Created int64 `json:"created"` // since the last snapshot
-	Updated int64 `json:"updated"`
-	Deleted int64 `json:"deleted"`
-	Read    int64 `json:"read"` // rows that the org sent
-	Bytes   int64 `json:"bytes"`
+	Created int64 `json:"created"` // new since the last snapshot; of a first reading, all
+	Updated int64 `json:"updated"` // changed since the last snapshot
+	Deleted int64 `json:"deleted"` // gone since the last snapshot
+	Read    int64 `json:"read"`    // rows that the org sent
+	Bytes   int64 `json:"bytes"`   // of the values that the org sent
 
 	// Deletions by what proves them.
-	FromBin    int64 `json:"deleted_recycle_bin"`
-	FromLog    int64 `json:"deleted_log"`
-	FromCensus int64 `json:"deleted_census"`
+	FromBin    int64 `json:"deleted_recycle_bin"` // deletions that the Recycle Bin shows
+	FromLog    int64 `json:"deleted_log"`         // deletions that the org's log names
+	FromCensus int64 `json:"deleted_census"`      // deletions that only a comparison of Ids shows
 
-	From      time.Time `json:"from,omitzero"` // window of observation, server time
-	To        time.Time `json:"to,omitzero"`
-	Watermark time.Time `json:"watermark,omitzero"`
-	Settled   string    `json:"settled,omitempty"` // how a difference of counts was explained
+	From      time.Time `json:"from,omitzero"`      // window of observation: its beginning, server time
+	To        time.Time `json:"to,omitzero"`        // window of observation: its end, server time
+	Watermark time.Time `json:"watermark,omitzero"` // changes are known to be complete up to here, server time
+	Settled   string    `json:"settled,omitempty"`  // how a difference of counts was explained
 }
 
 // BackupTotals are sums over the objects.
 type BackupTotals struct {
-	Objects int   `json:"objects"`
-	Failed  int   `json:"failed"`
-	Created int64 `json:"created"`
-	Updated int64 `json:"updated"`
-	Deleted int64 `json:"deleted"`
-	Records int64 `json:"records"`
-	Read    int64 `json:"read"`
-	Bytes   int64 `json:"bytes"`  // of the values that were read
-	Stored  int64 `json:"stored"` // bytes added to the repository
+	Objects int   `json:"objects"` // objects that the snapshot names
+	Failed  int   `json:"failed"`  // objects that could not be read: stale or absent
+	Created int64 `json:"created"` // records that are new since the last snapshot
+	Updated int64 `json:"updated"` // records that changed since the last snapshot
+	Deleted int64 `json:"deleted"` // records that are gone since the last snapshot
+	Records int64 `json:"records"` // live records in the snapshot
+	Read    int64 `json:"read"`    // rows that the org sent
+	Bytes   int64 `json:"bytes"`   // of the values that were read
+	Stored  int64 `json:"stored"`  // bytes added to the repository
 }
 
 // BackupLimits is what the backup spent of the org's limits.
 type BackupLimits struct {
-	Calls      int64 `json:"calls"`
-	DailyUsed  int64 `json:"daily_used"`
-	DailyLimit int64 `json:"daily_limit"`
+	Calls      int64 `json:"calls"`       // API calls of this backup
+	DailyUsed  int64 `json:"daily_used"`  // API calls of the last 24 hours, of everyone, as the org counts them
+	DailyLimit int64 `json:"daily_limit"` // API calls that the org allows in 24 hours; 0 when it did not say
 }
 
 // Backup captures the org into a new snapshot. When parts of it failed the result is complete and
@@ -79,6 +79,7 @@ type BackupLimits struct {
 func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 	captured, err := capture.Run(ctx, in.Source, in.Store, in.Options)
 	out := BackupResult{
+		Objects: []BackupRow{}, Coverage: []GapRow{},
 		OrgID: captured.Org.OrgID, Username: captured.Org.Username, Instance: captured.Org.InstanceURL,
 		Limits: BackupLimits{
 			Calls: captured.Calls, DailyUsed: captured.Usage.DailyUsed, DailyLimit: captured.Usage.DailyLimit,

@@ -20,27 +20,27 @@ type CheckInput struct {
 
 // CheckResult says whether a backup and a restore can work here.
 type CheckResult struct {
-	OrgID      sf.ID        `json:"org_id"`
-	Username   string       `json:"username"`
-	Instance   string       `json:"instance_url"`
-	ServerTime time.Time    `json:"server_time"`
-	Objects    int          `json:"objects"`  // that the user sees
-	Readable   int          `json:"readable"` // that a backup can hold
-	Fields     int          `json:"fields"`   // of those
-	DailyUsed  int64        `json:"daily_used"`
-	DailyLimit int64        `json:"daily_limit"`
+	OrgID      sf.ID        `json:"org_id"`         // Id of the org
+	Username   string       `json:"username"`       // who would read it
+	Instance   string       `json:"instance_url"`   // where the org's APIs are
+	ServerTime time.Time    `json:"server_time"`    // the org's own time
+	Objects    int          `json:"objects"`        // that the user sees
+	Readable   int          `json:"readable"`       // that a backup can hold
+	Fields     int          `json:"fields"`         // of those
+	DailyUsed  int64        `json:"daily_used"`     // API calls of the last 24 hours, of everyone, as the org counts them
+	DailyLimit int64        `json:"daily_limit"`    // API calls that the org allows in 24 hours; 0 when it did not say
 	Forecast   int64        `json:"forecast_calls"` // at least, for a backup of an unchanged org
 	Snapshots  int          `json:"snapshots"`      // of this org, in the repository
-	Stored     int64        `json:"stored_bytes"`
-	Findings   []FindingRow `json:"findings"`
+	Stored     int64        `json:"stored_bytes"`   // size of the repository
+	Findings   []FindingRow `json:"findings"`       // what to act on, the most urgent first
 }
 
 // FindingRow is something to act on before one relies on a backup.
 type FindingRow struct {
-	Rule   string `json:"rule"`
-	Object string `json:"object,omitempty"`
-	Text   string `json:"text"`
-	Hint   string `json:"hint"`
+	Rule   string `json:"rule"`             // name of the rule
+	Object string `json:"object,omitempty"` // API name, where the finding is about one
+	Text   string `json:"text"`             // what was found
+	Hint   string `json:"hint"`             // what to do
 }
 
 // The rules of findings.
@@ -54,8 +54,9 @@ const (
 	FindingPartial   = "partial"        // the last backup lacks something
 )
 
-// callsPerObject is what an object costs that did not change: changes, count, time.
-const callsPerObject = 3
+// callsPerObject is what an object costs that did not change: the query of its changes, and its count
+// (docs/design/capture.md, "The window and the watermark").
+const callsPerObject = 2
 
 // everyOrg are objects that every org has, whatever it has bought; a user who does not see them
 // lacks permissions.
@@ -65,7 +66,7 @@ var everyOrg = []string{"Account", "Contact", "Group", "Organization", "Profile"
 // is of kind Findings when there is something to act on, which the result lists; otherwise it is what
 // kept the check from being made.
 func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
-	var out CheckResult
+	out := CheckResult{Findings: []FindingRow{}}
 	identity, err := in.Source.Identity(ctx)
 	if err != nil {
 		return out, fmt.Errorf("identify the org: %w", err)
@@ -91,6 +92,7 @@ func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
 	if err := out.checkStore(ctx, in.Store); err != nil {
 		return out, err
 	}
+	slices.SortStableFunc(out.Findings, func(a, b FindingRow) int { return rank(a.Rule) - rank(b.Rule) })
 	if n := len(out.Findings); n > 0 {
 		return out, problem.Newf(problem.Findings, "%d findings; the first: %s", n, out.Findings[0].Text).
 			Hint("%s", out.Findings[0].Hint)
@@ -193,7 +195,7 @@ func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) err
 		})
 	}
 	infos, err := store.List(ctx, snapshot.OfOrg(r.OrgID))
-	if err != nil {
+	if err != nil && problem.KindOf(err) != problem.Damaged { // a damaged manifest is among the findings
 		return err
 	}
 	r.Snapshots = len(infos)
@@ -213,7 +215,6 @@ func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) err
 			Hint: "check its permissions and free space",
 		})
 	}
-	slices.SortStableFunc(r.Findings, func(a, b FindingRow) int { return rank(a.Rule) - rank(b.Rule) })
 	return nil
 }
 

@@ -26,42 +26,42 @@ type DiffInput struct {
 
 // DiffResult says what changed between two snapshots.
 type DiffResult struct {
-	Before  SnapshotRow `json:"before"`
-	After   SnapshotRow `json:"after"`
+	Before  SnapshotRow `json:"before"`  // the earlier snapshot
+	After   SnapshotRow `json:"after"`   // the later snapshot
 	Objects []DiffRow   `json:"objects"` // that differ or cannot be compared, by name
 	Same    int         `json:"same"`    // objects without a difference
-	Totals  DiffRow     `json:"totals"`
+	Totals  DiffRow     `json:"totals"`  // sums over the objects
 }
 
 // DiffRow counts the changes of one object.
 type DiffRow struct {
-	Object  string `json:"object,omitempty"`
-	Created int64  `json:"created"`
-	Updated int64  `json:"updated"`
-	Deleted int64  `json:"deleted"`
-	Fields  int64  `json:"fields"`         // values changed by updates
-	Note    string `json:"note,omitempty"` // why it could not be compared
+	Object  string `json:"object,omitempty"` // API name
+	Created int64  `json:"created"`          // records that only the later snapshot has
+	Updated int64  `json:"updated"`          // records that differ
+	Deleted int64  `json:"deleted"`          // records that only the earlier snapshot has
+	Fields  int64  `json:"fields"`           // values changed by updates
+	Note    string `json:"note,omitempty"`   // why it could not be compared
 }
 
 // ChangeRow is one changed record. Values that a side does not hold are left out.
 type ChangeRow struct {
-	Object string           `json:"object"`
-	ID     sf.ID            `json:"id"`
-	Kind   string           `json:"kind"` // create, update or delete
-	Fields []FieldChangeRow `json:"fields"`
+	Object string           `json:"object"` // API name
+	ID     sf.ID            `json:"id"`     // Id of the record
+	Kind   string           `json:"kind"`   // create, update or delete
+	Fields []FieldChangeRow `json:"fields"` // the values that differ, by field
 }
 
 // FieldChangeRow is one changed value.
 type FieldChangeRow struct {
-	Field  string `json:"field"`
-	Before Value  `json:"before,omitzero"`
-	After  Value  `json:"after,omitzero"`
+	Field  string `json:"field"`           // API name
+	Before Value  `json:"before,omitzero"` // value in the earlier snapshot
+	After  Value  `json:"after,omitzero"`  // value in the later snapshot
 }
 
 // Diff compares two snapshots of one org, reading only what they do not share. Errors: NotFound for a
 // snapshot or an object that neither holds; Usage for snapshots of different orgs.
 func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
-	var out DiffResult
+	out := DiffResult{Objects: []DiffRow{}}
 	before, err := in.Store.Load(ctx, in.Before, ofOrg(in.OrgID)...)
 	if err != nil {
 		return out, err

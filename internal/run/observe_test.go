@@ -248,18 +248,29 @@ func TestCheckOfABrokenRepository(t *testing.T) {
 		t.Errorf("a backup to a full disk: %v", err)
 	}
 	o.full.Store(false)
-	key := ""
-	for info, err := range o.memory.List(t.Context(), "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(info.Key, "segment") {
-			key = info.Key
-		}
-	}
-	o.memory.Corrupt(key, func(body []byte) []byte { body[len(body)/2] ^= 1; return body })
+	key := o.spoil("segment/", func(n int) int { return n / 2 })
 	bad, err := run.Verify(t.Context(), run.VerifyInput{Store: o.store})
 	if problem.KindOf(err) != problem.Damaged || len(bad.Damage) == 0 || len(bad.Damage[0].Snapshots) == 0 {
 		t.Errorf("verify of a flipped bit in %q: %v, %+v", key, err, bad.Damage)
 	}
+	// Not even the head of this manifest can be read, so that it cannot be listed.
+	key = o.spoil("snapshot/", func(int) int { return 20 })
+	r, err = run.Check(t.Context(), run.CheckInput{Source: o.client, Store: o.store})
+	if problem.KindOf(err) != problem.Findings || r.Findings[0].Rule != run.FindingDamaged {
+		t.Errorf("check of a flipped bit in %q: %v, %+v", key, err, r.Findings)
+	}
+}
+
+// spoil flips a bit of one stored object of the class, and returns its key.
+func (o *observed) spoil(class string, at func(size int) int) string {
+	o.Helper()
+	for info, err := range o.memory.List(o.Context(), class) {
+		if err != nil {
+			o.Fatal(err)
+		}
+		o.memory.Corrupt(info.Key, func(body []byte) []byte { body[at(len(body))] ^= 1; return body })
+		return info.Key
+	}
+	o.Fatalf("nothing is stored below %s", class)
+	return ""
 }

@@ -49,71 +49,71 @@ type RestoreInput struct {
 // RestoreResult is a plan: nothing was written to the org.
 type RestoreResult struct {
 	Plan   *plan.Plan    `json:"-"`
-	File   []byte        `json:"-"`      // the bytes to review, approve and apply
-	Digest string        `json:"digest"` // SHA-256 of File, hexadecimal: what an approval names
-	OrgID  sf.ID         `json:"org_id"`
-	Wanted SnapshotRow   `json:"wanted"`
+	File   []byte        `json:"-"`              // the bytes to review, approve and apply
+	Digest string        `json:"digest"`         // SHA-256 of the plan file, hexadecimal: what an approval names
+	OrgID  sf.ID         `json:"org_id"`         // Id of the org
+	Wanted SnapshotRow   `json:"wanted"`         // the state to come back to, or the one before the incident
 	Base   *SnapshotRow  `json:"base,omitempty"` // the state after the incident
-	Live   SnapshotRow   `json:"live"`
-	Steps  []StepRow     `json:"steps"`
-	Totals RestoreTotals `json:"totals"`
+	Live   SnapshotRow   `json:"live"`           // the org as it was found for the plan
+	Steps  []StepRow     `json:"steps"`          // what the plan does, in order
+	Totals RestoreTotals `json:"totals"`         // sums over the steps
 
-	Conflicts []ConflictRow `json:"conflicts"`
-	Fidelity  []FidelityRow `json:"fidelity"`
-	Deferred  []DeferredRow `json:"deferred,omitempty"`
-	Notes     []string      `json:"notes,omitempty"`
-	Skipped   []string      `json:"skipped,omitempty"` // objects that could not be compared
+	Conflicts []ConflictRow `json:"conflicts"`          // what is left alone because someone worked on it since
+	Fidelity  []FidelityRow `json:"fidelity"`           // how values come back, by object and field
+	Deferred  []DeferredRow `json:"deferred,omitempty"` // what a second pass sets, and why
+	Notes     []string      `json:"notes,omitempty"`    // what the reader of the plan should know
+	Skipped   []string      `json:"skipped,omitempty"`  // objects that could not be compared
 }
 
 // StepRow is one step of a plan.
 type StepRow struct {
-	Number int      `json:"number"`
-	Op     string   `json:"op"` // undelete, insert, update, second or delete
-	Object string   `json:"object"`
-	Rows   int      `json:"rows"`
-	Sent   int      `json:"sent"` // rows that do not come back by themselves
-	Fields []string `json:"fields,omitempty"`
+	Number int      `json:"number"`           // from 1
+	Op     string   `json:"op"`               // undelete, insert, update, second or delete
+	Object string   `json:"object"`           // API name
+	Rows   int      `json:"rows"`             // records
+	Sent   int      `json:"sent"`             // rows that do not come back by themselves
+	Fields []string `json:"fields,omitempty"` // fields that it writes
 }
 
 // RestoreTotals are sums over the steps of a plan.
 type RestoreTotals struct {
-	Undelete  int   `json:"undelete"`
-	Insert    int   `json:"insert"`
-	Update    int   `json:"update"` // records that are updated, in either pass
-	Delete    int   `json:"delete"`
-	Conflicts int   `json:"conflicts"`
-	Exact     int64 `json:"exact"` // values, by how they come back
-	Remapped  int64 `json:"remapped"`
-	Lost      int64 `json:"lost"`
-	Extra     int64 `json:"extra"` // records that are not wanted and stay because nobody asked to delete them
+	Undelete  int   `json:"undelete"`  // records that come back from the Recycle Bin
+	Insert    int   `json:"insert"`    // records that are created again, under new Ids
+	Update    int   `json:"update"`    // records that are updated, in either pass
+	Delete    int   `json:"delete"`    // records that are deleted
+	Conflicts int   `json:"conflicts"` // values or records that are left alone
+	Exact     int64 `json:"exact"`     // values that come back as they were
+	Remapped  int64 `json:"remapped"`  // references that come back, to the new Ids where there are new ones
+	Lost      int64 `json:"lost"`      // values that cannot come back
+	Extra     int64 `json:"extra"`     // records that are not wanted and stay because nobody asked to delete them
 }
 
 // ConflictRow is a value, or a record, that is left as it is because someone worked on it since.
 type ConflictRow struct {
-	Object string `json:"object"`
-	ID     sf.ID  `json:"id"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`
-	Wanted Value  `json:"wanted,omitzero"`
-	Base   Value  `json:"base,omitzero"`
-	Live   Value  `json:"live,omitzero"`
+	Object string `json:"object"`          // API name
+	ID     sf.ID  `json:"id"`              // Id of the record
+	Field  string `json:"field,omitempty"` // empty: the whole record
+	Reason string `json:"reason"`          // why it is left alone
+	Wanted Value  `json:"wanted,omitzero"` // value that the plan would have set
+	Base   Value  `json:"base,omitzero"`   // value after the incident
+	Live   Value  `json:"live,omitzero"`   // value now, which stays
 }
 
 // FidelityRow counts values of one field that come back in the same way.
 type FidelityRow struct {
-	Object string `json:"object"`
-	Field  string `json:"field,omitempty"` // empty: whole records
-	Class  string `json:"class"`           // exact, remapped, recomputed or lost
-	Reason string `json:"reason,omitempty"`
-	Count  int64  `json:"count"`
+	Object string `json:"object"`           // API name
+	Field  string `json:"field,omitempty"`  // empty: whole records
+	Class  string `json:"class"`            // exact, remapped, recomputed or lost
+	Reason string `json:"reason,omitempty"` // why it is recomputed or lost
+	Count  int64  `json:"count"`            // values, or records
 }
 
 // DeferredRow says what a second pass sets, and why.
 type DeferredRow struct {
-	Object string `json:"object"`
-	Field  string `json:"field"`
-	Reason string `json:"reason"`
-	Rows   int64  `json:"rows"`
+	Object string `json:"object"` // API name
+	Field  string `json:"field"`  // API name
+	Reason string `json:"reason"` // why it has to wait
+	Rows   int64  `json:"rows"`   // records
 }
 
 // Restore reads the live org and makes the plan that brings the wanted state back. It writes nothing

@@ -10,22 +10,22 @@ import (
 
 // SnapshotRow is one snapshot in a result.
 type SnapshotRow struct {
-	ID       string    `json:"id"`
-	Short    string    `json:"short"` // enough of the ID to name it
-	Kind     string    `json:"kind"`
-	OrgID    sf.ID     `json:"org_id"`
-	OrgName  string    `json:"org_name"`
-	Username string    `json:"username"`
-	Started  time.Time `json:"started"` // server time, as all times of a snapshot
-	From     time.Time `json:"from"`    // widest window of observation over the parts
-	To       time.Time `json:"to"`
-	Parent   string    `json:"parent,omitempty"`
-	Partial  bool      `json:"partial"`
-	Parts    int       `json:"parts"`
-	Absent   int       `json:"absent"`
-	Stale    int       `json:"stale"`
-	Records  int64     `json:"records"`
-	NewBytes int64     `json:"new_bytes"` // added to the repository
+	ID       string    `json:"id"`               // 64 hexadecimal digits
+	Short    string    `json:"short"`            // enough of the ID to name it
+	Kind     string    `json:"kind"`             // backup, live (before a plan) or verify (after one was applied)
+	OrgID    sf.ID     `json:"org_id"`           // Id of the org
+	OrgName  string    `json:"org_name"`         // what the operator calls the org
+	Username string    `json:"username"`         // who read it
+	Started  time.Time `json:"started"`          // server time, as all times of a snapshot
+	From     time.Time `json:"from"`             // widest window of observation over the parts: its beginning
+	To       time.Time `json:"to"`               // widest window of observation over the parts: its end
+	Parent   string    `json:"parent,omitempty"` // id of the snapshot that it was written on
+	Partial  bool      `json:"partial"`          // an object is absent or stale
+	Parts    int       `json:"parts"`            // objects that are held, the stale ones too
+	Absent   int       `json:"absent"`           // objects that could not be read and were not held before
+	Stale    int       `json:"stale"`            // objects that could not be read and are held as they were
+	Records  int64     `json:"records"`          // live records
+	NewBytes int64     `json:"new_bytes"`        // added to the repository
 }
 
 func snapshotRow(i snapshot.Info) SnapshotRow {
@@ -39,10 +39,10 @@ func snapshotRow(i snapshot.Info) SnapshotRow {
 // GapRow is one thing that a snapshot does not hold, and why: the reason begins with the name of a
 // rule.
 type GapRow struct {
-	Object string `json:"object"`
+	Object string `json:"object"`          // API name
 	Field  string `json:"field,omitempty"` // empty: the whole object
-	Rule   string `json:"rule"`
-	Reason string `json:"reason"`
+	Rule   string `json:"rule"`            // name of the rule, such as excluded, failed or formula
+	Reason string `json:"reason"`          // the rule, a colon and a sentence
 }
 
 // Value is a value in a result: absent (left out of JSON), null, or text.
@@ -70,6 +70,6 @@ func (v Value) MarshalJSON() ([]byte, error) {
 
 // FieldRow is one field of a record.
 type FieldRow struct {
-	Field string `json:"field"`
-	Value Value  `json:"value"`
+	Field string `json:"field"` // API name
+	Value Value  `json:"value"` // canonical text, or null
 }

@@ -23,44 +23,44 @@ type ShowInput struct {
 
 // ShowResult is what a snapshot says of itself, or holds of a record.
 type ShowResult struct {
-	Snapshot   SnapshotRow   `json:"snapshot"`
-	APIVersion string        `json:"api_version"`
-	Parts      []PartRow     `json:"parts,omitempty"`
-	Coverage   []GapRow      `json:"coverage,omitempty"`
-	Record     *RecordRow    `json:"record,omitempty"`
+	Snapshot   SnapshotRow   `json:"snapshot"`            // the snapshot
+	APIVersion string        `json:"api_version"`         // version of the API that it was read with
+	Parts      []PartRow     `json:"parts,omitempty"`     // the objects, by name
+	Coverage   []GapRow      `json:"coverage,omitempty"`  // what is not held, and why
+	Record     *RecordRow    `json:"record,omitempty"`    // the record as it was
 	Tombstone  *TombstoneRow `json:"tombstone,omitempty"` // of a record that is gone
 }
 
 // PartRow is one object in a snapshot.
 type PartRow struct {
-	Object    string    `json:"object"`
-	State     string    `json:"state"` // whole or absent
-	Stale     bool      `json:"stale"` // taken over from an earlier snapshot because reading it failed
-	Reason    string    `json:"reason,omitempty"`
-	Records   int64     `json:"records"`
-	Expected  int64     `json:"expected"` // what the org counted; -1 when it does not count
-	From      time.Time `json:"from,omitzero"`
-	To        time.Time `json:"to,omitzero"`
-	Watermark time.Time `json:"watermark,omitzero"`
-	Digest    string    `json:"digest"`
-	Fields    int       `json:"fields"`
-	Layers    int       `json:"layers"`
-	Bytes     int64     `json:"bytes"`
+	Object    string    `json:"object"`             // API name
+	State     string    `json:"state"`              // whole or absent
+	Stale     bool      `json:"stale"`              // taken over from an earlier snapshot because reading it failed
+	Reason    string    `json:"reason,omitempty"`   // why it is absent or stale
+	Records   int64     `json:"records"`            // live records
+	Expected  int64     `json:"expected"`           // what the org counted; -1 when it does not count
+	From      time.Time `json:"from,omitzero"`      // window of observation: its beginning, server time
+	To        time.Time `json:"to,omitzero"`        // window of observation: its end, server time
+	Watermark time.Time `json:"watermark,omitzero"` // changes are known to be complete up to here, server time
+	Digest    string    `json:"digest"`             // set hash of the records, hexadecimal
+	Fields    int       `json:"fields"`             // number of fields that are held
+	Layers    int       `json:"layers"`             // base and deltas that it is stored in
+	Bytes     int64     `json:"bytes"`              // size as stored
 }
 
 // RecordRow is one record as the snapshot holds it.
 type RecordRow struct {
-	Object string     `json:"object"`
-	ID     sf.ID      `json:"id"`
-	Fields []FieldRow `json:"fields"`
+	Object string     `json:"object"` // API name
+	ID     sf.ID      `json:"id"`     // Id of the record
+	Fields []FieldRow `json:"fields"` // the fields that are held, by name
 }
 
 // TombstoneRow says that a record is gone, since when, and how that is known.
 type TombstoneRow struct {
-	Object   string    `json:"object"`
-	ID       sf.ID     `json:"id"`
-	At       time.Time `json:"at"`
-	Evidence string    `json:"evidence"`
+	Object   string    `json:"object"`   // API name
+	ID       sf.ID     `json:"id"`       // Id of the record
+	At       time.Time `json:"at"`       // when it was deleted or, where that is not known, found gone; server time
+	Evidence string    `json:"evidence"` // how that is known: recycle bin, deletion log or census
 }
 
 // Show reads a snapshot's manifest and coverage, or one record as of it. Errors: NotFound for a

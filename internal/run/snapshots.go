@@ -15,7 +15,7 @@ type SnapshotsInput struct {
 
 // SnapshotsResult lists snapshots, newest first.
 type SnapshotsResult struct {
-	Snapshots []SnapshotRow `json:"snapshots"`
+	Snapshots []SnapshotRow `json:"snapshots"` // newest first
 }
 
 // Snapshots lists what the repository holds.

@@ -19,15 +19,15 @@ type SuccessorsInput struct {
 
 // SuccessorsResult is the permanent identity map of an org: which record came back as which.
 type SuccessorsResult struct {
-	OrgID      sf.ID          `json:"org_id"`
-	Successors []SuccessorRow `json:"successors"`
+	OrgID      sf.ID          `json:"org_id"`     // Id of the org
+	Successors []SuccessorRow `json:"successors"` // by old Id
 }
 
 // SuccessorRow is one record that came back under a new Id.
 type SuccessorRow struct {
-	Object string `json:"object"`
-	Old    sf.ID  `json:"old"`
-	New    sf.ID  `json:"new"` // the newest, when it came back more than once
+	Object string `json:"object"` // API name
+	Old    sf.ID  `json:"old"`    // Id under which a snapshot holds it
+	New    sf.ID  `json:"new"`    // the newest, when it came back more than once
 }
 
 // Successors lists the records of an org that restores brought back under new Ids, so that whatever

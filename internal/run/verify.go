@@ -25,15 +25,15 @@ type VerifyProgress struct {
 
 // VerifyResult says what was read again, and what is wrong with it.
 type VerifyResult struct {
-	Snapshots   int         `json:"snapshots"`
-	Parts       int         `json:"parts"`
-	Records     int64       `json:"records"` // versions decoded and hashed
-	Objects     int         `json:"stored_objects"`
-	Stored      int64       `json:"stored_bytes"`
-	Read        int64       `json:"read_bytes"`
-	Unpublished int         `json:"unpublished"` // stored objects that no snapshot relies on
-	Foreign     []string    `json:"foreign,omitempty"`
-	Damage      []DamageRow `json:"damage,omitempty"`
+	Snapshots   int         `json:"snapshots"`         // snapshots in the repository
+	Parts       int         `json:"parts"`             // objects that are held, counted in every snapshot
+	Records     int64       `json:"records"`           // versions decoded and hashed
+	Objects     int         `json:"stored_objects"`    // objects in the storage
+	Stored      int64       `json:"stored_bytes"`      // their size
+	Read        int64       `json:"read_bytes"`        // bytes that were read again
+	Unpublished int         `json:"unpublished"`       // stored objects that no snapshot relies on
+	Foreign     []string    `json:"foreign,omitempty"` // keys in the storage that no version of this program writes
+	Damage      []DamageRow `json:"damage,omitempty"`  // what is not as it was stored
 }
 
 // DamageRow is one thing that is not as it was stored.
@@ -41,7 +41,7 @@ type DamageRow struct {
 	Key       string   `json:"key"`              // in the storage
 	Object    string   `json:"object,omitempty"` // whose part is affected
 	Snapshots []string `json:"snapshots"`        // that rely on it
-	Text      string   `json:"text"`
+	Text      string   `json:"text"`             // what is wrong
 }
 
 // Verify reads every stored byte again, decrypts and decodes it and recomputes every digest. The
@@ -66,7 +66,9 @@ func verifyResult(r snapshot.Report) VerifyResult {
 		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign,
 	}
 	for _, f := range r.Findings {
-		out.Damage = append(out.Damage, DamageRow{Key: f.Key, Object: f.Object, Snapshots: f.Snapshots, Text: f.Text})
+		out.Damage = append(out.Damage, DamageRow{
+			Key: f.Key, Object: f.Object, Snapshots: append([]string{}, f.Snapshots...), Text: f.Text,
+		})
 	}
 	return out
 }
