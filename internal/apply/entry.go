@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"holdfast/internal/problem"
@@ -31,17 +32,17 @@ const messageClip = 400
 // each uses the members that docs/format/journal.md gives it.
 type entry struct {
 	T     string     `json:"t"`
-	Plan  string     `json:"plan,omitempty"`  // begin: digest of the approved bytes, hex
-	Org   string     `json:"org,omitempty"`   // begin
-	At    string     `json:"at,omitempty"`    // begin, end: server time
-	Batch int        `json:"batch,omitempty"` // intent, job, abort, outcome: from 1
-	Step  int        `json:"step,omitempty"`  // intent, step: index in the plan, from 0
-	Op    string     `json:"op,omitempty"`    // intent
-	Rows  [][2]int   `json:"rows,omitempty"`  // intent: closed ranges of row indexes, ascending
-	Sum   string     `json:"sum,omitempty"`   // intent of an insert: check of the rows as sent
-	Job   string     `json:"job,omitempty"`   // job
-	Out   []entryRow `json:"out,omitempty"`   // outcome
-	Snap  string     `json:"snapshot,omitempty"`
+	Plan  string     `json:"plan,omitempty"`        // begin: digest of the approved bytes, hex
+	Org   string     `json:"org,omitempty"`         // begin
+	At    string     `json:"at,omitempty"`          // begin, end: server time
+	Batch int        `json:"batch,omitempty"`       // intent, job, abort, outcome: from 1
+	Step  int        `json:"step,omitempty"`        // intent, step: index in the plan, from 0
+	Op    string     `json:"op,omitempty"`          // intent
+	Rows  [][2]int   `json:"rows,omitempty"`        // intent: closed ranges of row indexes, ascending
+	Sum   string     `json:"sum,omitempty"`         // intent of an insert: check of the rows as sent
+	Job   string     `json:"job,omitempty"`         // job
+	Out   []entryRow `json:"out,omitempty"`         // outcome
+	Snap  string     `json:"snapshot,omitempty"`    // verify
 	Diff  int64      `json:"unexplained,omitempty"` // verify
 	State string     `json:"state,omitempty"`       // end
 }
@@ -128,9 +129,8 @@ func expandRanges(ranges [][2]int, limit int) ([]int, error) {
 
 func entryTime(t time.Time) string { return t.UTC().Format(sf.DatetimeLayout) }
 
+// clipMessage cuts a text to what an entry keeps of it: whole characters of UTF-8, so that what is
+// read back is what was written.
 func clipMessage(s string) string {
-	if len(s) <= messageClip {
-		return s
-	}
-	return s[:messageClip]
+	return strings.ToValidUTF8(s[:min(len(s), messageClip)], "")
 }

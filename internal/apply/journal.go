@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"holdfast/internal/problem"
 )
 
-// journalBytes bounds a journal that is read back: a plan of ten million rows needs less.
+// journalBytes bounds a journal: the largest plan, every row of it refused, needs less.
 const journalBytes = 4 << 30
 
 // Journal is the write-ahead journal of one application of one plan: a file that only grows, held
@@ -19,6 +18,8 @@ const journalBytes = 4 << 30
 type Journal struct {
 	path    string
 	medium  medium
+	limit   int64 // bytes at most
+	size    int64
 	chain   chain
 	entries []entry // what the file held when it was opened, until replay takes them
 	broken  error   // the first error of writing; nothing is written after it
@@ -41,7 +42,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	j, err := newJournal(path, m)
+	j, err := newJournal(path, m, journalBytes)
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, errors.Join(err, m.Close()))
 	}
@@ -49,9 +50,10 @@ func OpenJournal(path string) (*Journal, error) {
 }
 
 // newJournal reads what the medium holds and leaves it ready to append.
-func newJournal(path string, m medium) (*Journal, error) {
-	j := &Journal{path: path, medium: m}
-	fr, err := newFrameReader(io.LimitReader(m, journalBytes))
+func newJournal(path string, m medium, limit int64) (*Journal, error) {
+	j := &Journal{path: path, medium: m, limit: limit}
+	read := &io.LimitedReader{R: m, N: limit + 1}
+	fr, err := newFrameReader(read)
 	torn := errors.Is(err, errTorn)
 	if err != nil && !torn {
 		return nil, err
@@ -74,7 +76,10 @@ func newJournal(path string, m medium) (*Journal, error) {
 		}
 		j.entries = append(j.entries, e)
 	}
-	j.chain = fr.chain
+	if read.N == 0 { // what is beyond may be whole: it is no tail to cut off
+		return nil, problem.Newf(problem.Damaged, "a journal of more than %d bytes", limit)
+	}
+	j.chain, j.size = fr.chain, max(fr.good, int64(len(journalMagic)))
 	if !torn && fr.good > 0 {
 		return j, nil
 	}
@@ -94,9 +99,6 @@ func (j *Journal) restart(good int64) error {
 	return j.medium.Sync()
 }
 
-// Path returns where the journal is.
-func (j *Journal) Path() string { return j.path }
-
 // Close releases the lock. The file stays.
 func (j *Journal) Close() error { return j.medium.Close() }
 
@@ -111,6 +113,11 @@ func (j *Journal) append(e entry) error {
 		return err
 	}
 	frame, next := encodeFrame(j.chain, body)
+	if j.size += int64(len(frame)); j.size > j.limit {
+		j.broken = problem.Newf(problem.Limits, "journal %s would have more than %d bytes", j.path, j.limit).
+			Hint("make a new plan with `holdfast restore`: it holds what is left")
+		return j.broken
+	}
 	if err := j.medium.Append(frame); err != nil {
 		j.broken = fmt.Errorf("write journal %s: %w", j.path, err)
 		return j.broken
@@ -129,21 +136,13 @@ type diskFile struct {
 }
 
 func openFile(path string) (*diskFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
-	created := err == nil
-	if errors.Is(err, fs.ErrExist) {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0o600)
-	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	// The name is made durable also when the file was there: the run that made it may have died before.
+	if err := errors.Join(lockFile(f), syncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, f.Close())
-	}
-	if created {
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
 	}
 	return &diskFile{f: f}, nil
 }

@@ -67,7 +67,7 @@ func (m *memory) Close() error { return nil }
 func openMemory(t *testing.T, content []byte) (*Journal, *memory, error) {
 	t.Helper()
 	m := &memory{synced: bytes.Clone(content), written: bytes.Clone(content)}
-	j, err := newJournal("memory", m)
+	j, err := newJournal("memory", m, journalBytes)
 	return j, m, err
 }
 
@@ -196,6 +196,35 @@ func TestJournalStopsAfterAFailedWrite(t *testing.T) {
 	}
 }
 
+// A journal does not outgrow what can be read back, and nothing of a longer one is cut off.
+func TestJournalHasALimit(t *testing.T) {
+	raw := journalBytesOf(t, someEntries)
+	whole := int64(len(raw))
+	j, err := newJournal("memory", &memory{written: bytes.Clone(raw)}, whole)
+	if err != nil || len(j.entries) != len(someEntries) {
+		t.Fatalf("%v", err)
+	}
+	if err := j.append(someEntries[1]); problem.KindOf(err) != problem.Limits {
+		t.Errorf("append beyond the limit: %v", err)
+	}
+	for limit := range whole {
+		m := &memory{written: bytes.Clone(raw)}
+		if _, err := newJournal("memory", m, limit); problem.KindOf(err) != problem.Damaged || int64(len(m.written)) != whole {
+			t.Fatalf("limit %d of %d: %v, %d bytes are left", limit, whole, err, len(m.written))
+		}
+	}
+}
+
+func TestMessagesAreClippedBetweenCharacters(t *testing.T) {
+	text := strings.Repeat("a", messageClip-1) + "é"
+	if got := clipMessage(text); got != text[:messageClip-1] {
+		t.Errorf("%q", got)
+	}
+	if got := clipMessage("a\xffb"); got != "ab" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestJournalFileIsLockedPrivateAndLasting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p.plan.journal")
 	j, err := OpenJournal(path)
@@ -259,6 +288,6 @@ func FuzzJournal(f *testing.F) {
 
 func openFuzz(raw []byte) (*Journal, *memory, error) {
 	m := &memory{synced: bytes.Clone(raw), written: bytes.Clone(raw)}
-	j, err := newJournal("memory", m)
+	j, err := newJournal("memory", m, journalBytes)
 	return j, m, err
 }

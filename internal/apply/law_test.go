@@ -44,7 +44,7 @@ func life(t *testing.T, o *smallOrg, approved plan.Approved, disk []byte, at int
 	o.fault = func(string, bool) error { return c.event() }
 	opts.Wait = func(context.Context, time.Duration) error { return c.event() }
 	m := &memory{synced: bytes.Clone(disk), written: bytes.Clone(disk), fail: func(string) error { return c.event() }}
-	j, err := newJournal("memory", m)
+	j, err := newJournal("memory", m, journalBytes)
 	if err != nil {
 		if !errors.Is(err, errCrash) {
 			t.Fatalf("journal does not open again: %v", err)
