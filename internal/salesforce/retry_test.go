@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"holdfast/internal/problem"
@@ -108,6 +109,28 @@ func TestWaitsGrowAreBoundedAndObeyRetryAfter(t *testing.T) {
 	if f.sleeps[0] != 7*time.Second || f.sleeps[1] != 30*time.Second || f.sleeps[2] != 1500*time.Millisecond {
 		t.Errorf("waits %v", f.sleeps)
 	}
+}
+
+// silent is an org that takes every request and never answers.
+type silent struct{ asked int }
+
+func (s *silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked++
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestSignInAtASilentOrgEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := &silent{}
+		_, err := salesforce.Connect(t.Context(), salesforce.Config{
+			InstanceURL: "https://example.my.salesforce.com", HTTPClient: &http.Client{Transport: org},
+			Credentials: salesforce.Credentials{ClientID: "app", RefreshToken: "r"},
+		})
+		if problem.KindOf(err) != problem.Unreachable || org.asked != 3 {
+			t.Errorf("%v after %d requests", err, org.asked)
+		}
+	})
 }
 
 func TestCancelledCallIsInterrupted(t *testing.T) {

@@ -24,6 +24,8 @@ import (
 
 const (
 	maxTokenReply = 64 << 10
+	// tokenTime ends a request for a token: it is answered in a second, and every call may wait for it.
+	tokenTime = time.Minute
 	// jwtLife is how long an assertion is valid. The platform accepts 3 to 5 minutes (exact bound
 	// unverified), counted by its own clock.
 	jwtLife = 3 * time.Minute
@@ -238,6 +240,8 @@ func (o *Org) assertion() (string, error) {
 
 // askToken sends one token request and keeps what it brings.
 func (o *Org) askToken(ctx context.Context, form url.Values) (verdict, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTime)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.loginURL+"/services/oauth2/token",
 		strings.NewReader(form.Encode()))
 	if err != nil {
