@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/salesforce"
 	"holdfast/internal/salesforce/csv"
 	"holdfast/internal/sf"
 )
@@ -305,7 +307,8 @@ func TestBulkJobThatFails(t *testing.T) {
 	f.on("POST "+v+"jobs/query", answer(200, fmt.Sprintf(`{"id":%q,"state":"UploadComplete"}`, queryJob)))
 	f.on("GET "+v+"jobs/query/"+queryJob, answer(200, fmt.Sprintf(`{"id":%q,"state":"Failed","errorMessage":"INVALID_FIELD: no\nsuch"}`, queryJob)))
 	_, err := collect(t, f.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, ExpectRows: 1e6})
-	if err == nil || !strings.Contains(err.Error(), "INVALID_FIELD: no such") {
+	if fault, ok := errors.AsType[*salesforce.Fault](err); !ok || fault.Error() != "INVALID_FIELD: no such" ||
+		problem.KindOf(err) != problem.Failed || !strings.Contains(err.Error(), "is Failed: INVALID_FIELD: no such") {
 		t.Errorf("%v", err)
 	}
 	f = newFake(t)

@@ -35,6 +35,9 @@ var errNoBulk = errors.New("not served by the Bulk API")
 // jobForm is what the Id of a job looks like, so that it may go into a path as it is.
 var jobForm = regexp.MustCompile(`^[0-9A-Za-z]{15,18}$`)
 
+// codeForm is what a status code looks like before the colon of an error message.
+var codeForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
+
 // job is the state of a Bulk API 2.0 job, query or ingest.
 type job struct {
 	ID        string `json:"id"`
@@ -132,8 +135,7 @@ func (o *Org) awaitQuery(ctx context.Context, what, path string) (job, error) {
 			if unservedByBulk(j.Error) {
 				return j, fmt.Errorf("%s: %w: %s", what, errNoBulk, oneLine(j.Error))
 			}
-			return j, problem.New(problem.Failed, fmt.Sprintf("%s: job %s is %s: %s", what, j.ID, j.State,
-				firstOf(oneLine(j.Error), "the org gives no reason"))).
+			return j, problem.Wrap(problem.Failed, reasonOf(j), fmt.Sprintf("%s: job %s is %s", what, j.ID, j.State)).
 				Hint("look at the job under Setup, Bulk Data Load Jobs")
 		}
 		if err := o.pace.sleep(ctx, wait/2+time.Duration(o.pace.chance()*float64(wait/2))); err != nil {
@@ -142,6 +144,19 @@ func (o *Org) awaitQuery(ctx context.Context, what, path string) (job, error) {
 		wait = min(wait*2, maxPoll)
 	}
 	return job{}, problem.New(problem.Unreachable, what+": the job does not end")
+}
+
+// reasonOf returns why a job failed: as a Fault where the org gives a code, which callers look for.
+func reasonOf(j job) error {
+	text := oneLine(j.Error)
+	if text == "" {
+		return errors.New("the org gives no reason")
+	}
+	code, message, found := strings.Cut(text, ":")
+	if code = strings.TrimSpace(code); found && codeForm.MatchString(code) {
+		return &Fault{Code: code, Message: strings.TrimSpace(message)}
+	}
+	return errors.New(text)
 }
 
 // abandon aborts a job that nobody waits for any more. It may fail without consequence: the org then

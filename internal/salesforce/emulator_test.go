@@ -195,6 +195,8 @@ func TestEmulatorWritesLand(t *testing.T) {
 	}
 	held[ids[0]] = []sf.Value{sf.Null(), sf.Text("#N/A"), sf.Text("7"), held[ids[0]][3], sf.Text(string(ids[1]))}
 	checkHeld(t, "updated", org, sf.Extract{Object: account}, held)
+	checkHeld(t, "by reference", org, sf.Extract{Object: account, Field: "ParentId", IDs: ids[1:3]},
+		map[sf.ID][]sf.Value{ids[0]: held[ids[0]]})
 
 	server.Clock().Advance(time.Minute)
 	for range 2 { // the second time they are gone already
@@ -298,6 +300,9 @@ func TestTrap25DroppedRepliesOfWrites(t *testing.T) {
 		if err := org.AbortInsert(t.Context(), job); err != nil {
 			t.Error(err)
 		}
+	}
+	for r, err := range org.InsertResults(t.Context(), job, emulatedFields) {
+		t.Errorf("a job aborted before its upload was done has a result: %+v, %v", r, err)
 	}
 	drop("PATCH jobs/ingest")
 	ids := slices.Sorted(maps.Keys(load(t, org, accounts(3))))

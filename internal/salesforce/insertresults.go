@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -29,7 +30,8 @@ var resultFiles = []resultFile{
 // InsertResults returns the result of each row of a job that has ended, in the order of the org,
 // which is not that of the rows. Echo is each row as it was sent, aligned with fields: a null comes
 // back as "#N/A", an absent value as the empty text. Rows that the org did not come to have the code
-// CodeUnprocessed. The counts are checked against those of the job.
+// CodeUnprocessed. The counts are checked against those of the job. A job that was aborted before
+// its upload has no results.
 func (o *Org) InsertResults(ctx context.Context, id string, fields []string) iter.Seq2[sf.JobResult, error] {
 	return func(yield func(sf.JobResult, error) bool) {
 		stopped := false
@@ -60,7 +62,7 @@ func (o *Org) insertResults(ctx context.Context, id string, fields []string, fn 
 	}
 	var processed int64
 	for _, file := range resultFiles {
-		r := &resultReader{file: file, fields: fields, jobError: oneLine(j.Error), fn: fn}
+		r := &resultReader{file: file, fields: fields, jobError: oneLine(j.Error), aborted: sf.JobState(j.State) == sf.JobAborted, fn: fn}
 		p := &csvPage{call: call{what: what + ": " + file.resource, path: path + "/" + file.resource}, header: r.header, row: r.row}
 		rows, err := o.fetch(ctx, p)
 		switch {
@@ -88,13 +90,19 @@ type resultReader struct {
 	file     resultFile
 	fields   []string
 	jobError string
+	aborted  bool
 	fn       func(sf.JobResult) bool
 
+	bare  bool  // the file has no columns of the job, as nothing was uploaded: it must have no rows
 	echo  []int // column of each field
 	extra []int // column of each of file.extra
 }
 
 func (r *resultReader) header(names []string) error {
+	r.bare = r.aborted && !slices.ContainsFunc(r.fields, func(f string) bool { return slices.Contains(names, f) })
+	if r.bare {
+		return nil
+	}
 	at := make(map[string]int, len(names))
 	for i, name := range names {
 		at[name] = i
@@ -119,6 +127,9 @@ func (r *resultReader) header(names []string) error {
 }
 
 func (r *resultReader) row(fields [][]byte) error {
+	if r.bare {
+		return damaged("a row of %d columns, none of them of the job", len(fields))
+	}
 	result := sf.JobResult{Echo: make([]string, len(r.echo))}
 	for i, column := range r.echo {
 		result.Echo[i] = string(fields[column])

@@ -353,6 +353,33 @@ func TestResultsMustBeComplete(t *testing.T) {
 	}
 }
 
+// TestResultsOfAJobAbortedBeforeItsUpload: its files know no column of the job, and no row.
+func TestResultsOfAJobAbortedBeforeItsUpload(t *testing.T) {
+	for name, c := range map[string]struct {
+		rest string
+		good bool
+	}{
+		"empty":  {"", true},
+		"blank":  {"\n", true},
+		"a row?": {"\nx\n", false},
+	} {
+		f := ingestOrg(t, "Aborted", 0, 0)
+		path := v + "jobs/ingest/" + ingestJob
+		f.on("GET "+path+"/successfulResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Created"})))
+		f.on("GET "+path+"/failedResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Error"})))
+		f.on("GET "+path+"/unprocessedrecords", serveCSV(c.rest))
+		rows, failed := 0, error(nil)
+		for _, err := range f.connect().InsertResults(t.Context(), ingestJob, []string{"Name"}) {
+			if failed = err; err == nil {
+				rows++
+			}
+		}
+		if rows != 0 || (failed == nil) != c.good {
+			t.Errorf("%s: %d rows, %v", name, rows, failed)
+		}
+	}
+}
+
 func TestJobStateAndAbort(t *testing.T) {
 	f := ingestOrg(t, "Aborted", 0, 0)
 	f.on("PATCH "+v+"jobs/ingest/"+ingestJob, answer(400, `[{"errorCode":"INVALIDJOBSTATE","message":"already aborted"}]`))

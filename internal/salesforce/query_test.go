@@ -67,6 +67,9 @@ func TestQueryRefusesWhatItCannotCarry(t *testing.T) {
 		"other case": {Object: account(), Fields: []string{"name"}},
 		"no stamp":   {Object: account(), Fields: []string{"Name"}, From: time.Now()},
 		"no object":  {},
+		"no Ids":     {Object: account(), Field: "ParentId"},
+		"no lookup":  {Object: account(), Field: "Name", IDs: []sf.ID{idOf("001", 1)}},
+		"no field":   {Object: account(), Field: "Nope__c", IDs: []sf.ID{idOf("001", 1)}},
 	} {
 		if _, err := collect(t, org, x); err == nil {
 			t.Errorf("%s was accepted", name)
@@ -92,6 +95,45 @@ func TestQueryFiltersInUTC(t *testing.T) {
 	want := "SELECT Id, Name FROM Account WHERE SystemModstamp >= 2026-01-02T00:00:00.000Z AND SystemModstamp < 2026-01-02T01:00:00.005Z"
 	if err != nil || q != want {
 		t.Errorf("%s, %v", q, err)
+	}
+}
+
+// TestQueryByReference: many Ids go in several queries, in the URL or in a composite call, and a
+// query may find more records than it names.
+func TestQueryByReference(t *testing.T) {
+	f := newFake(t)
+	asked := map[string]int{}
+	serve := func(q string) string {
+		head, list, found := strings.Cut(strings.TrimSuffix(q, ")"), " WHERE ParentId IN (")
+		if head != "SELECT Id, Name FROM Account" || !found {
+			t.Errorf("query %s", q)
+		}
+		var rows []string
+		for id := range strings.SplitSeq(list, ",") {
+			parent := strings.Trim(id, "'")
+			asked[parent]++
+			for i := range 2 {
+				rows = append(rows, fmt.Sprintf(`{"Id":"001%02d%s","Name":%q}`, i, parent[5:15], parent))
+			}
+		}
+		return fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[%s]}`, len(rows), strings.Join(rows, ","))
+	}
+	f.on("GET "+v+"query", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, serve(r.URL.Query().Get("q"))) })
+	x := sf.Extract{Object: account(), Fields: []string{"Name"}, Field: "ParentId"}
+	for i := range 1500 {
+		x.IDs = append(x.IDs, idOf("001", i))
+	}
+	got, err := collect(t, f.connect(), x)
+	if err != nil || len(got) != 3000 || len(asked) != 1500 || len(f.seen) < 2 {
+		t.Errorf("%d records of %d parents in %d calls, %v", len(got), len(asked), len(f.seen), err)
+	}
+	for parent, n := range asked {
+		if n != 1 {
+			t.Errorf("%s was asked for %d times", parent, n)
+		}
+	}
+	if got, err := collect(t, f.connect(), sf.Extract{Object: account(), Field: "ParentId", IDs: []sf.ID{}}); err != nil || len(got) != 0 {
+		t.Errorf("no Ids: %d records, %v", len(got), err)
 	}
 }
 

@@ -53,12 +53,18 @@ func check(x sf.Extract) (*extraction, error) {
 	if (!x.From.IsZero() || !x.To.IsZero()) && x.Object.Field(x.StampField) == nil {
 		return nil, problem.New(problem.Usage, fmt.Sprintf("extract %s: no field %q to compare times with", x.Object.Name, x.StampField))
 	}
+	if x.Field != "" {
+		f := x.Object.Field(x.Field)
+		if x.IDs == nil || f == nil || f.Name != x.Field || f.Type != sf.TypeReference {
+			return nil, problem.New(problem.Usage, fmt.Sprintf("extract %s: field %q is no reference that holds given Ids", x.Object.Name, x.Field))
+		}
+	}
 	if x.IDs != nil {
 		e.IDs = slices.Clone(x.IDs)
 		slices.Sort(e.IDs)
 		e.IDs = slices.Compact(e.IDs)
 	}
-	if n := len(e.query(nil)); n+idSize > maxQuery {
+	if n := len(e.query([]sf.ID{})); n+idSize > maxQuery {
 		return nil, problem.New(problem.Failed, fmt.Sprintf("extract %s: a query of its %d fields has %d characters, the platform takes %d",
 			x.Object.Name, e.shape.Len(), n, maxQuery)).Hint("leave out some of its fields")
 	}
@@ -91,7 +97,7 @@ func (e *extraction) query(ids []sf.ID) string {
 		where(e.StampField, " < ", stampLiteral(e.To))
 	}
 	if ids != nil {
-		where("Id IN (")
+		where(e.keyField(), " IN (")
 		for i, id := range ids {
 			if i > 0 {
 				b.WriteByte(',')
@@ -105,16 +111,24 @@ func (e *extraction) query(ids []sf.ID) string {
 	return b.String()
 }
 
+// keyField is the field that the Ids are compared with.
+func (e *extraction) keyField() string {
+	if e.Field == "" {
+		return "Id"
+	}
+	return e.Field
+}
+
 // stampLiteral writes a time as SOQL does: UTC, milliseconds.
 func stampLiteral(t time.Time) string { return t.UTC().Format(sf.DatetimeLayout) }
 
 // chunks cuts the Ids so that a query of each chunk fits into a URL where that lets a fair number
 // through, and into the body of a composite call otherwise.
 func (e *extraction) chunks(room int) [][]sf.ID {
-	base := len(url.QueryEscape(e.query(nil))) + len(url.QueryEscape(" WHERE Id IN ()"))
+	base := len(url.QueryEscape(e.query(nil))) + len(url.QueryEscape(" WHERE "+e.keyField()+" IN ()"))
 	per := (room - base) / len(url.QueryEscape("'001000000000001AAA',"))
 	if per < 100 {
-		per = (maxQuery/2 - len(e.query(nil))) / idSize
+		per = (maxQuery/2 - len(e.query([]sf.ID{}))) / idSize
 	}
 	per = min(max(per, 1), maxIDs)
 	return slices.Collect(slices.Chunk(e.IDs, per))

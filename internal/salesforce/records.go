@@ -78,8 +78,8 @@ func (o *Org) extractREST(ctx context.Context, e *extraction, mayBulk bool, fn f
 	return o.restPages(ctx, e, e.query(nil), deliver)
 }
 
-// extractIDs reads the records with the Ids in several queries. Ids that the org does not find give
-// no record.
+// extractIDs reads the records with the Ids, or that refer to them, in several queries. Ids that the
+// org does not find give no record.
 func (o *Org) extractIDs(ctx context.Context, e *extraction, fn func(sf.Record) bool) error {
 	more := true
 	for _, ids := range e.chunks(o.uriRoom() - len(o.queryPath("", e.IncludeDeleted))) {
@@ -96,7 +96,7 @@ func (o *Org) extractIDs(ctx context.Context, e *extraction, fn func(sf.Record) 
 		switch {
 		case err != nil:
 			return err
-		case rows > len(ids):
+		case e.Field == "" && rows > len(ids):
 			return fmt.Errorf("query %s: %w: %d rows for %d Ids", e.Object.Name, errDamaged, rows, len(ids))
 		case !more:
 			return nil

@@ -20,9 +20,10 @@ type Extract struct {
 	StampField string
 	From, To   time.Time
 
-	IDs            []ID  // when not nil: only these records
-	IncludeDeleted bool  // also records in the Recycle Bin (queryAll); ask for IsDeleted to tell them apart
-	ExpectRows     int64 // estimate that helps to choose the API; 0 when unknown
+	IDs            []ID   // when not nil: only these records
+	Field          string // with IDs: only records whose reference field of this name holds one of them; "" is Id
+	IncludeDeleted bool   // also records in the Recycle Bin (queryAll); ask for IsDeleted to tell them apart
+	ExpectRows     int64  // estimate that helps to choose the API; 0 when unknown
 }
 
 // Usage is what a connection has spent and what the org allows.
