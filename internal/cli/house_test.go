@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,15 +14,21 @@ import (
 )
 
 // house is an operator's machine: a home folder, a repository, its keys, and one org named
-// "wrecked". Commands run through cli.Main, as from a shell.
+// "wrecked". Commands run through cli.Main, as from a shell, or as processes of their own.
 type house struct {
-	t   testing.TB
-	dir string
+	t       testing.TB
+	dir     string
+	program string // the built program; empty: cli.Main in this process
 }
 
 func newHouse(t *testing.T, server *emulator.Server) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir()}
+	return newHouseOf(t, server, "")
+}
+
+func newHouseOf(t *testing.T, server *emulator.Server, program string) *house {
+	t.Helper()
+	h := &house{t: t, dir: t.TempDir(), program: program}
 	t.Setenv("HOLDFAST_HOME", h.path("home"))
 	t.Setenv("HOLDFAST_REPO", h.path("repo"))
 	t.Setenv("HOLDFAST_KEY_FILE", h.path("operator.key"))
@@ -51,6 +58,14 @@ func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
 func (h *house) run(args ...string) (code int, out, err string) {
 	h.t.Helper()
 	var stdout, stderr bytes.Buffer
+	if h.program != "" {
+		cmd := exec.CommandContext(h.t.Context(), h.program, args...)
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+			h.t.Fatal(err)
+		}
+		return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+	}
 	code = cli.Main(args, strings.NewReader(""), &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }

@@ -71,11 +71,10 @@ func fromEnv(t *testing.T, name string, otherwise int) int {
 // kill is one point: an org, an operator's machine and the moment of death.
 type kill struct {
 	*house
-	program string
-	server  *emulator.Server
-	loader  *testkit.Loader
-	rng     *rand.Rand
-	want    testkit.Dump
+	server *emulator.Server
+	loader *testkit.Loader
+	rng    *rand.Rand
+	want   testkit.Dump
 }
 
 var killObjects = []string{"Account", "Contact", "Opportunity", "Case", "Shipment__c", "Parcel__c"}
@@ -86,7 +85,7 @@ func newKill(t *testing.T, program string, seed, point uint64) *kill {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kill{house: newHouse(t, server), program: program, server: server, rng: rand.New(rand.NewPCG(seed, point))}
+	k := &kill{house: newHouseOf(t, server, program), server: server, rng: rand.New(rand.NewPCG(seed, point))}
 	k.loader = &testkit.Loader{InstanceURL: server.URL, AccessToken: server.AccessToken, Version: "v66.0"}
 	k.must("init", "--recovery-key-file", k.path("recovery.key"))
 	k.fill(t.Context())
