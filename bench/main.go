@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,8 +30,19 @@ func main() {
 	flag.StringVar(&b.peer, "peer", "bin/bench-peer", "extraction by go-salesforce")
 	flag.IntVar(&b.rows, "rows", 100_000, "rows of 40 columns")
 	flag.IntVar(&b.runs, "runs", 5, "counted runs of each command, after one that does not count")
+	do := flag.String("do", "", "a step that the program runs as a process of its own: fill or change")
+	instance := flag.String("instance", "", "address of the org, for -do")
+	share := flag.Int("share", 0, "change one row in so many, for -do change")
 	flag.Parse()
-	if err := b.run(context.Background()); err != nil {
+	run := b.run
+	if *do != "" {
+		b.loader = newLoader(*instance, os.Getenv(tokenEnv))
+		run = func(ctx context.Context) error { return b.fill(ctx) }
+		if *do == "change" {
+			run = func(ctx context.Context) error { return b.change(ctx, *share) }
+		}
+	}
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -40,10 +52,9 @@ type bench struct {
 	holdfast, extract, peer string
 	rows, runs              int
 
-	dir     string
-	env     []string
-	loader  *testkit.Loader
-	changed int // rounds of changes so far
+	dir    string
+	env    []string
+	loader *testkit.Loader
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -58,7 +69,7 @@ func (b *bench) run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	if err := b.fill(ctx); err != nil {
+	if err := b.step(ctx, "fill", 0); err != nil {
 		return err
 	}
 	query := "SELECT Id, Name, " + strings.Join(columnNames(), ", ") + " FROM " + object
@@ -121,10 +132,10 @@ func (b *bench) incremental(ctx context.Context) error {
 	}
 	fmt.Printf("repository after the full backup: %.2f MB\n", float64(full)/1e6)
 	for _, share := range []int{1000, 100} {
-		rows, err := b.change(ctx, share)
-		if err != nil {
+		if err := b.step(ctx, "change", share); err != nil {
 			return err
 		}
+		rows := (b.rows + share - 1) / share
 		before, err := size(filepath.Join(b.dir, "repo"))
 		if err != nil {
 			return err
@@ -168,8 +179,8 @@ func (b *bench) startOrg(ctx context.Context) (stop func(), err error) {
 		stop()
 		return nil, err
 	}
-	b.loader = &testkit.Loader{InstanceURL: s.InstanceURL, AccessToken: s.AccessToken, Version: "v66.0"}
-	b.env = append(os.Environ(), "HOLDFAST_BENCH_TOKEN="+s.AccessToken, "HOLDFAST_HOME="+filepath.Join(b.dir, "home"),
+	b.loader = newLoader(s.InstanceURL, s.AccessToken)
+	b.env = append(os.Environ(), tokenEnv+"="+s.AccessToken, "HOLDFAST_HOME="+filepath.Join(b.dir, "home"),
 		"HOLDFAST_REPO="+filepath.Join(b.dir, "repo"), "HOLDFAST_KEY_FILE="+filepath.Join(b.dir, "operator.key"))
 	signIn := filepath.Join(b.dir, "sign-in.json")
 	if err := os.WriteFile(signIn, line, 0o600); err != nil {
@@ -246,16 +257,33 @@ func size(dir string) (int64, error) {
 	return total, err
 }
 
-// change updates one row in every share through the data API and returns how many.
-func (b *bench) change(ctx context.Context, share int) (int, error) {
+// tokenEnv is how the access token reaches the measured processes.
+const tokenEnv = "HOLDFAST_BENCH_TOKEN"
+
+func newLoader(instance, token string) *testkit.Loader {
+	return &testkit.Loader{InstanceURL: instance, AccessToken: token, Version: "v66.0"}
+}
+
+// step runs a step that needs much memory as a process of its own: Linux counts the peak memory of
+// the process that starts another one into the peak of the other.
+func (b *bench) step(ctx context.Context, do string, share int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	_, err = b.measure(ctx, self, "-do", do, "-instance", b.loader.InstanceURL, "-rows", strconv.Itoa(b.rows), "-share", strconv.Itoa(share))
+	return err
+}
+
+// change updates one row in every share through the data API.
+func (b *bench) change(ctx context.Context, share int) error {
 	records, err := b.loader.Query(ctx, "SELECT Id FROM "+object)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	b.changed++
 	var rows []testkit.Row
 	for i := 0; i < len(records); i += share {
-		rows = append(rows, testkit.Row{"Id": fmt.Sprint(records[i]["Id"]), "T00__c": fmt.Sprintf("changed %d", b.changed)})
+		rows = append(rows, testkit.Row{"Id": fmt.Sprint(records[i]["Id"]), "T00__c": fmt.Sprintf("changed, one in %d", share)})
 	}
-	return len(rows), b.loader.Update(ctx, object, rows)
+	return b.loader.Update(ctx, object, rows)
 }
