@@ -188,12 +188,12 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 		}
 		writeTable(w, []string{"STEP", "DO", "OBJECT", "DONE", "REFUSED", "PENDING"}, rows)
 	}
-	for _, m := range r.Moved[:min(len(r.Moved), shownLines)] {
-		fmt.Fprintf(w, "moved: %s %s %s: %s\n", m.Object, m.ID, m.Field, plain(m.Reason))
-	}
-	for _, e := range r.Errors[:min(len(r.Errors), shownLines)] {
-		fmt.Fprintf(w, "refused: step %d %s %s %s: %s %s\n", e.Step, e.Op, e.Object, e.ID, plain(e.Code), plain(e.Message))
-	}
+	writeSome(w, "--json lists them", r.Moved, func(m run.MovedRow) string {
+		return fmt.Sprintf("moved: %s %s %s: %s", m.Object, m.ID, m.Field, m.Reason)
+	})
+	writeSome(w, "--json lists them", r.Errors, func(e run.RowErrorRow) string {
+		return fmt.Sprintf("refused: step %d %s %s %s: %s %s", e.Step, e.Op, e.Object, e.ID, e.Code, e.Message)
+	})
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "%s left empty because their record did not come back\n", plural(len(r.Dropped), "link"))
 	}
@@ -203,13 +203,30 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if !r.Verified {
 		return
 	}
-	fmt.Fprintf(w, "observed again as %s: ", r.Observed.Short)
+	if r.Observed != nil {
+		fmt.Fprintf(w, "observed again as %s: ", r.Observed.Short)
+	} else {
+		fmt.Fprint(w, "observed again by an earlier run, whose snapshot cannot be read: ")
+	}
 	if r.Unexplained == 0 {
 		fmt.Fprintf(w, "nothing remains to be done; %s left alone as planned\n", plural(r.Conflicts, "conflict"))
 		return
 	}
 	fmt.Fprintf(w, "%s without an explanation\n", plural(r.Unexplained, "difference"))
-	for _, d := range r.Differences[:min(len(r.Differences), shownLines)] {
-		fmt.Fprintf(w, "  %s %s %s: %s is missing\n", d.Object, d.ID, d.Field, d.Kind)
+	writeSome(w, "--json lists them", r.Differences, func(d run.DifferenceRow) string {
+		if d.Kind == run.Unseen {
+			return fmt.Sprintf("  %s: could not be observed", d.Object)
+		}
+		return fmt.Sprintf("  %s %s %s: %s is missing", d.Object, d.ID, d.Field, d.Kind)
+	})
+}
+
+// writeSome writes the first of the rows, a line for each, and how many others are found elsewhere.
+func writeSome[R any](w io.Writer, elsewhere string, rows []R, line func(R) string) {
+	for _, r := range rows[:min(len(rows), shownLines)] {
+		fmt.Fprintln(w, line(r))
+	}
+	if more := len(rows) - shownLines; more > 0 {
+		fmt.Fprintf(w, "  and %s more; %s\n", count(more), elsewhere)
 	}
 }

@@ -249,15 +249,24 @@ type failure struct {
 	} `json:"error" doc:"the error"`
 }
 
-// print writes a result to standard output: as JSON, or as the text that human writes.
+// print writes a result to standard output: as JSON, or as the text that human writes. Control
+// characters are taken out of every line: names and texts come from orgs, repositories and plans.
 func (a *app) print(result any, human func(w io.Writer)) error {
 	if a.json {
 		return a.encode(a.out, result)
 	}
 	var b strings.Builder
 	human(&b)
-	_, err := io.WriteString(a.out, b.String())
-	return err
+	for line := range strings.Lines(b.String()) {
+		text, ended := strings.CutSuffix(line, "\n")
+		if text = plain(text); ended {
+			text += "\n"
+		}
+		if _, err := io.WriteString(a.out, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encode writes one JSON object on one line.

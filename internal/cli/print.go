@@ -12,8 +12,8 @@ import (
 	"charm.land/lipgloss/v2/table"
 )
 
-// writeTable writes rows under headers, columns aligned, numbers to the right. Cells come from orgs and
-// repositories, so control characters are taken out of them.
+// writeTable writes rows under headers, columns aligned, numbers to the right. Control characters are
+// taken out of the cells first, so that they cannot break a row.
 func writeTable(w io.Writer, headers []string, rows [][]string) {
 	right := make([]bool, len(headers))
 	for col := range headers {
@@ -29,9 +29,6 @@ func writeTable(w io.Writer, headers []string, rows [][]string) {
 			style := lipgloss.NewStyle()
 			if col < len(headers)-1 {
 				style = style.PaddingRight(2)
-			}
-			if row == table.HeaderRow {
-				style = style.Bold(terminal(w))
 			}
 			if right[col] {
 				style = style.Align(lipgloss.Right)

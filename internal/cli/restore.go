@@ -173,12 +173,9 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 	}
 	if n := len(p.Conflicts); n > 0 {
 		fmt.Fprintf(w, "%s: later work stays\n", plural(n, "conflict"))
-		for _, c := range p.Conflicts[:min(n, shownLines)] {
-			fmt.Fprintf(w, "  %s %s %s: %s\n", c.Object, c.ID, c.Field, plain(c.Reason))
-		}
-		if n > shownLines {
-			fmt.Fprintf(w, "  and %s more, all of them in the plan\n", count(n-shownLines))
-		}
+		writeSome(w, "all of them are in the plan", p.Conflicts, func(c state.Conflict) string {
+			return fmt.Sprintf("  %s %s %s: %s", c.Object, c.ID, c.Field, c.Reason)
+		})
 	}
 	var lost [][]string
 	for _, f := range p.Fidelity.Lines() {

@@ -106,12 +106,15 @@ type MovedRow struct {
 // DifferenceRow is a difference that nothing explains.
 type DifferenceRow struct {
 	Object string `json:"object"`          // API name
-	ID     sf.ID  `json:"id"`              // Id of the record
+	ID     sf.ID  `json:"id"`              // Id of the record; empty with kind unseen
 	Field  string `json:"field,omitempty"` // empty: the whole record
 	Kind   string `json:"kind"`            // what would still have to be done: create, update or delete; unseen: it cannot be told
 	Wanted Value  `json:"wanted,omitzero"` // value that the plan promised
 	Live   Value  `json:"live,omitzero"`   // value that was found
 }
+
+// Unseen is the kind of a DifferenceRow that stands for an object which could not be observed again.
+const Unseen = "unseen"
 
 // shownDifferences bounds the list of differences in a result; the count is always whole.
 const shownDifferences = 1000

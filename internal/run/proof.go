@@ -41,7 +41,7 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 	out.Notes = w.notes
 	for _, object := range w.skipped {
 		if excuses.objects[object] {
-			out.differ(DifferenceRow{Object: object, Kind: "unseen"})
+			out.differ(DifferenceRow{Object: object, Kind: Unseen})
 		}
 	}
 	out.Verified = true

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"holdfast/internal/run"
+	"holdfast/internal/sf"
+)
+
+// What a record, a plan or a repository holds must not steer the operator's terminal.
+func TestPrintTakesControlCharactersOut(t *testing.T) {
+	var out strings.Builder
+	a := newApp(strings.NewReader(""), &out, io.Discard)
+	err := a.print(nil, func(w io.Writer) {
+		fmt.Fprint(w, "a\x1b[2Jb\r\u009bc\n")
+		writeTable(w, []string{"N"}, [][]string{{"x\ny\x07"}})
+	})
+	if err != nil || out.String() != "a [2Jb  c\nN\nx y\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func TestLongListsAreCounted(t *testing.T) {
+	r := run.ApplyResult{Verified: true, Unexplained: 2, Differences: []run.DifferenceRow{
+		{Object: "Account", Kind: run.Unseen}, {Object: "Contact", ID: "003000000000001AAA", Field: "Phone", Kind: "update"},
+	}}
+	for i := range shownLines + 5 {
+		r.Errors = append(r.Errors, run.RowErrorRow{Object: "Account", ID: sf.ID(fmt.Sprint(i)), Code: "X"})
+	}
+	var out strings.Builder
+	writeApplied(&out, r)
+	for _, want := range []string{
+		"and 5 more; --json lists them", "Account: could not be observed", "Contact 003000000000001AAA Phone: update is missing",
+		"an earlier run, whose snapshot cannot be read: 2 differences", // and does not need the observation
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if n := strings.Count(out.String(), "refused:"); n != shownLines {
+		t.Errorf("%d lines", n)
+	}
+}
