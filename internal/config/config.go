@@ -1,7 +1,7 @@
 // Package config holds the one table of settings that several commands share, and the small files in
 // which the operator's machine remembers orgs. It promises that a secret is never in a flag, in an
-// environment variable or in these files: they hold the paths of files and the commands that yield
-// secrets. The form of the org files is docs/format/orgs.md.
+// environment variable or in these files: they hold the paths of the files that do.
+// The form of the org files is docs/format/orgs.md.
 package config
 
 import (
@@ -33,7 +33,7 @@ var (
 	}
 	Home = Setting{
 		Env: "HOLDFAST_HOME", Kind: "folder",
-		Text: "folder for orgs and journals; default $XDG_CONFIG_HOME/holdfast or ~/.config/holdfast",
+		Text: "folder for what is remembered of orgs; default $XDG_CONFIG_HOME/holdfast or ~/.config/holdfast",
 	}
 )
 
@@ -49,7 +49,7 @@ func (s Setting) Value(flag string, getenv func(string) string) string {
 	return getenv(s.Env)
 }
 
-// HomeDir returns the folder in which this machine remembers orgs and journals. It need not exist.
+// HomeDir returns the folder in which this machine remembers orgs. It need not exist.
 func HomeDir(getenv func(string) string) (string, error) {
 	if dir := getenv(Home.Env); dir != "" {
 		return filepath.Abs(dir)
