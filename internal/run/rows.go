@@ -51,9 +51,6 @@ type Value struct{ value sf.Value }
 // IsZero reports an absent value; encoding/json asks it for omitzero.
 func (v Value) IsZero() bool { return v.value.IsAbsent() }
 
-// IsNull reports an explicit null.
-func (v Value) IsNull() bool { return v.value.IsNull() }
-
 // Text returns the canonical text, empty for null and absent.
 func (v Value) Text() string { return v.value.Text() }
 

@@ -70,10 +70,3 @@ func (v Value) String() string {
 		return `"` + strings.ReplaceAll(v.text, `"`, `""`) + `"`
 	}
 }
-
-// Clone returns the value with its own copy of the text, so that it does not keep a larger buffer
-// alive.
-func (v Value) Clone() Value {
-	v.text = strings.Clone(v.text)
-	return v
-}

@@ -62,9 +62,6 @@ type Path struct {
 // Field returns the last name of the path.
 func (p *Path) Field() string { return p.Names[len(p.Names)-1] }
 
-// Parents returns the relationship names before the field.
-func (p *Path) Parents() []string { return p.Names[:len(p.Names)-1] }
-
 // String returns the path as SOQL writes it, without alias.
 func (p *Path) String() string { return strings.Join(p.Names, ".") }
 

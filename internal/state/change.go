@@ -274,9 +274,8 @@ func (d Delta) All() iter.Seq2[Change, error] {
 	}
 }
 
-// Summary counts the changes of one object.
+// Summary counts changes.
 type Summary struct {
-	Object                    string
 	Created, Updated, Deleted int64
 	Fields                    int64 // values changed by updates
 }
@@ -292,16 +291,4 @@ func (s *Summary) Count(c Change) {
 	case Delete:
 		s.Deleted++
 	}
-}
-
-// Summary returns the counts per object, sorted by object.
-func (d Delta) Summary() []Summary {
-	var out []Summary
-	for _, c := range d {
-		if len(out) == 0 || out[len(out)-1].Object != c.Object {
-			out = append(out, Summary{Object: c.Object})
-		}
-		out[len(out)-1].Count(c)
-	}
-	return out
 }

@@ -2,9 +2,6 @@ package state
 
 import (
 	"fmt"
-	"iter"
-	"maps"
-	"slices"
 
 	"holdfast/internal/sf"
 )
@@ -58,38 +55,10 @@ func (m *IdentityMap) Map(id sf.ID) sf.ID {
 	}
 }
 
-// Origin returns the Id under which the record was first known.
-func (m *IdentityMap) Origin(id sf.ID) sf.ID {
-	if m == nil {
-		return id
-	}
-	for {
-		previous, found := m.predecessor[id]
-		if !found {
-			return id
-		}
-		id = previous
-	}
-}
-
 // Len returns the number of pairs.
 func (m *IdentityMap) Len() int {
 	if m == nil {
 		return 0
 	}
 	return len(m.successor)
-}
-
-// All yields the pairs, old Id and immediate successor, in the order of the old Ids.
-func (m *IdentityMap) All() iter.Seq2[sf.ID, sf.ID] {
-	return func(yield func(sf.ID, sf.ID) bool) {
-		if m == nil {
-			return
-		}
-		for _, old := range slices.Sorted(maps.Keys(m.successor)) {
-			if !yield(old, m.successor[old]) {
-				return
-			}
-		}
-	}
 }

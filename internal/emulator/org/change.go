@@ -65,12 +65,6 @@ func (t *Tx) Object(name string) (*Object, bool) {
 	return o, o != nil
 }
 
-// ValueSet returns the values of a global or standard value set.
-func (t *Tx) ValueSet(name string) ([]PicklistValue, bool) {
-	v, ok := t.schema.sets[name]
-	return v, ok
-}
-
 // ObjectSpec is the definition of an object, as a CustomObject component gives it.
 type ObjectSpec struct {
 	Name        string // API name with namespace and suffix

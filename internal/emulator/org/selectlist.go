@@ -218,22 +218,3 @@ func (o *Org) Retrieve(caller Caller, object string, ids []string, fields []stri
 	}
 	return out, nil
 }
-
-// FindByKey returns the Ids of the live records whose external id, or other field with IDLookup, has
-// that value.
-func (o *Org) FindByKey(object, field, text string) ([]sf.ID, error) {
-	defer o.read()()
-	target := o.schema.object(object)
-	if target == nil {
-		return nil, noObject(object)
-	}
-	rows, _, err := o.byKey(target, field, text)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]sf.ID, len(rows))
-	for i, r := range rows {
-		ids[i] = r.id
-	}
-	return ids, nil
-}
