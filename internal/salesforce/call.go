@@ -97,7 +97,8 @@ func (o *Org) giveUp(what string, err error) error {
 		return asProblem(what, f)
 	}
 	if errors.Is(err, errDamaged) {
-		return fmt.Errorf("%s: %w", what, err)
+		return problem.Wrap(problem.Failed, err, what).
+			Hint("try again; if it stays so, look for a proxy on the way that alters answers")
 	}
 	if _, ok := errors.AsType[*transportError](err); ok {
 		return o.unreachable(what, err)
@@ -160,7 +161,7 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 		return judgeFault(f), retryAfter(resp.Header), f
 	}
 	if text := c.wrongType(resp); text != "" {
-		return unknown, 0, damaged("%s", o.session.scrub(text))
+		return unknown, 0, damaged("%s", oneLine(o.session.scrub(text)))
 	}
 	err = read(resp)
 	switch {
@@ -177,8 +178,10 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 	return final, 0, err
 }
 
+// scrubbed makes a refusal fit for an error. Secrets go before the text is cut: half of one that
+// stands at the cut would not be found.
 func (o *Org) scrubbed(f *Fault) *Fault {
-	f.Code, f.Message = o.session.scrub(f.Code), o.session.scrub(f.Message)
+	f.Code, f.Message = oneLine(o.session.scrub(f.Code)), oneLine(o.session.scrub(f.Message))
 	return f
 }
 
@@ -216,7 +219,7 @@ func (c call) request(ctx context.Context, token, instance string, watch *time.T
 }
 
 // wrongType describes an answer of another media type than the call wants, or is empty: an error
-// page is never taken for data.
+// page is never taken for data. The text is as the org sent it, of any length and with any secret.
 func (c call) wrongType(resp *http.Response) string {
 	if c.accept == "" || resp.StatusCode == http.StatusNoContent {
 		return ""
@@ -225,9 +228,9 @@ func (c call) wrongType(resp *http.Response) string {
 	if err == nil && (got == c.accept || c.accept == mediaXML && got == "application/xml") {
 		return ""
 	}
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxFaultText))
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxFaultBody))
 	return fmt.Sprintf("answered %s with the content type %q, want %s: %s", resp.Status,
-		resp.Header.Get("Content-Type"), c.accept, oneLine(strings.ToValidUTF8(string(raw), "?")))
+		resp.Header.Get("Content-Type"), c.accept, strings.ToValidUTF8(string(raw), "?"))
 }
 
 const (

@@ -23,6 +23,9 @@ import (
 // DefaultAPIVersion is the version of the platform's APIs that the package was written against.
 const DefaultAPIVersion = "66.0"
 
+// orgPrefix begins the Id of every org: snapshots are kept apart by it.
+const orgPrefix = "00D"
+
 // maxReply bounds an answer that is read whole: describes of real objects reach a few MB.
 const maxReply = 64 << 20
 
@@ -182,7 +185,10 @@ func (o *Org) whoAmI(ctx context.Context) (sf.Identity, error) {
 	user, errUser := sf.ParseID(info.UserID)
 	org, errOrg := sf.ParseID(info.OrgID)
 	if err := errors.Join(errUser, errOrg); err != nil {
-		return sf.Identity{}, fmt.Errorf("%s: userinfo: %w", what, err)
+		return sf.Identity{}, o.giveUp(what, damaged("userinfo: %w", err))
+	}
+	if org.KeyPrefix() != orgPrefix {
+		return sf.Identity{}, o.giveUp(what, damaged("userinfo: %s is not the Id of an org", org))
 	}
 	return sf.Identity{OrgID: org, UserID: user, Username: info.Username}, nil
 }

@@ -73,16 +73,17 @@ func (p *csvPage) read(resp *http.Response) (int64, error) {
 	if err := p.header(toStrings(names)); err != nil {
 		return 0, err
 	}
-	rows, err := p.rows(r, width, func(n int64) bool { return (want < 0 || n == want) && framed(resp) })
+	rows, err := p.rows(r, width, want, func(n int64) bool { return (want < 0 || n == want) && framed(resp) })
 	if err == nil && want >= 0 && rows != want {
 		err = damaged("the page holds %d rows, the org counts %d", rows, want)
 	}
 	return rows, err
 }
 
-// rows reads the rows behind the header row. A row without an end may have been cut just where it
+// rows reads the rows behind the header row, at most that many unless most is negative. A row without
+// an end may have been cut just where it
 // looks whole, so it is delivered only if whole, which is given the number of rows so far, says so.
-func (p *csvPage) rows(r *csv.Reader, width int, whole func(rows int64) bool) (int64, error) {
+func (p *csvPage) rows(r *csv.Reader, width int, most int64, whole func(rows int64) bool) (int64, error) {
 	var rows int64
 	var keys uint64
 	known, knownKeys := p.delivered, p.keys
@@ -100,7 +101,10 @@ func (p *csvPage) rows(r *csv.Reader, width int, whole func(rows int64) bool) (i
 		if len(fields) != width {
 			return rows, damaged("row %d has %d columns, the header has %d", r.Rows(), len(fields), width)
 		}
-		if rows++; !r.Ended() && !whole(rows) {
+		if rows++; most >= 0 && rows > most {
+			return rows, damaged("the page holds more rows than the %d that the org counts", most)
+		}
+		if !r.Ended() && !whole(rows) {
 			return rows, damaged("row %d has no end, the page may be cut", r.Rows())
 		}
 		keys = keys*31 + maphash.Bytes(pageSeed, fields[0])

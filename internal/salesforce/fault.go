@@ -39,14 +39,14 @@ const (
 	maxFaultText = 400       // of a message that goes into an error, which is one line
 )
 
-// readFault reads the refusal from a response that is not 2xx.
+// readFault reads the refusal from a response that is not 2xx, in the words of the org: they are to be
+// scrubbed.
 func readFault(resp *http.Response) *Fault {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxFaultBody)) // a cut body still has its status
 	f := parseFault(raw)
 	f.Status = resp.StatusCode
-	f.Message = oneLine(f.Message)
 	if location := resp.Header.Get("Location"); f.Code == "" && location != "" {
-		f.Message = "redirected to " + oneLine(location)
+		f.Message = "redirected to " + location
 	}
 	return f
 }

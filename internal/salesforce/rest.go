@@ -14,8 +14,12 @@ import (
 	"holdfast/internal/sf"
 )
 
-// maxPageRows bounds what one page of a REST query may bring: the platform sends up to 2,000.
-const maxPageRows = 10_000
+const (
+	// maxPageRows bounds what one page of a REST query may bring: the platform sends up to 2,000.
+	maxPageRows = 10_000
+	// maxPage bounds its bytes: 2,000 rows of 64 KiB. The platform cuts pages of long rows shorter.
+	maxPage = 128 << 20
+)
 
 // page is one page of a REST query.
 type page struct {
@@ -96,10 +100,26 @@ func (o *Org) getPage(ctx context.Context, e *extraction, path string) (page, er
 	var p page
 	c := call{what: "query " + e.Object.Name, method: http.MethodGet, path: path, accept: mediaJSON, repeat: true}
 	err := o.do(ctx, c, func(resp *http.Response) (err error) {
-		p, err = readPage(json.NewDecoder(resp.Body), e)
+		p, err = readPage(json.NewDecoder(&boundedReader{resp.Body, maxPage, maxPage}), e)
 		return err
 	})
 	return p, err
+}
+
+// boundedReader reads no more than it may, and ends in an error that says so: what is cut there must
+// not pass for the end of the answer.
+type boundedReader struct {
+	src       io.Reader
+	left, all int64
+}
+
+// Read passes on bytes while there may be more.
+func (r *boundedReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	if r.left -= int64(n); r.left < 0 {
+		return 0, fmt.Errorf("the answer is longer than %d bytes", r.all)
+	}
+	return n, err
 }
 
 // compositePage sends the query as the only subrequest of a composite call, whose body has no
@@ -132,7 +152,7 @@ func (o *Org) compositePage(ctx context.Context, e *extraction, path string) (pa
 		}
 		if a := reply.Answers[0]; a.Status != http.StatusOK {
 			f := parseFault(a.Body)
-			f.Status, f.Message = a.Status, oneLine(f.Message)
+			f.Status = a.Status
 			return f
 		}
 		p, err = readPage(json.NewDecoder(bytes.NewReader(reply.Answers[0].Body)), e)
@@ -217,9 +237,14 @@ func expect(d *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// cut marks JSON that ends too early or is broken as damage; other errors pass.
+// cut marks JSON that ends too early, is broken or has a value of another type as damage; other errors
+// pass.
 func cut(err error) error {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, errDamaged) {
+		return err
+	}
+	_, mistyped := errors.AsType[*json.UnmarshalTypeError](err)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || mistyped || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return damaged("broken JSON: %w", err)
 	}
 	return err

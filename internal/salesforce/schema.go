@@ -174,9 +174,15 @@ func (o *Org) globalDescribe(ctx context.Context) ([]describedObject, error) {
 		return nil, problem.New(problem.NotFound, "the org shows the user no objects").
 			Hint("give the user the permission \"API Enabled\" and access to its objects")
 	}
-	prefixes := map[string]string{}
+	prefixes, listed := map[string]string{}, map[string]bool{}
 	for i := range reply.Objects {
-		if d := &reply.Objects[i]; d.KeyPrefix != "" {
+		d := &reply.Objects[i]
+		name := strings.ToLower(d.Name)
+		if listed[name] {
+			return nil, o.giveUp(c.what, damaged("it lists %q twice", oneLine(d.Name)))
+		}
+		listed[name] = true
+		if d.KeyPrefix != "" {
 			prefixes[d.KeyPrefix] = d.Name
 		}
 	}
