@@ -39,7 +39,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 	if err := opts.check(schema); err != nil {
 		return result, err
 	}
-	parent, err := newest(ctx, store, identity.OrgID)
+	parent, err := newest(ctx, store, identity.OrgID, started.Add(opts.overlap()))
 	if err != nil {
 		return result, err
 	}
@@ -96,9 +96,12 @@ func partial(r Result) error {
 	return err.Hint("run the backup again: the objects that failed are read from where they stood")
 }
 
-// newest returns the newest snapshot of the org, or nil when there is none.
-func newest(ctx context.Context, store *snapshot.Store, org sf.ID) (*snapshot.Snapshot, error) {
-	parent, err := store.Load(ctx, "latest", snapshot.OfOrg(org))
+// newest returns the newest snapshot of the org that ended by that time, or nil when there is none. A
+// later one was taken while the org told a wrong time: nothing of what happens until then would be
+// after its watermarks.
+func newest(ctx context.Context, store *snapshot.Store, org sf.ID, by time.Time) (*snapshot.Snapshot, error) {
+	past := func(i snapshot.Info) bool { return !i.Started.After(by) && !i.To.After(by) }
+	parent, err := store.Load(ctx, "latest", snapshot.OfOrg(org), past)
 	switch {
 	case err == nil:
 		return parent, nil

@@ -345,3 +345,42 @@ func TestTrap08LogThatNamesLiveRecords(t *testing.T) {
 	b.back()
 	b.wantSame("Account")
 }
+
+// TestTrap02TimeThatWasWrongOnce takes a snapshot while the org tells a time far ahead: what changes
+// afterwards must not be looked for after that time.
+func TestTrap02TimeThatWasWrongOnce(t *testing.T) {
+	for name, lie := range map[string]func(b *bench){
+		"from the start": func(b *bench) { b.org.advance(100 * 365 * 24 * time.Hour) },
+		"in the middle": func(b *bench) {
+			b.org.during = func(sf.Extract, int) { b.org.advance(24 * time.Hour) }
+		},
+	} {
+		b := newBench(t, object("Account", "001"), object("Contact", "003"))
+		b.org.insert("Account", 5)
+		b.org.insert("Contact", 5)
+		b.back()
+		right := b.org.now
+		b.opts.Full = true
+		lie(b)
+		b.back()
+		b.opts.Full, b.org.during, b.org.now = false, nil, right.Add(time.Minute)
+		b.org.update("Contact", idOf("003", 1), "Name", "edited")
+		b.org.insert("Account", 1)
+		b.org.advance(time.Hour)
+		r := b.back()
+		if p := part(t, r, "Contact"); p.Mode != capture.ModeChanges {
+			t.Errorf("%s: contacts were read by %s: %s", name, p.Mode, p.Why)
+		}
+		taken, err := b.store.Load(t.Context(), r.Snapshot.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contact, _, err := taken.Record(t.Context(), "Contact", idOf("003", 1))
+		if err != nil || contact.Get("Name").Text() != "edited" {
+			t.Errorf("%s: the contact is held as %v, %v", name, contact.Get("Name"), err)
+		}
+		if n := part(t, r, "Account").Part.Records; n != 6 {
+			t.Errorf("%s: %d accounts are held, want 6", name, n)
+		}
+	}
+}
