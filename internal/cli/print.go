@@ -55,14 +55,21 @@ func isNumber(s string) bool {
 }
 
 // plain takes the control characters out of a text that comes from elsewhere: what a record holds
-// must not steer the operator's terminal.
+// must not steer the operator's terminal. Characters that turn the direction of writing are shown by
+// their numbers: they can make a plan look other than it is, and names in any script do without them.
 func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsControl(r):
+			b.WriteByte(' ')
+		case unicode.Is(unicode.Bidi_Control, r) && r >= '\u202a':
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
 		}
-		return r
-	}, s)
+	}
+	return b.String()
 }
 
 // count writes a number with thousands apart: 12,345.

@@ -44,3 +44,17 @@ func TestLongListsAreCounted(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+func TestPlainTextCannotSteerATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"Acme\x1b[2J":            "Acme [2J",
+		"a\r\nb\x00":             "a  b ",
+		"\u202egnp.exe":          `\u202egnp.exe`,
+		"\u2066x\u2069":          `\u2066x\u2069`,
+		"שלום \u200fword – ok 😀": "שלום \u200fword – ok 😀",
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("plain(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

@@ -34,6 +34,11 @@ func check(p *Plan) error {
 		}
 		last = s.Op
 	}
+	for i, c := range p.Conflicts {
+		if err := checkID(c.ID); err != nil || c.Object == "" {
+			return fmt.Errorf("conflict %d: not an object and a record Id", i+1)
+		}
+	}
 	if _, err := sorted(p.Undo); err != nil {
 		return fmt.Errorf("undo: %w", err)
 	}

@@ -150,6 +150,8 @@ func TestDecodeHoldsToTheRules(t *testing.T) {
 		"undo twice":                 func(p *Plan) { p.Undo[1] = p.Undo[0] },
 		"without on another":         func(p *Plan) { step(p, Update).Without = []string{"Name"} },
 		"update of what is not":      func(p *Plan) { updateOf(p, longID("001C")).Before = state.Hash{} },
+		"conflict of no record":      func(p *Plan) { p.Conflicts[0].ID = "x" },
+		"conflict of no object":      func(p *Plan) { p.Conflicts[0].Object = "" },
 		"undo with another's hashes": func(p *Plan) { p.Undo[0].Before = state.Hash{} },
 	}
 	for name, spoil := range cases {
