@@ -206,17 +206,21 @@ func (b *Bucket) get(key string, offset, length int64) ([]byte, error) {
 	if !blob.ValidKey(key) {
 		return nil, fs.ErrNotExist
 	}
-	f, err := b.fs.Open(key)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
+	// Looking first: to open a pipe is to wait for whoever writes to it.
+	info, err := b.fs.Stat(key)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fs.ErrNotExist
+	}
+	f, err := b.fs.Open(key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
 	}
 	from, to, err := blob.Range(info.Size(), offset, length)
 	if err != nil {
