@@ -86,6 +86,7 @@ type manifestPart struct {
 	expected  int64
 	changes   Changes
 	layers    []layer
+	full      bool // written as a base; known only while the snapshot is written
 }
 
 func absent(object, reason string) manifestPart {

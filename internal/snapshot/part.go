@@ -22,7 +22,9 @@ type PartWriter struct {
 	w     *Writer
 	info  PartInfo
 	shape *sf.Shape
-	base  []layer // of the parent's part; none for a full one
+	base  []layer // what the part is written on: the parent's part, or nothing, or what is amended
+
+	origin []layer // what its changes are counted against: the parent's part, or nothing
 
 	hasher state.Hasher
 	shapes map[*sf.Shape][]int // for records of other shapes: where their fields are in the part's
@@ -34,6 +36,14 @@ type PartWriter struct {
 	spills spills       // takes the rest
 	err    error        // the first that Add, Remove or Close gave: the part can only be abandoned
 	ended  bool
+}
+
+func newPartWriter(w *Writer, info PartInfo, shape *sf.Shape, base []layer) *PartWriter {
+	return &PartWriter{
+		w: w, info: info, shape: shape, base: base, origin: base, values: make([]sf.Value, shape.Len()),
+		out:    newLayerWriter(w.store.repository, shape, base),
+		spills: spills{repository: w.store.repository, shape: shape},
+	}
 }
 
 // maxShapes bounds how many shapes a PartWriter remembers.
@@ -191,6 +201,7 @@ func (p *PartWriter) close(ctx context.Context, expected int64) (Part, error) {
 		// What came late goes into a layer of its own: what came in order stays as it is stored.
 		late := newLayerWriter(p.w.store.repository, p.shape, layers)
 		late.changes = p.out.changes
+		late.origin = p.countFrom()
 		late.segments.newBytes = p.out.segments.newBytes
 		if err := p.spills.merge(ctx, late); err != nil {
 			return Part{}, err
@@ -212,7 +223,7 @@ func (p *PartWriter) publish(layers []layer, expected int64) (Part, error) {
 	m := manifestPart{
 		object: p.info.Object, state: Whole,
 		fields: p.shape.Fields(), from: p.info.From, to: p.info.To, watermark: p.info.Watermark,
-		expected: expected, changes: p.out.changes, layers: layers,
+		expected: expected, changes: p.out.changes, layers: layers, full: p.info.Full,
 	}
 	if p.info.Full {
 		m.changes = Changes{Created: m.records(), Unchanged: m.changes.Unchanged}
@@ -246,6 +257,7 @@ type layerWriter struct {
 	before, digest state.Digest
 	records        int64
 	changes        Changes
+	origin         *lookup // what changes are counted against, where that is not what lies below
 	last           key
 	any            bool
 }
@@ -283,18 +295,18 @@ func (l *layerWriter) put(ctx context.Context, id key, gone bool, hash state.Has
 	case gone && was:
 		l.digest = l.digest.Remove(old)
 		l.records--
-		l.changes.Deleted++
 	case gone: // a record that came and went unseen: the tombstone is worth keeping
 	case was && old == hash:
 		l.changes.Unchanged++
 		return nil
 	case was:
 		l.digest = l.digest.Remove(old).Add(hash)
-		l.changes.Updated++
 	default:
 		l.digest = l.digest.Add(hash)
 		l.records++
-		l.changes.Created++
+	}
+	if err := l.count(ctx, id, version{was, old}, version{!gone, hash}); err != nil {
+		return err
 	}
 	return l.segments.add(ctx, id, gone, body)
 }

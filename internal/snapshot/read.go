@@ -221,11 +221,7 @@ func Diff(ctx context.Context, a, b *Snapshot, object string) iter.Seq2[state.Ch
 			yield(state.Change{}, err)
 			return
 		}
-		shared := 0
-		for shared < len(before.layers) && shared < len(after.layers) &&
-			sameRun(before.layers[shared], after.layers[shared]) {
-			shared++
-		}
+		shared := sharedLayers(before.layers, after.layers)
 		left, right := a.all(ctx, before), b.all(ctx, after)
 		if shared > 0 {
 			ids := candidates(ctx, a.store, object, before.layers[shared:], after.layers[shared:])

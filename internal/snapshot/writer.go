@@ -108,22 +108,23 @@ func (w *Writer) Part(info PartInfo) (*PartWriter, error) {
 		}
 		base = parent.layers
 	}
-	p := &PartWriter{
-		w: w, info: info, shape: shape, base: base, values: make([]sf.Value, shape.Len()),
-		out:    newLayerWriter(w.store.repository, shape, base),
-		spills: spills{repository: w.store.repository, shape: shape},
-	}
+	p := newPartWriter(w, info, shape, base)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, taken := w.parts[info.Object]; taken {
 		return nil, fmt.Errorf("part %s: there is one already", info.Object)
 	}
-	w.parts[info.Object] = nil
+	w.begin(p)
+	return p, nil
+}
+
+// begin notes a part that is being written. The caller holds the lock.
+func (w *Writer) begin(p *PartWriter) {
+	w.parts[p.info.Object] = nil
 	if w.open == nil {
 		w.open = make(map[string]*PartWriter)
 	}
-	w.open[info.Object] = p
-	return p, nil
+	w.open[p.info.Object] = p
 }
 
 func checkShape(shape *sf.Shape) error {
