@@ -31,6 +31,8 @@ const (
 	RuleFormula      Rule = "formula"       // changes without a stamp: may be older than its part
 	RuleUncounted    Rule = "uncounted"     // the org does not count the object
 	RuleMoving       Rule = "moving"        // changed faster than it could be counted
+	RuleDangling     Rule = "dangling"      // refers to records that the org no longer has
+	RuleUnfiltered   Rule = "unfiltered"    // the org does not say who refers to records that came back
 )
 
 // Of returns the rule at the head of a reason of the coverage.

@@ -8,6 +8,8 @@
 // snapshot partial. A watermark is a server time read before the first query of its part, so that
 // neither the clock of this machine nor the length of a query loses a change. Where the org has a
 // Recycle Bin or a log to ask, records that vanish in numbers are not buried for their absence alone.
+// Lookups that the org emptied because what they referred to was deleted, or filled because it came
+// back, are read again, whatever their stamps say.
 // A capture that ends with an error other than Partial has published nothing. Memory is bounded by
 // constants and a few bytes for each record Id that a part reads.
 //

@@ -68,10 +68,12 @@ func names(list []string, object string) bool {
 // Stage is what happens to a part.
 type Stage string
 
-// The stages of a part. Every part ends with exactly one of Done, Carried, Failed and Refused.
+// The stages of a part. Every part ends with exactly one of Done, Carried, Failed and Refused; one that
+// is Done may still come to Closing, and then Failed.
 const (
 	Started Stage = "started" // the first query is about to be sent
 	Reading Stage = "reading" // more rows have arrived
+	Closing Stage = "closing" // some records are read again for what they refer to
 	Census  Stage = "census"  // counts differ: the Ids are compared
 	Done    Stage = "done"    // the part is whole
 	Carried Stage = "carried" // not selected: taken over from the last snapshot
@@ -114,6 +116,7 @@ type PartResult struct {
 	Part    snapshot.Part // as published; zero when absent
 	Read    int64         // rows that the org sent
 	Bytes   int64         // of the values in these rows
+	Again   int64         // of these, read once more because what they refer to went or came back
 	Buried  Evidence      // records found gone, by what proves it
 	Settled string        // how a difference of counts was explained; "" when there was none
 }

@@ -308,7 +308,7 @@ func (o *fakeOrg) answer(x sf.Extract) ([]sf.Record, error) {
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(t.rows))) {
 		r := t.rows[id]
 		if r.visible.After(o.now) || r.deleted && !x.IncludeDeleted ||
-			x.IDs != nil && !slices.Contains(x.IDs, id) ||
+			x.IDs != nil && !slices.Contains(x.IDs, r.key(id, x.Field)) ||
 			r.values["IsArchived"].Text() == "true" && !x.IncludeDeleted {
 			continue
 		}
@@ -321,6 +321,14 @@ func (o *fakeOrg) answer(x sf.Extract) ([]sf.Record, error) {
 		out = append(out, r.record(id, shape))
 	}
 	return out, nil
+}
+
+// key is what the Ids of an extract are compared with.
+func (r *row) key(id sf.ID, field string) sf.ID {
+	if field == "" {
+		return id
+	}
+	return sf.ID(r.values[field].Text())
 }
 
 func (r *row) record(id sf.ID, shape *sf.Shape) sf.Record {

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"container/heap"
-	"encoding/binary"
 	"iter"
 	"slices"
 
@@ -52,6 +51,16 @@ var base62Digit = func() (table [256]byte) {
 
 // put marks the Id, which is a valid 18-character one.
 func (r *roll) put(id sf.ID, m mark) {
+	e := entryOf(id)
+	e.mark = m
+	r.open = append(r.open, e)
+	if len(r.open) >= rollChunk {
+		r.pack()
+	}
+}
+
+// entryOf returns the entry of an Id of 18 characters, without a mark.
+func entryOf(id sf.ID) rollEntry {
 	var e rollEntry
 	for i := range highDigits {
 		e.high = e.high*62 + uint64(base62Digit[id[i]])
@@ -59,11 +68,7 @@ func (r *roll) put(id sf.ID, m mark) {
 	for i := highDigits; i < idDigits; i++ {
 		e.low = e.low*62 + uint64(base62Digit[id[i]])
 	}
-	e.mark = m
-	r.open = append(r.open, e)
-	if len(r.open) >= rollChunk {
-		r.pack()
-	}
+	return e
 }
 
 func (e rollEntry) id() sf.ID {
@@ -111,12 +116,7 @@ func (r *roll) pack() {
 		if i+1 < len(r.open) && compareEntries(e, r.open[i+1]) == 0 {
 			continue // a later mark of the same Id follows
 		}
-		if e.high == last.high {
-			chunk = binary.AppendUvarint(chunk, (e.low-last.low)<<1)
-		} else {
-			chunk = binary.AppendUvarint(chunk, (e.high-last.high)<<1|1)
-			chunk = binary.AppendUvarint(chunk, e.low)
-		}
+		chunk = appendStep(chunk, last, e)
 		chunk = append(chunk, byte(e.mark))
 		last = e
 	}
@@ -135,15 +135,7 @@ func (c *cursor) next() bool {
 	if len(c.rest) == 0 {
 		return false
 	}
-	v, n := binary.Uvarint(c.rest)
-	c.rest = c.rest[n:]
-	if v&1 == 0 {
-		c.entry.low += v >> 1
-	} else {
-		c.entry.high += v >> 1
-		c.entry.low, n = binary.Uvarint(c.rest)
-		c.rest = c.rest[n:]
-	}
+	c.entry, c.rest = nextStep(c.rest, c.entry)
 	c.entry.mark, c.rest = mark(c.rest[0]), c.rest[1:]
 	return true
 }

@@ -48,7 +48,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 		return result, err
 	}
 	c := &capture{
-		src: src, opts: opts, parent: parent, plan: opts.plan(schema, earlier),
+		src: src, opts: opts, parent: parent, plan: opts.plan(schema, earlier, parent),
 		clock: newServerClock(src, started), spentBefore: before,
 	}
 	draft := snapshot.Draft{
@@ -125,7 +125,7 @@ func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snap
 			continue
 		}
 		if readIn(p, parent.Info()) {
-			earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object)}
+			earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object), beside: parent}
 			continue
 		}
 		earlier[p.Object] = held{part: p}
@@ -149,7 +149,7 @@ func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snap
 			return nil, fmt.Errorf("open an earlier snapshot: %w", err)
 		}
 		for _, name := range objects {
-			earlier[name] = held{part: earlier[name].part, object: at.Schema().Object(name)}
+			earlier[name] = held{part: earlier[name].part, object: at.Schema().Object(name), beside: at}
 		}
 	}
 	return earlier, nil
@@ -222,8 +222,9 @@ type capture struct {
 	failure    error   // the first
 	halt       error   // why no further part is begun
 	waiting    []*part // observed, not yet closed
-	unanswered int     // parts in a row for which the org did not answer or the storage had no room
-	whole      int     // parts captured
+	closed     []closing
+	unanswered int // parts in a row for which the org did not answer or the storage had no room
+	whole      int // parts captured
 	ended      int
 }
 
@@ -254,6 +255,9 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		return err
 	}
 	if err := c.closeAll(ctx, c.waiting); err != nil {
+		return err
+	}
+	if err := c.closeLookups(ctx); err != nil {
 		return err
 	}
 	if c.whole == 0 && c.failure != nil {
@@ -314,18 +318,19 @@ func (c *capture) closeAll(ctx context.Context, ready []*part) error {
 }
 
 func (c *capture) succeeded(p *part, done snapshot.Part) {
+	r := PartResult{
+		Object: p.object.Name, Mode: ModeChanges, Why: p.why, Part: done,
+		Read: p.rows, Bytes: p.bytes, Buried: p.buried, Settled: p.settled,
+	}
+	if p.reread {
+		r.Mode = ModeFull
+	}
 	c.mu.Lock()
 	c.whole++
 	c.unanswered = 0
+	c.closed = append(c.closed, closing{p.task, r})
 	c.mu.Unlock()
-	mode := ModeChanges
-	if p.reread {
-		mode = ModeFull
-	}
-	c.end(PartResult{
-		Object: p.object.Name, Mode: mode, Why: p.why, Part: done,
-		Read: p.rows, Bytes: p.bytes, Buried: p.buried, Settled: p.settled,
-	}, Event{Object: p.object.Name, Stage: Done, Rows: p.rows, Bytes: p.bytes, Text: p.settled})
+	c.end(r, Event{Object: p.object.Name, Stage: Done, Rows: p.rows, Bytes: p.bytes, Text: p.settled})
 }
 
 // failed settles what becomes of a part that could not be captured.
@@ -408,6 +413,26 @@ func (c *capture) end(r PartResult, e Event) {
 	c.results = append(c.results, r)
 	c.mu.Unlock()
 	c.tell(e)
+}
+
+// revise replaces the result of a part that has ended.
+func (c *capture) revise(r PartResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.results {
+		if c.results[i].Object == r.Object {
+			c.results[i] = r
+		}
+	}
+}
+
+// retract takes back the result of a part that was done, and did not stay so.
+func (c *capture) retract(object string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.results = slices.DeleteFunc(c.results, func(r PartResult) bool { return r.Object == object })
+	c.whole--
+	c.ended--
 }
 
 // tell passes an event on, with the counts of the whole capture.

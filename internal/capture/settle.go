@@ -302,22 +302,13 @@ func (p *part) readArchived(ctx context.Context, listed *roll) error {
 func (p *part) readByID(ctx context.Context, ids *roll) error {
 	x := p.extract()
 	x.IncludeDeleted = p.archives()
-	batch := make([]sf.ID, 0, askByID)
-	for id := range ids.ids() {
-		if batch = append(batch, id); len(batch) < askByID {
-			continue
-		}
+	for batch := range chunks(ids, askByID) {
 		x.IDs = batch
 		if err := p.takeAll(ctx, x); err != nil {
 			return err
 		}
-		batch = batch[:0]
 	}
-	if len(batch) == 0 {
-		return nil
-	}
-	x.IDs = batch
-	return p.takeAll(ctx, x)
+	return nil
 }
 
 // buryUnseen compares a part of which every record was read to what was held before, so that each

@@ -86,6 +86,16 @@ func refused(err error) (words string, ok bool) {
 	return words, refusals[code]
 }
 
+// unfiltered reports that the org does not find records by what a field of theirs holds, and its words.
+func unfiltered(err error) (words string, ok bool) {
+	code, words := answer(err)
+	switch code {
+	case "INVALID_FIELD", "INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_QUERY":
+		return words, true
+	}
+	return words, refusals[code]
+}
+
 // fatal reports an error after which no other part can be read either.
 func fatal(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {

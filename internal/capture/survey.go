@@ -17,6 +17,10 @@ type task struct {
 	previous *snapshot.Part // whole part of the last snapshot, or nil
 	reread   bool           // every record is read, not only changes
 	why      string         // why every record is read
+
+	// beside is the snapshot by which what the records refer to is known to be settled: that in which
+	// they were last read, or the last one when all are read now. It is nil when there is none.
+	beside *snapshot.Snapshot
 }
 
 func (t *task) has(field string) bool {
@@ -41,11 +45,12 @@ type survey struct {
 type held struct {
 	part   snapshot.Part
 	object *sf.Object
+	beside *snapshot.Snapshot // in which the part was read
 }
 
-// plan decides for every object that the org describes or the last snapshot holds. earlier has the
-// whole parts by the name of their object.
-func (o Options) plan(schema *sf.Schema, earlier map[string]held) survey {
+// plan decides for every object that the org describes or the last snapshot, which may be nil, holds.
+// earlier has the whole parts by the name of their object.
+func (o Options) plan(schema *sf.Schema, earlier map[string]held, parent *snapshot.Snapshot) survey {
 	var s survey
 	described := make(map[string]bool, len(schema.Objects))
 	for _, object := range schema.Objects {
@@ -68,6 +73,9 @@ func (o Options) plan(schema *sf.Schema, earlier map[string]held) survey {
 			}
 		default:
 			t, gaps := o.task(object, before, isHeld)
+			if t.reread {
+				t.beside = parent
+			}
 			s.tasks = append(s.tasks, t)
 			s.gaps = append(s.gaps, gaps...)
 		}
@@ -108,7 +116,7 @@ func (o Options) task(object *sf.Object, before held, isHeld bool) (*task, []sna
 		t.reread, t.why = true, "not held before"
 		return t, gaps
 	}
-	t.previous = &before.part
+	t.previous, t.beside = &before.part, before.beside
 	changed := schemaGaps(object, t.fields, before.object, before.part.Fields)
 	gaps = append(gaps, changed...)
 	switch {
