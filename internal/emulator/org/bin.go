@@ -170,8 +170,7 @@ func (o *Org) nameOf(t *table, r *row) string {
 	return string(r.id)
 }
 
-// clear sets the lookups that point at a deleted record, and may be empty, to null. That the children's
-// SystemModstamp moves and their LastModifiedDate does not is unverified.
+// clear sets the lookups that point at a deleted record, and may be empty, to null.
 func (w *work) clear(d *deletion, taken map[sf.ID]bool) {
 	for _, p := range d.records {
 		parent := p.t.rows[p.pos]
@@ -186,20 +185,19 @@ func (w *work) clear(d *deletion, taken map[sf.ID]bool) {
 					continue
 				}
 				d.cleared = append(d.cleared, clearing{place{t, r.pos}, f.column, string(parent.id)})
-				w.revise(place{t, r.pos}, func(vals []string) { vals[f.column] = "" })
+				w.point(place{t, r.pos}, f.column, "")
 			}
 		}
 	}
 }
 
-// revise changes a record as the platform itself does: only SystemModstamp moves.
-func (w *work) revise(p place, change func(vals []string)) {
+// point sets a lookup as the platform itself does when the record that it refers to goes or comes
+// back. Whether that moves a stamp of the record is unverified; the reading that is harder for whoever
+// follows stamps is taken: none moves.
+func (w *work) point(p place, column int, id string) {
 	r := p.t.rows[p.pos]
 	vals := p.t.dense(r)
-	change(vals)
-	if f := p.t.object.Field("SystemModstamp"); f != nil {
-		vals[f.column] = w.stamp
-	}
+	vals[column] = id
 	w.set(p.t, p.t.pack(r.id, vals, r.fate, r.pos))
 }
 
@@ -266,7 +264,7 @@ func (w *work) undelete(in *Row) (Result, *Error) {
 	for _, c := range d.cleared {
 		r := c.t.rows[c.pos]
 		if r.fate == live && r.text(c.column) == "" {
-			w.revise(c.place, func(vals []string) { vals[c.column] = c.was })
+			w.point(c.place, c.column, c.was)
 		}
 	}
 	delete(w.o.bin, id)
