@@ -61,6 +61,7 @@ func newApp(in io.Reader, out, err io.Writer) *app {
 
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
+	besides(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -88,8 +89,7 @@ Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a min
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return problem.Newf(problem.Usage, "there is no command %q", args[0]).
-					Hint("list the commands with `holdfast help`")
+				return noCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
@@ -99,10 +99,7 @@ Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a min
 	root.SetErr(a.err)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return problem.Wrap(problem.Usage, err, below(cmd)).
-			Hint("see `%s --help`", cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
@@ -187,23 +184,13 @@ func (a *app) group(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Use: use, GroupID: groupNouns, Short: short, Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return problem.Newf(problem.Usage, "%s: there is no command %q", below(cmd), args[0]).
-					Hint("see `%s --help`", cmd.CommandPath())
+				return noCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
 	}
 	cmd.AddCommand(subs...)
 	return cmd
-}
-
-// below returns the words of a command after the name of the program.
-func below(cmd *cobra.Command) string {
-	_, words, found := strings.Cut(cmd.CommandPath(), " ")
-	if !found {
-		return cmd.Name()
-	}
-	return words
 }
 
 func indent(s string) string {

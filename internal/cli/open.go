@@ -21,7 +21,7 @@ import (
 func (a *app) setting(s config.Setting, flag string) (string, error) {
 	value := s.Value(flag, a.getenv)
 	if value == "" {
-		return "", problem.Newf(problem.Usage, "no %s is given", s.Text).Hint("%s", s.Hint)
+		return "", problem.Newf(problem.Usage, "neither --%s nor %s is given", s.Flag, s.Env).Hint("%s", s.Hint)
 	}
 	return value, nil
 }

@@ -131,6 +131,11 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 		if value != "" {
 			name += " " + strings.ToUpper(value)
 		}
+		switch f.DefValue {
+		case "", "0", "false", "[]":
+		default:
+			usage += "; default " + f.DefValue
+		}
 		fmt.Fprintf(b, "| %s` | %s |\n", name, strings.ReplaceAll(usage, "|", "\\|"))
 	})
 }

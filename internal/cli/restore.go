@@ -47,9 +47,13 @@ holdfast restore prod --to latest --record 003000000000001AAA`,
 		},
 		result: restoreResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
+		if (undo == "") == (in.Snapshot == "") {
+			return problem.New(problem.Usage, "restore: one way to come back is to be given, and only one").
+				Hint("--undo BEFORE..AFTER or --to SNAPSHOT")
+		}
 		if undo != "" {
 			before, after, ok := strings.Cut(undo, "..")
-			if !ok || before == "" || after == "" {
+			if !ok || before == "" || after == "" || strings.Contains(after, ".") {
 				return problem.Newf(problem.Usage, "restore: --undo %q does not name two snapshots", undo).
 					Hint("write it as --undo BEFORE..AFTER")
 			}

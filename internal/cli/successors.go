@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,10 @@ remembers Ids: integrations, spreadsheets, bookmarks. ORG is the name that the o
 			return err
 		}
 		return a.print(result, func(w io.Writer) {
+			if len(result.Successors) == 0 {
+				fmt.Fprintln(w, "no record has come back under a new Id")
+				return
+			}
 			rows := make([][]string, 0, len(result.Successors))
 			for _, s := range result.Successors {
 				rows = append(rows, []string{plain(s.Object), string(s.Old), string(s.New)})
