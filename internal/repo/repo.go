@@ -121,7 +121,7 @@ func parseConfig(text []byte) (seal.RepositoryID, error) {
 	first, rest, _ := strings.Cut(string(text), "\n")
 	v, found := strings.CutPrefix(first, configFormat)
 	if !found {
-		return seal.RepositoryID{}, damaged(configKey, "it does not begin with %s", configFormat)
+		return seal.RepositoryID{}, shut(configKey, "it does not begin with %s", configFormat)
 	}
 	if v != version {
 		return seal.RepositoryID{}, problem.Newf(problem.Damaged, "config: repository version %.20q, this program knows %s", v, version).
@@ -131,10 +131,10 @@ func parseConfig(text []byte) (seal.RepositoryID, error) {
 	digits, ended := strings.CutSuffix(digits, "\n")
 	var id seal.RepositoryID
 	if !found || !ended || len(digits) != hex.EncodedLen(len(id)) {
-		return id, damaged(configKey, "no repository id")
+		return id, shut(configKey, "no repository id")
 	}
 	if _, err := hex.Decode(id[:], []byte(digits)); err != nil || id.String() != digits {
-		return id, damaged(configKey, "the repository id is not lower-case hexadecimal")
+		return id, shut(configKey, "the repository id is not lower-case hexadecimal")
 	}
 	return id, nil
 }
@@ -162,7 +162,7 @@ func unlock(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, ident
 		case problem.WrongKey:
 			wrong = err
 		case problem.Damaged:
-			bad = problem.Wrap(problem.Damaged, err, info.Key)
+			bad = shut(info.Key, "%w", err)
 		default:
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func unlock(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, ident
 	case wrong != nil:
 		return nil, wrong
 	}
-	return nil, damaged(keysDir+id.String(), "no key file")
+	return nil, shut(keysDir+id.String(), "no key file")
 }
 
 func readKey(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, key string) ([]byte, error) {
@@ -185,6 +185,13 @@ func readKey(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, key 
 		return nil, problem.New(problem.Damaged, "the key file is altered")
 	}
 	return file, nil
+}
+
+// shut returns the error for damage without whose repair nothing of the repository can be read, so
+// that no command can tell more.
+func shut(key, format string, args ...any) error {
+	return problem.Newf(problem.Damaged, "%s is damaged: %w", key, fmt.Errorf(format, args...)).
+		Hint("put it back from another copy of the repository, byte for byte: without it no key opens the others")
 }
 
 // damaged returns the error for an object that is not what it should be.

@@ -76,8 +76,12 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		b.Corrupt(configKey, func([]byte) []byte { return []byte(text) })
 		_, err := Open(t.Context(), b, id)
 		kind(t, name, err, problem.Damaged)
-		if name == "newer" && !strings.Contains(problem.HintOf(err), "upgrade") {
-			t.Errorf("the hint for a newer version is %q", problem.HintOf(err))
+		want := "copy"
+		if name == "newer" {
+			want = "upgrade"
+		}
+		if hint := problem.HintOf(err); !strings.Contains(hint, want) {
+			t.Errorf("%s: the hint is %q", name, hint)
 		}
 	}
 	for info, err := range whole.List(t.Context(), keysDir) {
@@ -88,6 +92,9 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		b.Corrupt(info.Key, func(k []byte) []byte { k[len(k)/2] ^= 1; return k })
 		_, err := Open(t.Context(), b, id)
 		kind(t, "altered key file", err, problem.Damaged)
+		if hint := problem.HintOf(err); !strings.Contains(hint, "copy") || strings.Contains(hint, "verify") {
+			t.Errorf("nothing can be verified without the key: %q", hint)
+		}
 		b.Corrupt(info.Key, func([]byte) []byte { return nil })
 		_, err = Open(t.Context(), b, id)
 		kind(t, "missing key file", err, problem.Damaged)
