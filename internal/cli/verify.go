@@ -38,13 +38,17 @@ anew. What is damaged is listed with the snapshots that rely on it, and the exit
 		if err != nil && problem.KindOf(err) != problem.Damaged {
 			return err
 		}
-		return errors.Join(a.print(result, func(w io.Writer) { writeVerified(w, result) }), err)
+		return errors.Join(a.print(result, func(w io.Writer) { writeVerified(w, in.Snapshot, result) }), err)
 	}))
 }
 
-func writeVerified(w io.Writer, r run.VerifyResult) {
-	fmt.Fprintf(w, "%s, %s, %s: %s read back and checked\n", plural(r.Snapshots, "snapshot"), plural(r.Parts, "part"),
-		plural(r.Records, "record version"), size(r.Read))
+// writeVerified writes what was verified: one snapshot, or everything when none is named.
+func writeVerified(w io.Writer, snapshot string, r run.VerifyResult) {
+	what := plural(r.Snapshots, "snapshot") + ", " + plural(r.Parts, "part")
+	if snapshot != "" {
+		what = "what snapshot " + plain(snapshot) + " relies on"
+	}
+	fmt.Fprintf(w, "%s, %s: %s read back and checked\n", what, plural(r.Records, "record version"), size(r.Read))
 	if r.Unpublished > 0 {
 		fmt.Fprintf(w, "%s belong to no snapshot (left by runs that were cut short; harmless)\n", plural(r.Unpublished, "stored object"))
 	}

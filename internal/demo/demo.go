@@ -110,7 +110,7 @@ func (p *play) found(ctx context.Context) error {
 		return err
 	}
 	p.say("   %d records in %d objects: a tree of accounts, contacts who report to one another, opportunities,", n, len(objects))
-	p.say("   cases, and projects with chains of milestones.")
+	p.say("   cases, and projects with chains of milestones. The org's own records, such as users, come on top.")
 	p.Later(time.Hour)
 	p.first, err = p.backup(ctx)
 	return err
