@@ -153,7 +153,8 @@ func (s Orgs) Add(o Org) error {
 		return fmt.Errorf("write org %s: %w", o.Name, err)
 	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return fmt.Errorf("write org %s: %w", o.Name, err)
+		return problem.Wrap(problem.Failed, err, "write org "+o.Name).
+			Hint("name a folder that this user may write to with %s", Home.Env)
 	}
 	if err := writeNew(s.path(o.Name), body); err != nil {
 		if errors.Is(err, fs.ErrExist) {
@@ -236,7 +237,8 @@ func (s Orgs) List() ([]Org, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list orgs: %w", err)
+		return nil, problem.Wrap(problem.Failed, err, "list orgs").
+			Hint("name the folder in which orgs are kept with %s", Home.Env)
 	}
 	var orgs []Org
 	for _, e := range entries {
@@ -265,20 +267,34 @@ func (s Orgs) Remove(name string) error {
 	return nil
 }
 
+// unusable is the error for a secret file that cannot be read as one.
+func unusable(path, what string) error {
+	return problem.Newf(problem.Usage, "secret file %s %s", path, what).
+		Hint("name the file that holds the secret alone, readable by its owner")
+}
+
 // ReadSecret reads a file that only its owner may read. It is problem.Usage when others may read
-// it, too, or when it is not there or empty.
+// it, too, or when it is not there, empty or not to be read.
 func ReadSecret(path string) ([]byte, error) {
 	if err := CheckSecret(path); err != nil {
 		return nil, err
 	}
 	body, err := readBounded(path)
 	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
+		return nil, unusable(path, "cannot be read: "+cause(err))
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, problem.Newf(problem.Usage, "secret file %s is empty", path)
+		return nil, unusable(path, "is empty")
 	}
 	return body, nil
+}
+
+// cause is what the system said, without the path, which stands in the error already.
+func cause(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return err.Error()
 }
 
 // ReadToken reads a secret of one line, without the line end that editors add.
@@ -299,13 +315,13 @@ func ReadToken(path string) (string, error) {
 func CheckSecret(path string) error {
 	fi, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return problem.Newf(problem.Usage, "secret file %s does not exist", path)
+		return unusable(path, "does not exist")
 	}
 	if err != nil {
-		return fmt.Errorf("read secret: %w", err)
+		return unusable(path, "cannot be read: "+cause(err))
 	}
 	if !fi.Mode().IsRegular() {
-		return problem.Newf(problem.Usage, "secret file %s is not a file", path)
+		return unusable(path, "is not a file")
 	}
 	if fi.Mode().Perm()&0o077 != 0 {
 		return problem.Newf(problem.Usage, "secret file %s may be read by others (mode %04o)", path, fi.Mode().Perm()).

@@ -129,15 +129,20 @@ func TestASecretThatOthersMayReadIsRefused(t *testing.T) {
 	if problem.KindOf(err) != problem.Usage || !strings.Contains(problem.HintOf(err), "chmod 600") {
 		t.Fatalf("readable by the group: %v (%s)", err, problem.HintOf(err))
 	}
-	for what, body := range map[string]string{"two lines": "a\nb\n", "empty": "\n"} {
+	for what, body := range map[string]string{"two lines": "a\nb\n", "empty": "\n", "long": strings.Repeat("a", 70_000)} {
 		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chmod(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadToken(path); problem.KindOf(err) != problem.Usage {
-			t.Errorf("%s: %v", what, err)
+		if _, err := ReadToken(path); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v (%s)", what, err, problem.HintOf(err))
+		}
+	}
+	for what, path := range map[string]string{"folder": t.TempDir(), "nothing": path + "x", "below a file": path + "/x"} {
+		if _, err := ReadToken(path); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v (%s)", what, err, problem.HintOf(err))
 		}
 	}
 }

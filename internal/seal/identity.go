@@ -18,12 +18,13 @@ type Recipient struct{ key *age.X25519Recipient }
 // String returns the recipient as age writes it, "age1…".
 func (r Recipient) String() string { return r.key.String() }
 
-// ParseRecipient reads an age X25519 recipient, "age1…". The error is of kind Usage.
+// ParseRecipient reads an age X25519 recipient, "age1…". The error is of kind Usage and never repeats
+// what was read: it may be the secret half, given by mistake.
 func ParseRecipient(s string) (Recipient, error) {
 	key, err := age.ParseX25519Recipient(strings.TrimSpace(s))
 	if err != nil {
-		return Recipient{}, problem.Wrap(problem.Usage, err, "recipient").
-			Hint("a recipient is a line such as age1ql3z7hjy…, printed when a key is made")
+		return Recipient{}, problem.New(problem.Usage, "recipient: not an age X25519 recipient").
+			Hint("a recipient is a line such as age1ql3z7hjy…, printed when a key is made; a line that begins with AGE-SECRET-KEY-1 is no recipient but a secret")
 	}
 	return Recipient{key}, nil
 }

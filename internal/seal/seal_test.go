@@ -258,6 +258,11 @@ func TestIdentityFiles(t *testing.T) {
 			t.Errorf("%s: the error shows the secret", name)
 		}
 	}
+	for _, given := range []string{secret, strings.ToLower(secret), "x" + secret} { // the wrong half, by mistake
+		if _, err := ParseRecipient(given); err == nil || strings.Contains(strings.ToUpper(err.Error()), secret[20:40]) {
+			t.Errorf("recipient: %v", err)
+		}
+	}
 	if _, err := ParseRecipient("age1nope"); problem.KindOf(err) != problem.Usage {
 		t.Errorf("a bad recipient: %v", err)
 	}

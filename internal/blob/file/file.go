@@ -53,7 +53,7 @@ func Open(dir string) (*Bucket, error) {
 			Hint("check the path, and that the disk is mounted")
 	}
 	if err != nil {
-		return nil, problem.Wrap(problem.NoRepository, err, "open directory "+dir)
+		return nil, unreadable(fmt.Errorf("open directory %s: %w", dir, err))
 	}
 	return New(disk{root}, dir), nil
 }
@@ -197,7 +197,7 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) ([]b
 	}
 	body, err := b.get(key, offset, length)
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, notFound(err))
+		return nil, classifyRead(fmt.Errorf("get %s: %w", key, notFound(err)))
 	}
 	return body, nil
 }
@@ -253,7 +253,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (blob.Info, error) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return blob.Info{}, fmt.Errorf("stat %s: %w", key, notFound(err))
+		return blob.Info{}, classifyRead(fmt.Errorf("stat %s: %w", key, notFound(err)))
 	}
 	return blob.Info{Key: key, Size: info.Size()}, nil
 }
@@ -280,7 +280,7 @@ func (b *Bucket) walk(ctx context.Context, dir, prefix string, yield func(blob.I
 		return true
 	}
 	if err != nil {
-		yield(blob.Info{}, fmt.Errorf("list %s: %w", dir, err))
+		yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", dir, err)))
 		return false
 	}
 	for _, entry := range inKeyOrder(entries) {
@@ -302,7 +302,7 @@ func (b *Bucket) walk(ctx context.Context, dir, prefix string, yield func(blob.I
 				continue // deleted since the directory was read
 			}
 			if err != nil {
-				yield(blob.Info{}, fmt.Errorf("list %s: %w", name, err))
+				yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", name, err)))
 				return false
 			}
 			if info.Mode().IsRegular() && !yield(blob.Info{Key: name, Size: info.Size()}, nil) {
@@ -360,6 +360,23 @@ func classify(err error) error {
 			Hint("the directory of the repository must be writable by this user")
 	}
 	return err
+}
+
+// classifyRead does for reading what classify does for writing.
+func classifyRead(err error) error {
+	switch {
+	case errors.Is(err, syscall.EIO):
+		return problem.Newf(problem.Damaged, "%w", err).
+			Hint("the disk does not give the bytes back: save the repository to another disk before anything else")
+	case errors.Is(err, fs.ErrPermission):
+		return unreadable(err)
+	}
+	return err
+}
+
+func unreadable(err error) error {
+	return problem.Newf(problem.NoRepository, "%w", err).
+		Hint("the directory of the repository and all in it must be readable by this user")
 }
 
 // inKeyOrder sorts entries so that walking them yields keys in byte order: a directory sorts as its

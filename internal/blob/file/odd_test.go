@@ -4,6 +4,7 @@ package file_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"holdfast/internal/blob"
 	"holdfast/internal/blob/file"
+	"holdfast/internal/problem"
 )
 
 // TestWhatIsNoFileIsNoObject puts other things under the key of an object: reading it neither waits
@@ -49,3 +51,33 @@ func TestWhatIsNoFileIsNoObject(t *testing.T) {
 		}
 	}
 }
+
+// TestReadingThatTheSystemRefusesSaysWhatToDo lets the system refuse every way of reading.
+func TestReadingThatTheSystemRefusesSaysWhatToDo(t *testing.T) {
+	for refusal, want := range map[error]problem.Kind{
+		fs.ErrPermission: problem.NoRepository, syscall.EACCES: problem.NoRepository, syscall.EIO: problem.Damaged,
+	} {
+		b := file.New(refusing{err: &fs.PathError{Op: "open", Path: "key", Err: refusal}}, "place")
+		_, get := b.Get(t.Context(), "key", 0, -1)
+		_, stat := b.Stat(t.Context(), "key")
+		var list error
+		for _, err := range b.List(t.Context(), "") {
+			list = err
+		}
+		for what, err := range map[string]error{"get": get, "stat": stat, "list": list} {
+			if problem.KindOf(err) != want || problem.HintOf(err) == "" {
+				t.Errorf("%s, %v: %v, %v (%s)", what, refusal, err, problem.KindOf(err), problem.HintOf(err))
+			}
+		}
+	}
+}
+
+// refusing is a file system that lets nobody read.
+type refusing struct {
+	file.FS
+	err error
+}
+
+func (r refusing) Open(string) (file.Reader, error)      { return nil, r.err }
+func (r refusing) Stat(string) (fs.FileInfo, error)      { return nil, r.err }
+func (r refusing) ReadDir(string) ([]fs.DirEntry, error) { return nil, r.err }
