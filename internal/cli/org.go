@@ -204,6 +204,10 @@ func (a *app) orgListCommand() *cobra.Command {
 			rows = append(rows, []string{o.Name, o.InstanceURL, o.Auth, o.Username})
 		}
 		return a.print(result, func(w io.Writer) {
+			if len(rows) == 0 {
+				fmt.Fprintln(w, "no org is known here; `holdfast org add` makes one known")
+				return
+			}
 			writeTable(w, []string{"NAME", "URL", "SIGN-IN", "USERNAME"}, rows)
 		})
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,10 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			return err
 		}
 		return a.print(result, func(w io.Writer) {
+			if len(result.Snapshots) == 0 {
+				fmt.Fprintln(w, "the repository holds no snapshot yet")
+				return
+			}
 			rows := make([][]string, 0, len(result.Snapshots))
 			for _, s := range result.Snapshots {
 				note := ""
