@@ -37,6 +37,8 @@ lint: ## the linters of .golangci.yml
 race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
 	@if command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then race=-race; else \
 	  echo "NOT TESTED: data races (the race detector needs a C compiler)"; race=; fi; \
+	if [ ! -d "$${HOLDFAST_SHARED:-../shared}/data" ]; then \
+	  echo "NOT TESTED: real describes and projects (neither ../shared nor HOLDFAST_SHARED has them)"; fi; \
 	echo "$(GO) test $$race ./..."; $(GO) test $$race -timeout 20m ./...
 
 docs: ## write the generated references anew
