@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"holdfast/internal/problem"
 )
@@ -40,13 +42,27 @@ type medium interface {
 func OpenJournal(path string) (*Journal, error) {
 	m, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+		return nil, onDisk(fmt.Errorf("journal %s: %w", path, err))
 	}
 	j, err := newJournal(path, m, journalBytes)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, errors.Join(err, m.Close()))
+		return nil, onDisk(fmt.Errorf("journal %s: %w", path, errors.Join(err, m.Close())))
 	}
 	return j, nil
+}
+
+// onDisk gives an error of the journal's disk its kind.
+func onDisk(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return problem.Newf(problem.NoSpace, "%w", err).
+			Hint("free space on that disk and run the same command again: it goes on where it stopped")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrNotExist),
+		errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+		return problem.Newf(problem.Usage, "%w", err).
+			Hint("without a journal nothing is written to the org: name a place for it with --journal")
+	}
+	return err
 }
 
 // newJournal reads what the medium holds and leaves it ready to append.
@@ -119,11 +135,11 @@ func (j *Journal) append(e entry) error {
 		return j.broken
 	}
 	if err := j.medium.Append(frame); err != nil {
-		j.broken = fmt.Errorf("write journal %s: %w", j.path, err)
+		j.broken = onDisk(fmt.Errorf("write journal %s: %w", j.path, err))
 		return j.broken
 	}
 	if err := j.medium.Sync(); err != nil {
-		j.broken = fmt.Errorf("sync journal %s: %w", j.path, err)
+		j.broken = onDisk(fmt.Errorf("sync journal %s: %w", j.path, err))
 		return j.broken
 	}
 	j.chain = next
@@ -139,6 +155,10 @@ func openFile(path string) (*diskFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(problem.New(problem.Usage, "not a file").
+			Hint("name another place for the journal with --journal"), err, f.Close())
 	}
 	// The name is made durable also when the file was there: the run that made it may have died before.
 	if err := errors.Join(lockFile(f), syncDir(filepath.Dir(path))); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -250,6 +251,25 @@ func TestJournalFileIsLockedPrivateAndLasting(t *testing.T) {
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAJournalThatCannotBeKeptSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	for what, path := range map[string]string{
+		"no folder": filepath.Join(dir, "none", "j"), "device": os.DevNull, "folder": dir,
+	} {
+		if _, err := OpenJournal(path); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" {
+			t.Errorf("%s: %v, %v (%s)", what, err, problem.KindOf(err), problem.HintOf(err))
+		}
+	}
+	j, m, err := openMemory(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.fail = func(string) error { return syscall.ENOSPC }
+	if err := j.append(someEntries[0]); problem.KindOf(err) != problem.NoSpace || problem.HintOf(err) == "" {
+		t.Errorf("full disk: %v (%s)", err, problem.HintOf(err))
 	}
 }
 

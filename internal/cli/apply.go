@@ -107,7 +107,14 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 
 // readPlan reads a plan file, whole.
 func readPlan(path string) ([]byte, *plan.Plan, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // to open a pipe is to wait for whoever writes to it
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		return nil, nil, problem.Wrap(problem.Usage, err, "plan file").Hint("make a plan with `holdfast restore … --plan FILE`")
 	}

@@ -33,6 +33,10 @@ holdfast backup prod --full --json`,
 		},
 		result: run.BackupResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
+		if options.Parallel < 1 {
+			return problem.Newf(problem.Usage, "backup: --parallel %d reads nothing", options.Parallel).
+				Hint("give 1 or more, or leave it out")
+		}
 		ctx := cmd.Context()
 		store, err := a.openStore(ctx)
 		if err != nil {

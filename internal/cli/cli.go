@@ -67,12 +67,22 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	a.json = a.json || asksForJSON(args)
 	if ctx.Err() != nil {
 		// Whatever failed did so because it was told to stop.
 		err = problem.Wrap(problem.Interrupted, err, "interrupted")
 	}
 	a.report(err)
 	return problem.KindOf(err).ExitCode()
+}
+
+// asksForJSON reports whether --json is among the arguments: those behind one that cannot be
+// understood were not read, and the error of that is to be an object, too.
+func asksForJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
 // root is the tree of commands, in the order of an operator's life.
@@ -211,7 +221,7 @@ func flagText(s config.Setting) string {
 
 // report writes an error to standard error, as one line; with --json as one JSON object.
 func (a *app) report(err error) {
-	kind, hint := problem.KindOf(err), problem.HintOf(err)
+	kind, hint := problem.KindOf(err), plain(problem.HintOf(err))
 	message := plain(err.Error())
 	if a.json {
 		var e failure

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +75,9 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(recoveryFile); recoveryFile != "" && err == nil {
+		return keyExists(recoveryFile)
+	}
 	daily, made, err := dailyKey(keyFile, dir)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 	if recoveryFile != "" {
 		identity, err := newKeyFile(recoveryFile, "recovery key of the repository "+dir+": move this file off the machine")
 		if err != nil {
-			return errors.Join(err, discard(made))
+			return err // the daily key stays: the next attempt takes it, and one beside this may have
 		}
 		made = append(made, recoveryFile)
 		recipients = append(recipients, identity.Recipient())
@@ -92,6 +96,11 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 		if k := problem.KindOf(err); k == problem.Conflict || k == problem.Usage {
 			// Nothing was made, so nothing needs the new keys. After any other error something
 			// may have been, and a key is never thrown away on a guess.
+			// Except the daily key, when another init that ran beside this one took it from the file
+			// and was first.
+			if _, shut := repo.Open(cmd.Context(), bucket, daily); shut == nil {
+				made = slices.DeleteFunc(made, func(path string) bool { return path == keyFile })
+			}
 			err = errors.Join(err, discard(made))
 		}
 		return err
@@ -113,7 +122,10 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 func dailyKey(path, dir string) (identity *seal.Identity, made []string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		identity, err := newKeyFile(path, "daily key of the repository "+dir)
-		return identity, []string{path}, err
+		if err != nil {
+			return nil, nil, err
+		}
+		return identity, []string{path}, nil
 	}
 	identity, err = readIdentity(path)
 	return identity, nil, err
@@ -128,6 +140,11 @@ func discard(paths []string) error {
 	return err
 }
 
+func keyExists(path string) error {
+	return problem.Newf(problem.Usage, "key file %s is already there", path).
+		Hint("give the name of a file that does not exist")
+}
+
 // newKeyFile makes a key and writes it to a new file that its owner alone may read.
 func newKeyFile(path, title string) (*seal.Identity, error) {
 	identity, err := seal.NewIdentity()
@@ -135,19 +152,19 @@ func newKeyFile(path, title string) (*seal.Identity, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		return nil, onDisk(fmt.Errorf("key file: %w", err))
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, problem.Newf(problem.Usage, "key file %s is already there", path).
-			Hint("give the name of a file that does not exist")
+		return nil, keyExists(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
+		return nil, onDisk(fmt.Errorf("key file: %w", err))
 	}
 	_, err = fmt.Fprintf(f, "# holdfast: %s\n%s", plain(title), identity.Secret())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		// Half a key opens nothing, and would stand in the way of the next attempt.
+		return nil, onDisk(errors.Join(fmt.Errorf("key file: %w", err), os.Remove(path)))
 	}
 	return identity, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,17 @@ holdfast restore prod --to latest --record 003000000000001AAA`,
 			}
 			in.Before, in.After = before, after
 		}
+		switch {
+		case in.MaxRows < 0:
+			return problem.Newf(problem.Usage, "restore: --max-rows %d is less than none", in.MaxRows).
+				Hint("give how many records the plan may touch, or leave it out")
+		case in.DeleteExtra && in.Snapshot == "":
+			return problem.New(problem.Usage, "restore: --delete-extra goes with --to alone").
+				Hint("--undo deletes what was created between the two, unless --keep-created is given")
+		case in.KeepCreated && undo == "":
+			return problem.New(problem.Usage, "restore: --keep-created goes with --undo alone").
+				Hint("--to deletes nothing, unless --delete-extra is given")
+		}
 		return a.restore(cmd, args[0], in, planFile)
 	})
 	flags := cmd.Flags()
@@ -77,8 +89,11 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	ctx := cmd.Context()
 	if planFile != "" {
 		// Found out before the org is read and calls are spent.
-		if _, err := os.Lstat(planFile); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(planFile); err == nil {
 			return planExists(planFile)
+		}
+		if _, err := os.Stat(filepath.Dir(planFile)); err != nil {
+			return onDisk(fmt.Errorf("plan file %s: %w", planFile, err))
 		}
 	}
 	store, err := a.openStore(ctx)
@@ -119,12 +134,12 @@ func writePlan(path string, body []byte) error {
 		return planExists(path)
 	}
 	if err != nil {
-		return fmt.Errorf("plan file: %w", err)
+		return onDisk(fmt.Errorf("plan file: %w", err))
 	}
 	_, err = f.Write(body)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		// Half a plan would be refused by its own digest, but nobody should find one.
-		return errors.Join(fmt.Errorf("plan file: %w", err), os.Remove(path))
+		return onDisk(errors.Join(fmt.Errorf("plan file: %w", err), os.Remove(path)))
 	}
 	return nil
 }

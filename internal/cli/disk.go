@@ -1,0 +1,22 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"holdfast/internal/problem"
+)
+
+// onDisk gives an error of writing a file beside the repository its kind, and says what to do.
+func onDisk(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return problem.Newf(problem.NoSpace, "%w", err).Hint("free space on that disk and run the command again")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return problem.Newf(problem.Usage, "%w", err).Hint("name a place that this user may write to")
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return problem.Newf(problem.Usage, "%w", err).Hint("name a file in a folder that is there")
+	}
+	return err
+}
