@@ -183,7 +183,10 @@ func (p *progress) applied(e apply.Progress) {
 }
 
 func writeApplied(w io.Writer, r run.ApplyResult) {
-	if r.Resumed {
+	switch {
+	case r.Before:
+		fmt.Fprintln(w, "an earlier run carried this plan out; nothing was written, and this is its report again")
+	case r.Resumed:
 		fmt.Fprintln(w, "an earlier run of this plan was taken up again")
 	}
 	if len(r.Steps) > 0 {

@@ -40,6 +40,7 @@ type ApplyResult struct {
 	Plan    string         `json:"plan"`              // digest of the plan, hexadecimal
 	Journal string         `json:"journal"`           // path of the journal
 	Resumed bool           `json:"resumed"`           // an earlier run had begun
+	Before  bool           `json:"before"`            // an earlier run had carried the plan out and observed the org: this is its report again
 	Ended   bool           `json:"ended"`             // every row is settled
 	Steps   []ApplyStepRow `json:"steps"`             // how far each step is
 	Done    int            `json:"done"`              // rows that are as the plan wants them
@@ -139,6 +140,7 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	defer func() { err = errors.Join(err, journal.Close()) }()
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
+	out.Before = applied.Verified != nil
 	out.of(p, approved.Digest())
 	out.Journal = in.Journal
 	// Even a run that stopped has made records whose new Ids must not be forgotten.
