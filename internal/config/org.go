@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -307,6 +308,10 @@ func ReadToken(path string) (string, error) {
 	if strings.ContainsAny(token, "\r\n") {
 		return "", problem.Newf(problem.Usage, "secret file %s holds more than one line", path).
 			Hint("write the token alone into the file")
+	}
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return "", problem.Newf(problem.Usage, "secret file %s holds control characters, which no token has", path).
+			Hint("write the token alone into the file, as text")
 	}
 	return token, nil
 }

@@ -129,7 +129,7 @@ func TestASecretThatOthersMayReadIsRefused(t *testing.T) {
 	if problem.KindOf(err) != problem.Usage || !strings.Contains(problem.HintOf(err), "chmod 600") {
 		t.Fatalf("readable by the group: %v (%s)", err, problem.HintOf(err))
 	}
-	for what, body := range map[string]string{"two lines": "a\nb\n", "empty": "\n", "long": strings.Repeat("a", 70_000)} {
+	for what, body := range map[string]string{"two lines": "a\nb\n", "empty": "\n", "long": strings.Repeat("a", 70_000), "control": "a\x00b"} {
 		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,10 @@
 package salesforce_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,5 +142,26 @@ func TestIdentityIsOfAnOrg(t *testing.T) {
 		if err == nil || problem.HintOf(err) == "" {
 			t.Errorf("org %q: %v (%s)", id, err, problem.HintOf(err))
 		}
+	}
+}
+
+// TestAssertionIsNotShown echoes the request for a token, which holds all that signs in.
+func TestAssertionIsNotShown(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	var assertion string
+	f.on("POST /services/oauth2/token", func(w http.ResponseWriter, r *http.Request) {
+		assertion = r.FormValue("assertion")
+		writeJSON(w, 400, fmt.Sprintf(`{"error":"invalid_grant","error_description":%q}`, "got "+assertion))
+	})
+	c := f.config()
+	c.Credentials = salesforce.Credentials{ClientID: "app", Username: "ada@example.com", PrivateKeyPEM: salesforce.Secret(
+		pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))}
+	_, err = salesforce.Connect(t.Context(), c)
+	if err == nil || assertion == "" || strings.Contains(err.Error(), assertion[:40]) {
+		t.Errorf("%v", err)
 	}
 }

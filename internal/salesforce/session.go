@@ -205,6 +205,9 @@ func (o *Org) tokenForm() (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
+		o.session.mu.Lock()
+		o.session.keepSecret(assertion) // whoever has it can sign in while it is valid
+		o.session.mu.Unlock()
 		return url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion}}, nil
 	}
 	o.session.mu.Lock()
