@@ -84,9 +84,11 @@ func newFrameReader(r io.Reader) (*frameReader, error) {
 		}
 		return fr, fr.tailOrDamage("its first bytes were never written", head)
 	case bytes.HasPrefix(head, []byte("holdfast-journal/")):
-		return nil, problem.New(problem.Usage, "journal of an unknown version")
+		return nil, problem.New(problem.Usage, "journal of an unknown version").
+			Hint("go on with the release that wrote it")
 	default:
-		return nil, problem.New(problem.Damaged, "not a journal")
+		return nil, problem.New(problem.Damaged, "not a journal").
+			Hint("keep the file, and name another place for the journal with --journal")
 	}
 	fr.good = int64(len(journalMagic))
 	return fr, nil

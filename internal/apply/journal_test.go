@@ -311,3 +311,11 @@ func openFuzz(raw []byte) (*Journal, *memory, error) {
 	j, err := newJournal("memory", m, journalBytes)
 	return j, m, err
 }
+
+func TestAForeignJournalSaysWhatToDo(t *testing.T) {
+	for _, content := range []string{"text\n", "holdfast-journal/2\n"} {
+		if _, _, err := openMemory(t, []byte(content)); err == nil || problem.HintOf(err) == "" {
+			t.Errorf("%q: %v (%s)", content, err, problem.HintOf(err))
+		}
+	}
+}

@@ -72,7 +72,8 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 		return nil, err
 	}
 	if who.OrgID != p.Org {
-		return nil, problem.Newf(problem.Conflict, "the plan is for org %s and this is org %s", p.Org, who.OrgID)
+		return nil, problem.Newf(problem.Conflict, "the plan is for org %s and this is org %s", p.Org, who.OrgID).
+			Hint("name the org that the plan was made for with --org")
 	}
 	if a.ledger.ended {
 		return nil, nil

@@ -73,7 +73,7 @@ func (o Options) check(schema *sf.Schema) error {
 	for _, list := range [][]string{o.Include, o.Exclude, o.AcceptDeletions} {
 		for _, name := range list {
 			if name != "*" && schema.Object(name) == nil {
-				return problem.Newf(problem.Usage, "the org has no object %q", name).
+				return problem.Newf(problem.NotFound, "the org has no object %q", name).
 					Hint("give API names, such as Contact or Invoice__c")
 			}
 		}

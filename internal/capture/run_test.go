@@ -91,7 +91,7 @@ func TestSelection(t *testing.T) {
 	}
 	b.wantSame("Contact")
 	b.opts.Exclude = []string{"Leed"}
-	if _, err := capture.Run(t.Context(), b.org, b.store, b.opts); problem.KindOf(err) != problem.Usage {
+	if _, err := capture.Run(t.Context(), b.org, b.store, b.opts); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("a misspelt exclusion: %v", err)
 	}
 }

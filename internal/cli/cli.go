@@ -70,7 +70,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	a.json = a.json || asksForJSON(args)
 	if ctx.Err() != nil {
 		// Whatever failed did so because it was told to stop.
-		err = problem.Wrap(problem.Interrupted, err, "interrupted")
+		err = problem.Wrap(problem.Interrupted, err, "interrupted").
+			Hint("run the same command again to go on; what was done is kept")
 	}
 	a.report(err)
 	return problem.KindOf(err).ExitCode()

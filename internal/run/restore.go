@@ -232,10 +232,12 @@ func (in RestoreInput) choose(w *wanted) error {
 	for _, name := range in.Objects {
 		object := w.eq.Schema.Object(name)
 		if object == nil {
-			return problem.Newf(problem.NotFound, "the org has no object %q", name)
+			return problem.Newf(problem.NotFound, "the org has no object %q", name).
+				Hint("give API names, such as Contact or Invoice__c")
 		}
 		if _, held := w.want.Part(object.Name); !held {
-			return problem.Newf(problem.NotFound, "snapshot %s does not hold %s", w.want.Info().Short(), object.Name)
+			return problem.Newf(problem.NotFound, "snapshot %s does not hold %s", w.want.Info().Short(), object.Name).
+				Hint("`holdfast show %s --coverage` says why", w.want.Info().Short())
 		}
 		if w.chosen == nil {
 			w.chosen = map[string]bool{}
