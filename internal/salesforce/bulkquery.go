@@ -125,6 +125,7 @@ func (o *Org) awaitQuery(ctx context.Context, what, path string) (job, error) {
 		if err := o.json(ctx, call{what: what, method: http.MethodGet, path: path, repeat: true}, &j); err != nil {
 			return j, err
 		}
+		j.Error = o.line(j.Error)
 		switch sf.JobState(j.State) {
 		case sf.JobComplete:
 			if j.Processed == nil {

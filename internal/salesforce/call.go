@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/sf"
 )
 
 const (
@@ -178,10 +179,21 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 	return final, 0, err
 }
 
+// line makes a text of the org fit for an error: without secrets, and one line.
+func (o *Org) line(text string) string { return oneLine(o.session.scrub(text)) }
+
+// clean makes the refusal of a row fit to be shown and kept.
+func (o *Org) clean(out *sf.Outcome) {
+	out.Code, out.Message = o.line(out.Code), o.line(out.Message)
+	for i := range out.Fields {
+		out.Fields[i] = o.line(out.Fields[i])
+	}
+}
+
 // scrubbed makes a refusal fit for an error. Secrets go before the text is cut: half of one that
 // stands at the cut would not be found.
 func (o *Org) scrubbed(f *Fault) *Fault {
-	f.Code, f.Message = oneLine(o.session.scrub(f.Code)), oneLine(o.session.scrub(f.Message))
+	f.Code, f.Message = o.line(f.Code), o.line(f.Message)
 	return f
 }
 

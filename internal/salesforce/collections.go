@@ -33,7 +33,7 @@ func (s *saved) outcome(id sf.ID) sf.Outcome {
 	var messages []string
 	for _, e := range s.Errors {
 		out.Code = firstOf(out.Code, e.Code)
-		messages = append(messages, oneLine(e.Message))
+		messages = append(messages, e.Message)
 		out.Fields = append(out.Fields, e.Fields...)
 	}
 	out.Code = firstOf(out.Code, "UNKNOWN_EXCEPTION")
@@ -73,7 +73,7 @@ func (o *Org) Update(ctx context.Context, object string, fields []string, rows [
 	if err != nil {
 		return nil, err
 	}
-	return outcomes(what, answer, len(rows), func(i int) sf.ID { return rows[i].ID })
+	return o.outcomes(what, answer, len(rows), func(i int) sf.ID { return rows[i].ID })
 }
 
 func checkRows(what string, n int) error {
@@ -119,7 +119,7 @@ func updateBody(object *sf.Object, fields []string, rows []sf.Write) ([]byte, er
 }
 
 // outcomes matches the answer with the rows by position, as the API promises.
-func outcomes(what string, answer []saved, n int, id func(int) sf.ID) ([]sf.Outcome, error) {
+func (o *Org) outcomes(what string, answer []saved, n int, id func(int) sf.ID) ([]sf.Outcome, error) {
 	if len(answer) != n {
 		return nil, fmt.Errorf("%s: %w: %d results for %d rows", what, errDamaged, len(answer), n)
 	}
@@ -131,6 +131,7 @@ func outcomes(what string, answer []saved, n int, id func(int) sf.ID) ([]sf.Outc
 			}
 		}
 		out[i] = answer[i].outcome(id(i))
+		o.clean(&out[i])
 	}
 	return out, nil
 }
@@ -158,7 +159,7 @@ func (o *Org) Delete(ctx context.Context, ids []sf.ID) ([]sf.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := outcomes(what, answer, len(ids), func(i int) sf.ID { return ids[i] })
+	out, err := o.outcomes(what, answer, len(ids), func(i int) sf.ID { return ids[i] })
 	for i := range out {
 		if goneCodes[out[i].Code] {
 			out[i] = sf.Outcome{ID: out[i].ID, Success: true}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -163,5 +164,38 @@ func TestAssertionIsNotShown(t *testing.T) {
 	_, err = salesforce.Connect(t.Context(), c)
 	if err == nil || assertion == "" || strings.Contains(err.Error(), assertion[:40]) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRefusalsOfRowsAreClean echoes the session in what the org says of single rows, which is shown
+// and kept in journals.
+func TestRefusalsOfRowsAreClean(t *testing.T) {
+	const token = "00D000000000001!s3cret-s3cret"
+	f := newFake(t)
+	f.valid[token] = true
+	c := f.config()
+	c.Credentials.AccessToken = token
+	org, err := salesforce.Connect(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Repeat("y", 380) + token + "\x1b[2J\nmore"
+	list, _ := json.Marshal([]any{map[string]any{"id": accountID, "success": false, "errors": []any{
+		map[string]any{"statusCode": "X\x1b" + token, "message": said, "fields": []string{token}}}}})
+	f.on("GET "+v+"sobjects/Account/describe", answer(200, `{"name":"Account","fields":[{"name":"Name","type":"string"}]}`))
+	f.on("PATCH "+v+"composite/sobjects", answer(200, string(list)))
+	f.on("DELETE "+v+"composite/sobjects", answer(200, string(list)))
+	f.on("POST /services/Soap/u/66.0", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprintf(w, `<e:Envelope xmlns:e="x"><e:Body><undeleteResponse><result><id>%s</id><success>false</success><errors><statusCode>X</statusCode>`+
+			`<message>%s</message></errors></result></undeleteResponse></e:Body></e:Envelope>`, accountID, strings.ReplaceAll(said, "\x1b", " "))
+	})
+	updated, errUpdate := org.Update(t.Context(), "Account", []string{"Name"}, []sf.Write{{ID: accountID, Values: []sf.Value{sf.Text("x")}}})
+	deleted, errDelete := org.Delete(t.Context(), []sf.ID{accountID})
+	undeleted, errUndelete := org.Undelete(t.Context(), []sf.ID{accountID})
+	for what, got := range map[string][]sf.Outcome{"update": updated, "delete": deleted, "undelete": undeleted} {
+		if len(got) != 1 || got[0].Success || strings.ContainsAny(fmt.Sprint(got), "\x1b\n") || strings.Contains(fmt.Sprint(got), "s3cret") {
+			t.Errorf("%s: %+v (%v, %v, %v)", what, got, errUpdate, errDelete, errUndelete)
+		}
 	}
 }

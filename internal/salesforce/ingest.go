@@ -252,12 +252,12 @@ func (o *Org) AbortInsert(ctx context.Context, id string) error {
 func splitBulkError(text string) (code, message string, fields []string) {
 	code, rest, found := strings.Cut(text, ":")
 	if !found || code == "" || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
-		return "UNKNOWN_EXCEPTION", oneLine(text), nil
+		return "UNKNOWN_EXCEPTION", text, nil
 	}
 	rest = strings.TrimSuffix(strings.TrimSpace(rest), "--")
 	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
 		fields = strings.FieldsFunc(rest[i+1:], func(r rune) bool { return r == ' ' || r == ',' })
 		rest = rest[:i]
 	}
-	return code, oneLine(strings.TrimSpace(rest)), fields
+	return code, strings.TrimSpace(rest), fields
 }

@@ -62,7 +62,7 @@ func (o *Org) insertResults(ctx context.Context, id string, fields []string, fn 
 	}
 	var processed int64
 	for _, file := range resultFiles {
-		r := &resultReader{file: file, fields: fields, jobError: oneLine(j.Error), aborted: sf.JobState(j.State) == sf.JobAborted, fn: fn}
+		r := &resultReader{file: file, fields: fields, jobError: j.Error, clean: o.clean, aborted: sf.JobState(j.State) == sf.JobAborted, fn: fn}
 		p := &csvPage{call: call{what: what + ": " + file.resource, path: path + "/" + file.resource}, header: r.header, row: r.row}
 		rows, err := o.fetch(ctx, p)
 		switch {
@@ -90,6 +90,7 @@ type resultReader struct {
 	file     resultFile
 	fields   []string
 	jobError string
+	clean    func(*sf.Outcome)
 	aborted  bool
 	fn       func(sf.JobResult) bool
 
@@ -147,6 +148,9 @@ func (r *resultReader) row(fields [][]byte) error {
 		out.ID, out.Success = id, true
 	default:
 		out.Code, out.Message, out.Fields = splitBulkError(string(fields[r.extra[1]]))
+	}
+	if !out.Success {
+		r.clean(out)
 	}
 	if !r.fn(result) {
 		return errStopped

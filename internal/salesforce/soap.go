@@ -94,7 +94,7 @@ func (o *Org) Undelete(ctx context.Context, ids []sf.ID) ([]sf.Outcome, error) {
 			}{e.Code, e.Message, e.Fields})
 		}
 	}
-	out, err := outcomes(what, answer, len(ids), func(i int) sf.ID { return ids[i] })
+	out, err := o.outcomes(what, answer, len(ids), func(i int) sf.ID { return ids[i] })
 	if err != nil {
 		return nil, err
 	}
