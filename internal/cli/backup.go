@@ -85,6 +85,11 @@ func writeBackup(w io.Writer, r run.BackupResult) {
 	if len(rows) > 0 {
 		writeTable(w, []string{"OBJECT", "READ", "RECORDS", "CREATED", "UPDATED", "DELETED", "WHY"}, rows)
 	}
+	for _, g := range r.Coverage {
+		if g.Field == "" && g.Rule == string(capture.RuleVanished) {
+			fmt.Fprintf(w, "no longer held: %s (%s)\n", plain(g.Object), plain(g.Reason))
+		}
+	}
 	fmt.Fprintf(w, "%s in %s; %s created, %s updated, %s deleted since the last snapshot\n",
 		plural(r.Totals.Records, "record"), plural(r.Totals.Objects-r.Totals.Failed, "object"),
 		count(r.Totals.Created), count(r.Totals.Updated), count(r.Totals.Deleted))

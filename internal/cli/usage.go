@@ -41,7 +41,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	var number *strconv.NumError
 	if errors.As(err, &value) && errors.As(err, &number) {
-		message = "--" + value.GetFlag().Name + " " + strconv.Quote(value.GetValue()) + " is not a number that fits"
+		kind := "a number that fits"
+		if value.GetFlag().Value.Type() == "bool" {
+			kind = "true or false"
+		}
+		message = "--" + value.GetFlag().Name + " " + strconv.Quote(value.GetValue()) + " is not " + kind
 	}
 	return problem.New(problem.Usage, about(cmd, message)).Hint("see `%s --help`", cmd.CommandPath())
 }
@@ -67,6 +71,13 @@ func besides(root *cobra.Command) {
 			}
 		case "completion":
 			cmd.Short = "print the script that lets a shell complete commands and names"
+			cmd.Args = cobra.ArbitraryArgs
+			cmd.RunE = func(cmd *cobra.Command, words []string) error {
+				if len(words) > 0 {
+					return noCommand(cmd, words[0])
+				}
+				return cmd.Help()
+			}
 			for _, shell := range cmd.Commands() {
 				shell.Short = "print it for " + shell.Name()
 			}

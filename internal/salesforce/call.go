@@ -21,6 +21,8 @@ const (
 	// stallTime ends a response that gives no byte for so long. A query may take 120 s before its
 	// first byte (unverified), the platform's own bound of a call is 10 minutes.
 	stallTime = 150 * time.Second
+	// wholeTime ends a call whose answer is read whole: one that trickles in never stalls.
+	wholeTime = 15 * time.Minute
 )
 
 // call is one intent sent to the org, in as many attempts as its kind allows.
@@ -33,6 +35,7 @@ type call struct {
 	body     func(token string) (io.Reader, int64, error)
 	repeat   bool // carrying it out twice does no harm
 	attempts int  // 0 means maxAttempts
+	whole    bool // the answer is read whole, and has wholeTime for it
 }
 
 // errDamaged marks an answer that arrived whole as far as HTTP can tell and yet is not what the org
@@ -133,6 +136,11 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 	info := ""
 	defer func() { o.ledger.settle(number, info) }()
 
+	if c.whole {
+		bounded, stop := context.WithTimeoutCause(ctx, wholeTime, fmt.Errorf("no whole answer within %v", wholeTime))
+		defer stop()
+		ctx = bounded
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("no byte for %v", stallTime)) })

@@ -223,7 +223,7 @@ func (o *Org) data(resource string) string { return "/services/data/v" + o.versi
 
 // json sends a call and decodes its whole JSON answer into out.
 func (o *Org) json(ctx context.Context, c call, out any) error {
-	c.accept = mediaJSON
+	c.accept, c.whole = mediaJSON, true
 	return o.do(ctx, c, func(resp *http.Response) error {
 		if resp.StatusCode == http.StatusNoContent {
 			return damaged("answered without content")

@@ -3,6 +3,7 @@ package salesforce_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,6 +131,36 @@ func TestSignInAtASilentOrgEnds(t *testing.T) {
 		if problem.KindOf(err) != problem.Unreachable || org.asked != 3 {
 			t.Errorf("%v after %d requests", err, org.asked)
 		}
+	})
+}
+
+// trickle is an org that sends a byte whenever one is about to give up.
+type trickle struct{ asked int }
+
+func (s *trickle) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked++
+	body, org := io.Pipe()
+	go func() {
+		for r.Context().Err() == nil {
+			time.Sleep(2 * time.Minute)
+			_, _ = org.Write([]byte(" "))
+		}
+		org.CloseWithError(r.Context().Err())
+	}()
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: r}, nil
+}
+
+func TestAnswersThatTrickleInEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := &trickle{}
+		_, err := salesforce.Connect(t.Context(), salesforce.Config{
+			InstanceURL: "https://example.my.salesforce.com", HTTPClient: &http.Client{Transport: org},
+			Credentials: salesforce.Credentials{AccessToken: "tok"},
+		})
+		if problem.KindOf(err) != problem.Unreachable || org.asked != 3 {
+			t.Errorf("%v after %d requests", err, org.asked)
+		}
+		time.Sleep(time.Hour) // the org goes away
 	})
 }
 

@@ -32,7 +32,7 @@ func (o *Org) soap(ctx context.Context, what, operation, arguments string, out a
 		return &b, int64(b.Len()), nil
 	}
 	c := call{
-		what: what, method: http.MethodPost, path: "/services/Soap/u/" + o.version, accept: mediaXML, repeat: true,
+		what: what, method: http.MethodPost, path: "/services/Soap/u/" + o.version, accept: mediaXML, repeat: true, whole: true,
 		header: map[string]string{"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": `"` + operation + `"`}, body: body,
 	}
 	return o.do(ctx, c, func(resp *http.Response) error {
