@@ -181,7 +181,8 @@ func TestRefusalsOfRowsAreClean(t *testing.T) {
 	}
 	said := strings.Repeat("y", 380) + token + "\x1b[2J\nmore"
 	list, _ := json.Marshal([]any{map[string]any{"id": accountID, "success": false, "errors": []any{
-		map[string]any{"statusCode": "X\x1b" + token, "message": said, "fields": []string{token}}}}})
+		map[string]any{"statusCode": "X\x1b" + token, "message": said, "fields": []string{token}},
+	}}})
 	f.on("GET "+v+"sobjects/Account/describe", answer(200, `{"name":"Account","fields":[{"name":"Name","type":"string"}]}`))
 	f.on("PATCH "+v+"composite/sobjects", answer(200, string(list)))
 	f.on("DELETE "+v+"composite/sobjects", answer(200, string(list)))
