@@ -157,7 +157,7 @@ func (k *kill) dieAndResume(ctx context.Context, most int64, args ...string) (ou
 		k.t.Fatalf("%v: %v\n%s", args, err, said.String())
 	}
 	again := exec.CommandContext(ctx, k.program, args...)
-	if out, err := again.CombinedOutput(); err != nil && outcome == "killed" {
+	if out, err := again.CombinedOutput(); err != nil {
 		k.t.Errorf("resume after %s at request %d of kind %d: %v: %v\n%s", outcome, at-start, how, args, err, out)
 	}
 	return outcome
