@@ -21,6 +21,7 @@ func (a *app) emulateCommand() *cobra.Command {
 	var options emulator.Options
 	var packages string
 	var filled bool
+	var features []string
 	cmd := a.command(spec{
 		use: "emulate", group: groupOther,
 		short: "serve an org on this machine, to practise and to test",
@@ -38,6 +39,11 @@ holdfast emulate --packages ./packages`,
 		result: signIn{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		var err error
+		for _, name := range features {
+			if err := options.Features.Enable(name); err != nil {
+				return problem.Wrap(problem.Usage, err, "feature")
+			}
+		}
 		if options.Packages, err = packageFolders(packages); err != nil {
 			return err
 		}
@@ -47,6 +53,7 @@ holdfast emulate --packages ./packages`,
 	flags.StringVar(&options.Addr, "listen", emulateListen, "`address` to listen on; port 0 is any free one")
 	flags.Uint64Var(&options.Seed, "seed", 1, "`number` from which Ids, tokens and generated records follow")
 	flags.StringVar(&packages, "packages", "", "`folder` of managed packages that can be installed")
+	flags.StringSliceVar(&features, "feature", nil, "`name` of a feature to switch on, such as PersonAccounts; may be repeated")
 	flags.BoolVar(&filled, "filled", false, "fill the org with a generated company, as the demo does")
 	return cmd
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Name       string
 	Username   string
 	DailyCalls int // DailyApiRequests
+	// Features are the optional features of the org that are on.
+	Features org.Features
 	// BulkPageRows is the number of rows on a page of Bulk results; 0 means 50,000.
 	BulkPageRows int
 	// SessionLife is how long, by the org's clock, an access token is good for; 0 means for ever.
@@ -70,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listen for the emulated org: %w", err)
 	}
 	engine := org.New(org.Config{
-		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls,
+		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
 	})
 	s := &Server{
 		URL:      "http://" + listener.Addr().String(),

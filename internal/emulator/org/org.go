@@ -18,6 +18,7 @@ type Config struct {
 	Name       string // default "Emulated Org"
 	Username   string // of the first user, a system administrator; default "admin@emulated.example"
 	DailyCalls int    // DailyApiRequests; default 15,000, as Developer Edition
+	Features   Features
 }
 
 // Org is one emulated org.
@@ -57,6 +58,7 @@ func New(cfg Config) *Org {
 	if cfg.Username == "" {
 		cfg.Username = "admin@emulated.example"
 	}
+	cfg.Features.MultiCurrency = cfg.Features.MultiCurrency || cfg.Features.DatedCurrency
 	if cfg.DailyCalls == 0 {
 		cfg.DailyCalls = 15_000
 	}
@@ -164,6 +166,9 @@ func (o *Org) user(r *row) User {
 	}
 	return u
 }
+
+// Features returns what is switched on in the org.
+func (o *Org) Features() Features { return o.cfg.Features }
 
 // Objects returns every object of the org in the order of the global describe, which is by name.
 func (o *Org) Objects() []*Object {
