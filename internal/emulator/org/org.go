@@ -85,8 +85,7 @@ func (o *Org) adoptTables() {
 			o.tables[key] = t
 		}
 		if t.object != object {
-			t.object, t.columns = object, object.width
-			clear(t.indexes)
+			t.adopt(object)
 		}
 	}
 }

@@ -10,13 +10,15 @@ import (
 )
 
 // row is one version of one record. It is never changed once it is in a table: a write puts another
-// version in its place, so an answer that holds rows stays as it was.
+// version in its place, so an answer that holds rows stays as it was. Its values lie packed in one
+// string, see packing.go.
 type row struct {
 	id   sf.ID
 	lay  *layout
-	vals []string // of the columns that are not null, in the order of lay.columns
-	fate fate
+	data string
 	pos  int32 // position in its table, which never changes
+	fate fate
+	wide bool // offsets of four bytes instead of two
 }
 
 // fate is what has become of a record.
@@ -33,7 +35,8 @@ const (
 // costs its values and little more.
 type layout struct {
 	columns []uint16
-	at      []int16 // column to position in vals; -1 for null; columns beyond its end are null
+	at      []int16 // column to position among the values; -1 for null; columns beyond its end are null
+	words   *words  // where the values are that are kept once
 }
 
 // text returns the value of a column; empty is null.
@@ -42,7 +45,7 @@ func (r *row) text(column int) string {
 		return ""
 	}
 	if i := r.lay.at[column]; i >= 0 {
-		return r.vals[i]
+		return r.value(int(i))
 	}
 	return ""
 }
@@ -56,13 +59,27 @@ type table struct {
 	serial  uint64
 	autos   map[int]int // next number of the auto-number in that column
 	layouts map[string]*layout
+	words   *words
+	repeats []bool // by column: values that many records share
 
 	mu      sync.Mutex    // guards indexes while readers build them
 	indexes map[int]index // by column
 }
 
 func newTable() *table {
-	return &table{layouts: map[string]*layout{}, indexes: map[int]index{}, autos: map[int]int{}}
+	return &table{layouts: map[string]*layout{}, words: newWords(), indexes: map[int]index{}, autos: map[int]int{}}
+}
+
+// adopt makes the table one of this version of its object.
+func (t *table) adopt(object *Object) {
+	t.object, t.columns = object, object.width
+	t.repeats = make([]bool, object.width)
+	for _, f := range object.Fields {
+		if f.column >= 0 {
+			t.repeats[f.column] = repeating(f.Type)
+		}
+	}
+	clear(t.indexes)
 }
 
 // maxLayouts bounds the memory of layouts where nulls fall at random; rows beyond it hold every
@@ -78,10 +95,8 @@ func (t *table) pack(id sf.ID, dense []string, f fate, pos int32) *row {
 		}
 	}
 	lay := t.layoutOf(columns, len(dense))
-	r := &row{id: id, lay: lay, vals: make([]string, len(lay.columns)), fate: f, pos: pos}
-	for i, c := range lay.columns {
-		r.vals[i] = dense[c]
-	}
+	r := &row{lay: lay, fate: f, pos: pos}
+	t.fill(r, id, dense)
 	return r
 }
 
@@ -100,7 +115,7 @@ func (t *table) layoutOf(columns []uint16, width int) *layout {
 			return lay
 		}
 	}
-	lay := &layout{columns: slices.Clone(columns), at: make([]int16, width)}
+	lay := &layout{columns: slices.Clone(columns), at: make([]int16, width), words: t.words}
 	for i := range lay.at {
 		lay.at[i] = -1
 	}
@@ -123,7 +138,7 @@ func layoutKey(columns []uint16) string {
 func (t *table) dense(r *row) []string {
 	out := make([]string, t.columns)
 	for i, c := range r.lay.columns {
-		out[c] = r.vals[i]
+		out[c] = r.value(i)
 	}
 	return out
 }
@@ -186,8 +201,9 @@ func (t *table) unput(r, before *row) {
 		t.put(before)
 		return
 	}
-	dead := &row{id: r.id, lay: r.lay, vals: r.vals, fate: gone, pos: r.pos}
-	t.put(dead)
+	dead := *r
+	dead.fate = gone
+	t.put(&dead)
 	if int(r.pos) == len(t.rows)-1 {
 		t.rows = t.rows[:r.pos]
 	}
