@@ -7,6 +7,9 @@ FUZZTIME ?= 30s
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
+# Other clients that are tested unmodified: jsforce, which this node finds, and the SFDMU plugin of sf.
+export HOLDFAST_NODE ?= $(CURDIR)/.cache/bin/node
+export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
@@ -63,8 +66,8 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
 	$(GO) run ./bench
 
-conformance: ## the emulator as the official client sees it, and the contracts of buckets and orgs
-	.ci/tools sf
+conformance: ## the emulator as unmodified clients see it, and the contracts of buckets and orgs
+	.ci/tools clients
 	.ci/tools s3
 	$(GO) test -count=1 -v -run 'Conformance|IsABucket' ./internal/emulator ./internal/blob/...
 
