@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,36 +60,47 @@ func survives(ctx context.Context, disk *blobtest.Disk, acked map[string][]byte)
 	return nil
 }
 
-// schedules crashes the machine before every operation, in every model, and calls report with what
-// is wrong then. wrap may weaken the protocol.
-func schedules(ctx context.Context, wrap func(file.FS) file.FS, report func(where string, err error)) int {
-	whole := blobtest.NewDisk()
-	putAll(ctx, file.New(wrap(whole), "disk"))
-	n := 0
-	for at := range whole.Ops() + 1 {
+// schedules crashes the machine before every operation and after the last, in every model, and calls
+// report with what is wrong then. wrap may weaken the protocol.
+func schedules(ctx context.Context, wrap func(file.FS) file.FS, seeds uint64, report func(where string, err error)) int {
+	disk := blobtest.NewDisk()
+	var images []*blobtest.Disk
+	var promises []map[string][]byte
+	acked := make(map[string][]byte)
+	record := func(image *blobtest.Disk) {
+		images, promises = append(images, image), append(promises, maps.Clone(acked))
+	}
+	disk.Record(record)
+	b := file.New(wrap(disk), "disk")
+	for n, key := range crashKeys {
+		if err := b.Put(ctx, key, body(n)); err == nil {
+			acked[key] = body(n)
+		}
+	}
+	record(disk.Fork())
+	schedules := 0
+	for at, image := range images {
 		for model := range blobtest.Models {
-			for seed := range uint64(4) {
-				disk := blobtest.NewDisk()
-				disk.CrashAt(at)
-				acked := putAll(ctx, file.New(wrap(disk), "disk"))
-				after := disk.Crash(model, seed)
-				if err := survives(ctx, after, acked); err != nil {
-					report(fmt.Sprintf("crash before operation %d, model %d, seed %d", at, model, seed), err)
+			for seed := range seeds {
+				if err := survives(ctx, image.Crash(model, seed), promises[at]); err != nil {
+					report(fmt.Sprintf("crash before operation %d, %v, seed %d", at, model, seed), err)
 				}
-				n++
+				schedules++
 			}
 		}
 	}
-	return n
+	return schedules
 }
 
 func unchanged(f file.FS) file.FS { return f }
 
 func TestWhatIsAcknowledgedSurvivesEveryCrash(t *testing.T) {
-	n := schedules(t.Context(), unchanged, func(where string, err error) { t.Errorf("%s: %v", where, err) })
+	n := schedules(t.Context(), unchanged, 32, func(where string, err error) { t.Errorf("%s: %v", where, err) })
 	t.Logf("%d crash schedules", n)
 }
 
+// TestPutIsDoneAgainAfterEveryCrash lets the machine or the process die, puts everything again, and lets
+// the machine die once more: what somebody else wrote and never synced is as durable as the rest.
 func TestPutIsDoneAgainAfterEveryCrash(t *testing.T) {
 	whole := blobtest.NewDisk()
 	putAll(t.Context(), file.New(whole, "disk"))
@@ -102,8 +115,35 @@ func TestPutIsDoneAgainAfterEveryCrash(t *testing.T) {
 				acked[key] = body(n) // put now, or there already
 			}
 			if err := survives(t.Context(), after.Crash(blobtest.DropUnsynced, 2), acked); err != nil {
-				t.Fatalf("crash before %d, model %d, again: %v", at, model, err)
+				t.Fatalf("crash before %d, %v, again: %v", at, model, err)
 			}
+		}
+	}
+}
+
+// TestDeletionIsDurable deletes everything, and lets the machine die: nothing of it comes back, and what
+// was not yet deleted is whole.
+func TestDeletionIsDurable(t *testing.T) {
+	disk := blobtest.NewDisk()
+	left := putAll(t.Context(), file.New(disk, "disk"))
+	b := file.New(disk, "disk")
+	for _, key := range slices.Sorted(maps.Keys(left)) {
+		var images []*blobtest.Disk
+		disk.Record(func(image *blobtest.Disk) { images = append(images, image) })
+		if err := b.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		delete(left, key)
+		for _, image := range append(images, disk.Fork()) {
+			for model := range blobtest.Models {
+				if err := survives(t.Context(), image.Crash(model, 3), left); err != nil {
+					t.Fatalf("%v while %s is deleted: %v", model, key, err)
+				}
+			}
+		}
+		after := file.New(disk.Crash(blobtest.DropUnsynced, 0), "disk")
+		if _, err := after.Get(t.Context(), key, 0, -1); !errors.Is(err, blob.ErrNotFound) {
+			t.Fatalf("%s is back after its deletion: %v", key, err)
 		}
 	}
 }
@@ -142,7 +182,7 @@ func TestCrashSchedulesFindEveryMissingSync(t *testing.T) {
 		"class":          {noDirSync: func(d string) bool { return d == "seg" }},
 	} {
 		found := 0
-		schedules(t.Context(), func(f file.FS) file.FS { m := mutant; m.FS = f; return m }, func(string, error) { found++ })
+		schedules(t.Context(), func(f file.FS) file.FS { m := mutant; m.FS = f; return m }, 4, func(string, error) { found++ })
 		if found == 0 {
 			t.Errorf("no crash schedule notices that the sync of the %s is missing", name)
 		}
@@ -171,7 +211,7 @@ func TestEveryFailureIsReportedAndHarmless(t *testing.T) {
 				}
 				for model := range blobtest.Models {
 					if err := survives(t.Context(), disk.Crash(model, 9), acked); err != nil {
-						t.Fatalf("%v at operation %d, sticky %v, model %d: %v", fault, at, sticky, model, err)
+						t.Fatalf("%v at operation %d, sticky %v, %v: %v", fault, at, sticky, model, err)
 					}
 				}
 			}
