@@ -54,6 +54,9 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 			return err
 		}
 	}
+	if err := w.mayDelete(t, r); err != nil {
+		return err
+	}
 	d := &deletion{root: r.id, at: w.at, records: []place{{t, r.pos}}}
 	taken := map[sf.ID]bool{r.id: true}
 	for followed := 0; followed < len(d.records); { // follow appends to records
@@ -301,7 +304,9 @@ func (w *work) raise(p place, d *deletion) *Error {
 	}
 	for name, text := range map[string]string{
 		"IsDeleted": "", "SystemModstamp": w.stamp, "LastModifiedDate": w.stamp,
-		"LastModifiedById": string(w.caller.User),
+		// A record that was merged comes back on its own; its children stay where they are.
+		// Source: SOAP API Developer Guide, undelete().
+		"LastModifiedById": string(w.caller.User), "MasterRecordId": "",
 	} {
 		if f := object.Field(name); f != nil && f.column >= 0 {
 			vals[f.column] = text

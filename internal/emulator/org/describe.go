@@ -64,6 +64,8 @@ type Object struct {
 	byName map[string]int // lower-case API name to position in Fields
 	width  int            // columns that records of the object have
 	spec   ObjectSpec
+
+	conversion map[string][]mapping // of Lead: what becomes of its custom fields, by object
 }
 
 // Field returns the field of that API name, without regard to case, or nil.

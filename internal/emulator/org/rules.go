@@ -10,6 +10,9 @@ import (
 
 // before applies the rules that single objects have beyond those of their fields.
 func (d *draft) before() *Error {
+	if err := d.guard(); err != nil {
+		return err
+	}
 	switch d.object.Name {
 	case "Contact", "Lead":
 		d.personName()
@@ -53,6 +56,9 @@ func (d *draft) before() *Error {
 
 // after makes the records that come with a new one.
 func (d *draft) after() *Error {
+	if err := d.consequences(); err != nil {
+		return err
+	}
 	if d.object.Name != "Campaign" || d.old != nil {
 		return nil
 	}
