@@ -19,7 +19,7 @@ const emulateListen = "127.0.0.1:0"
 
 func (a *app) emulateCommand() *cobra.Command {
 	var options emulator.Options
-	var packages string
+	var packages, tlsListen, certificate string
 	var filled bool
 	var features []string
 	cmd := a.command(spec{
@@ -30,11 +30,13 @@ with all that a client needs to sign in, with or without --json. Keep it in a fi
 and ` + "`holdfast org add NAME --sign-in-file FILE`" + ` knows the org.
 
 The org is in memory: it begins anew each time. Custom objects come from deployments through the Metadata
-API. Managed packages can be installed when --packages names a folder with one folder for each
-namespace, in Metadata API format.`,
+API. With --tls-cert-out the org is served over https, too, and the certificate of the authority that vouches for
+it is written to the file: give it to clients in NODE_EXTRA_CA_CERTS or SSL_CERT_FILE. Managed packages can be
+installed when --packages names a folder with one folder for each namespace, in Metadata API format.`,
 		example: `holdfast emulate > emulator.json
 holdfast emulate --listen 127.0.0.1:8181 --filled --seed 7
-holdfast emulate --packages ./packages`,
+holdfast emulate --packages ./packages
+holdfast emulate --tls-cert-out ca.pem`,
 		kinds:  []problem.Kind{},
 		result: signIn{},
 	}, func(cmd *cobra.Command, _ []string) error {
@@ -47,18 +49,23 @@ holdfast emulate --packages ./packages`,
 		if options.Packages, err = packageFolders(packages); err != nil {
 			return err
 		}
-		return a.emulate(cmd, options, filled)
+		if certificate != "" {
+			options.TLSAddr = tlsListen
+		}
+		return a.emulate(cmd, options, certificate, filled)
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&options.Addr, "listen", emulateListen, "`address` to listen on; port 0 is any free one")
 	flags.Uint64Var(&options.Seed, "seed", 1, "`number` from which Ids, tokens and generated records follow")
 	flags.StringVar(&packages, "packages", "", "`folder` of managed packages that can be installed")
 	flags.StringSliceVar(&features, "feature", nil, "`name` of a feature to switch on, such as PersonAccounts; may be repeated")
+	flags.StringVar(&certificate, "tls-cert-out", "", "serve https, too, and write the authority's certificate to this `file`")
+	flags.StringVar(&tlsListen, "tls-listen", emulateListen, "`address` to listen on with https; port 0 is any free one")
 	flags.BoolVar(&filled, "filled", false, "fill the org with a generated company, as the demo does")
 	return cmd
 }
 
-func (a *app) emulate(cmd *cobra.Command, options emulator.Options, filled bool) error {
+func (a *app) emulate(cmd *cobra.Command, options emulator.Options, certificate string, filled bool) error {
 	ctx := cmd.Context()
 	options.Clock = org.NewClock(a.now)
 	server, err := emulator.Start(ctx, options)
@@ -66,6 +73,12 @@ func (a *app) emulate(cmd *cobra.Command, options emulator.Options, filled bool)
 		return err
 	}
 	defer server.Close()
+	if certificate != "" {
+		// The certificate is for every client on the machine, so everyone may read it.
+		if err := os.WriteFile(certificate, server.AuthorityPEM(), 0o644); err != nil {
+			return problem.Wrap(problem.Usage, err, "tls-cert-out").Hint("name a file that can be written")
+		}
+	}
 	if filled {
 		if _, err := demo.Fill(ctx, server.URL, server.AccessToken, options.Seed); err != nil {
 			return err
@@ -73,7 +86,7 @@ func (a *app) emulate(cmd *cobra.Command, options emulator.Options, filled bool)
 	}
 	err = a.encode(a.out, signIn{
 		InstanceURL: server.URL, AccessToken: server.AccessToken, Username: server.Username, OrgID: server.OrgID,
-		RefreshToken: server.RefreshToken, ClientID: server.ClientID,
+		RefreshToken: server.RefreshToken, ClientID: server.ClientID, Password: server.Password, SecureURL: server.SecureURL,
 	})
 	if err != nil {
 		return err

@@ -166,6 +166,8 @@ type signIn struct {
 	OrgID        string `json:"org_id" doc:"Id of the org"`
 	RefreshToken string `json:"refresh_token,omitempty" doc:"what gets the next session"`
 	ClientID     string `json:"client_id,omitempty" doc:"consumer key of the connected app"`
+	Password     string `json:"password,omitempty" doc:"of the user, for the page that asks whether to allow access"`
+	SecureURL    string `json:"secure_url,omitempty" doc:"where the org's APIs are over https"`
 }
 
 func readSignIn(path string) (signIn, error) {

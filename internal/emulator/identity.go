@@ -40,11 +40,11 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	}
 	given, family := splitName(user.Name)
 	return wire.Reply(w, http.StatusOK, map[string]any{
-		"sub": s.identityURL(user.ID), "user_id": user.ID, "organization_id": s.OrgID,
+		"sub": s.identityURL(r, user.ID), "user_id": user.ID, "organization_id": s.OrgID,
 		"preferred_username": user.Username, "nickname": given, "name": user.Name, "given_name": given, "family_name": family,
 		"email": user.Email, "email_verified": true, "zoneinfo": "GMT", "locale": "en_US", "language": "en_US",
-		"user_type": "STANDARD", "active": user.Active, "utcOffset": 0, "profile": s.URL + "/" + string(user.ID),
-		"updated_at": s.Clock().Now().Format("2006-01-02T15:04:05Z"), "urls": s.urls(user.ID),
+		"user_type": "STANDARD", "active": user.Active, "utcOffset": 0, "profile": s.base(r) + "/" + string(user.ID),
+		"updated_at": s.Clock().Now().Format("2006-01-02T15:04:05Z"), "urls": s.urls(r, user.ID),
 	})
 }
 
@@ -64,23 +64,24 @@ func (s *Server) identity(w http.ResponseWriter, r *http.Request, orgID, userID 
 	}
 	given, family := splitName(user.Name)
 	return wire.Reply(w, http.StatusOK, map[string]any{
-		"id": s.identityURL(user.ID), "asserted_user": true, "user_id": user.ID, "organization_id": s.OrgID,
+		"id": s.identityURL(r, user.ID), "asserted_user": true, "user_id": user.ID, "organization_id": s.OrgID,
 		"username": user.Username, "nick_name": given, "display_name": user.Name, "first_name": given, "last_name": family,
 		"email": user.Email, "email_verified": true, "timezone": "GMT", "user_type": "STANDARD", "active": user.Active,
-		"language": "en_US", "locale": "en_US", "utcOffset": 0, "urls": s.urls(user.ID),
+		"language": "en_US", "locale": "en_US", "utcOffset": 0, "urls": s.urls(r, user.ID),
 		"last_modified_date": s.Clock().Now().Format("2006-01-02T15:04:05Z"), "is_app_installed": true,
 	})
 }
 
 // urls are the addresses of the APIs; {version} stands for itself.
-func (s *Server) urls(user sf.ID) map[string]string {
-	data := s.URL + "/services/data/v{version}/"
+func (s *Server) urls(r *http.Request, user sf.ID) map[string]string {
+	base := s.base(r)
+	data := base + "/services/data/v{version}/"
 	return map[string]string{
-		"enterprise": s.URL + "/services/Soap/c/{version}/" + s.OrgID,
-		"metadata":   s.URL + "/services/Soap/m/{version}/" + s.OrgID,
-		"partner":    s.URL + "/services/Soap/u/{version}/" + s.OrgID,
+		"enterprise": base + "/services/Soap/c/{version}/" + s.OrgID,
+		"metadata":   base + "/services/Soap/m/{version}/" + s.OrgID,
+		"partner":    base + "/services/Soap/u/{version}/" + s.OrgID,
 		"rest":       data, "sobjects": data + "sobjects/", "query": data + "query/",
-		"tooling_rest": data + "tooling/", "profile": s.URL + "/" + string(user), "custom_domain": s.URL,
+		"tooling_rest": data + "tooling/", "profile": base + "/" + string(user), "custom_domain": base,
 	}
 }
 
@@ -91,15 +92,32 @@ func splitName(name string) (given, family string) {
 	return "", name
 }
 
-// introspect tells whether a token is good (RFC 7662).
+// introspect tells whether a token is good (RFC 7662). It is for the apps themselves, or for a
+// session. Source: Salesforce Help, "OpenID Connect Token Introspection".
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
-	caller, ok := s.sessions.caller(r.FormValue("token"))
+	if _, refusal := s.client(r, never); refusal != nil {
+		if _, err := s.authenticate(r); err != nil {
+			return refuse(w, refusal)
+		}
+	}
+	token := r.PostForm.Get("token")
+	held, kind, ok := session{}, "access_token", false
+	if held, ok = s.sessions.held(token); !ok {
+		var refresh refreshToken
+		if refresh, ok = s.sessions.refreshed(token); ok {
+			kind, held = "refresh_token", session{user: refresh.user, app: refresh.app, scope: refresh.scope, opened: refresh.made}
+		}
+	}
 	if !ok {
 		return wire.Reply(w, http.StatusOK, map[string]any{"active": false})
 	}
-	user, _ := s.org.UserByID(caller.User)
-	return wire.Reply(w, http.StatusOK, map[string]any{
-		"active": true, "scope": "refresh_token web api", "client_id": s.ClientID, "username": user.Username,
-		"sub": s.identityURL(user.ID), "token_type": "access_token",
-	})
+	user, _ := s.org.UserByID(held.user)
+	reply := map[string]any{
+		"active": true, "scope": held.scope, "client_id": held.app.ClientID, "username": user.Username,
+		"sub": s.identityURL(r, user.ID), "token_type": kind, "iat": held.opened.Unix(), "nbf": held.opened.Unix(),
+	}
+	if kind == "access_token" && s.sessions.life > 0 {
+		reply["exp"] = held.opened.Add(s.sessions.life).Unix()
+	}
+	return wire.Reply(w, http.StatusOK, reply)
 }

@@ -1,56 +1,18 @@
 package emulator
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"net/http"
 	"strconv"
-	"strings"
-	"sync"
-	"time"
 
+	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
 )
 
-// keyBits is the size of the key of the connected app.
-const keyBits = 2048
-
-// app is the one connected app of the org.
-type app struct {
-	id, secret, password string
-	key                  func() *rsa.PrivateKey
-}
-
-func newApp(seed uint64, id sf.ID) *app {
-	return &app{
-		id:       "3MVG9" + secret(seed, "app "+string(id), 0),
-		secret:   strings.ToUpper(secret(seed, "secret "+string(id), 0)),
-		password: secret(seed, "password "+string(id), 0)[:16],
-		key: sync.OnceValue(func() *rsa.PrivateKey {
-			key, err := rsa.GenerateKey(rand.Reader, keyBits)
-			if err != nil { // the size is valid, and the source of randomness does not fail
-				panic(err)
-			}
-			return key
-		}),
-	}
-}
-
-func (a *app) keyPEM() []byte {
-	der, err := x509.MarshalPKCS8PrivateKey(a.key())
-	if err != nil { // an RSA key always marshals
-		panic(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-}
+// defaultScope is what a session may do when the flow does not ask for anything.
+const defaultScope = "refresh_token web api"
 
 // oauthError is an error of the OAuth endpoints, which have a shape of their own.
 type oauthError struct {
@@ -58,21 +20,49 @@ type oauthError struct {
 	Description string `json:"error_description"`
 }
 
-func refuse(w http.ResponseWriter, code, description string) error {
-	return wire.Reply(w, http.StatusBadRequest, oauthError{code, description})
+// Error spells the code and the description.
+func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
+
+// The refusals of the token endpoint. Source: Salesforce Help, "OAuth 2.0 Authorization Errors", and
+// replies that public clients report.
+var (
+	errClientID    = &oauthError{"invalid_client_id", "client identifier invalid"}
+	errSecret      = &oauthError{"invalid_client", "invalid client credentials"}
+	errRedirect    = &oauthError{"redirect_uri_mismatch", "redirect_uri must match configuration"}
+	errCode        = &oauthError{"invalid_grant", "expired authorization code"}
+	errVerifier    = &oauthError{"invalid_grant", "invalid code verifier"}
+	errRefresh     = &oauthError{"invalid_grant", "expired access/refresh token"}
+	errAuth        = &oauthError{"invalid_grant", "authentication failure"}
+	errInactive    = &oauthError{"inactive_user", "user is inactive"}
+	errNotApproved = &oauthError{"invalid_grant", "user hasn't approved this consumer"}
+	errGrantType   = &oauthError{"unsupported_grant_type", "grant type not supported"}
+)
+
+// refuse answers an error of the OAuth endpoints.
+func refuse(w http.ResponseWriter, e *oauthError) error {
+	return wire.Reply(w, http.StatusBadRequest, e)
 }
 
 // oauth serves /services/oauth2/….
 func (s *Server) oauth(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := r.ParseForm(); err != nil {
+		return refuse(w, &oauthError{"invalid_request", err.Error()})
+	}
 	switch name {
+	case "authorize":
+		return s.authorize(w, r)
 	case "token":
 		if r.Method != http.MethodPost {
-			return refuse(w, "invalid_request", "must use HTTP POST")
+			return refuse(w, &oauthError{"invalid_request", "must use HTTP POST"})
 		}
-		return s.token(w, r)
+		g, refusal := s.token(r)
+		if refusal != nil {
+			return refuse(w, refusal)
+		}
+		return s.issue(w, r, g)
 	case "revoke":
 		if !s.sessions.close(r.FormValue("token")) {
-			return refuse(w, "invalid_token", "the token is not known")
+			return refuse(w, &oauthError{"unsupported_token_type", "this token type is not supported"})
 		}
 		w.WriteHeader(http.StatusOK)
 		return nil
@@ -84,134 +74,136 @@ func (s *Server) oauth(w http.ResponseWriter, r *http.Request, name string) erro
 		if _, err := s.authenticate(r); err != nil {
 			return err
 		}
-		return wire.Reply(w, http.StatusOK, map[string]string{"frontdoor_uri": s.URL + "/secur/frontdoor.jsp"})
+		otp := secret(s.seed, "frontdoor", s.sessions.count())
+		return wire.Reply(w, http.StatusOK, map[string]string{"frontdoor_uri": s.base(r) + "/secur/frontdoor.jsp?otp=" + otp})
 	}
 	return wire.NotFound()
 }
 
-func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return refuse(w, "invalid_request", err.Error())
-	}
-	clientID, clientSecret, basic := r.BasicAuth()
+// grant is a sign-in that the token endpoint accepts.
+type grant struct {
+	app     *app
+	user    sf.ID
+	scope   string
+	refresh string // the refresh token to hand out; empty: none
+	from    string // the refresh token whose end ends the session; empty: none
+}
+
+// client finds the app of a request and checks its secret, which comes in the form or as basic
+// authentication. secretless says whether the flow of that app goes without one.
+func (s *Server) client(r *http.Request, secretless func(*app) bool) (*app, *oauthError) {
+	id, clientSecret, basic := r.BasicAuth()
 	if !basic {
-		clientID, clientSecret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+		id, clientSecret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	}
-	isApp := clientID == s.ClientID && clientSecret == s.ClientSecret
+	a := s.apps[id]
+	switch {
+	case a == nil:
+		return nil, errClientID
+	case clientSecret == "" && secretless(a), a.is(clientSecret):
+		return a, nil
+	}
+	return nil, errSecret
+}
+
+// never is for flows that rest on the secret.
+func never(*app) bool { return false }
+
+func (s *Server) token(r *http.Request) (grant, *oauthError) {
 	switch r.PostForm.Get("grant_type") {
+	case "authorization_code":
+		return s.byCode(r)
 	case "refresh_token":
-		user, ok := s.sessions.refreshed(r.PostForm.Get("refresh_token"))
-		if !ok {
-			return refuse(w, "invalid_grant", "expired access/refresh token")
-		}
-		return s.issue(w, user)
+		return s.byRefresh(r)
 	case "urn:ietf:params:oauth:grant-type:jwt-bearer":
-		user, err := s.checkAssertion(r.PostForm.Get("assertion"))
-		if err != nil {
-			return refuse(w, "invalid_grant", err.Error())
-		}
-		return s.issue(w, user)
+		return s.byAssertion(r)
 	case "client_credentials":
-		if !isApp {
-			return refuse(w, "invalid_client", "invalid client credentials")
+		a, refusal := s.client(r, never)
+		if refusal != nil {
+			return grant{}, refusal
 		}
-		return s.issue(w, s.org.Admin().User)
+		user, ok := s.org.UserByName(a.runAs(s.Username))
+		if !ok || !user.Active || a.ClientSecret == "" {
+			// Source: replies of orgs whose app has no run-as user.
+			return grant{}, &oauthError{"invalid_grant", "no client credentials user enabled"}
+		}
+		return grant{app: a, user: user.ID, scope: "api"}, nil
 	case "password":
-		token, user, ok := s.login(r.PostForm.Get("username"), r.PostForm.Get("password"))
-		if !ok || !isApp {
-			return refuse(w, "invalid_grant", "authentication failure")
-		}
-		return s.issued(w, token, user.ID)
+		return s.byPassword(r)
 	}
-	return refuse(w, "unsupported_grant_type", "grant type not supported")
+	return grant{}, errGrantType
 }
 
-func (s *Server) issue(w http.ResponseWriter, user sf.ID) error {
-	return s.issued(w, s.sessions.open(user), user)
-}
-
-func (s *Server) issued(w http.ResponseWriter, token string, user sf.ID) error {
-	id := s.identityURL(user)
-	at := strconv.FormatInt(s.Clock().Now().UnixMilli(), 10)
-	signature := sha256.Sum256([]byte(s.ClientSecret + id + at))
-	return wire.Reply(w, http.StatusOK, map[string]string{
-		"access_token": token, "instance_url": s.URL, "id": id, "token_type": "Bearer", "issued_at": at,
-		"signature": base64.StdEncoding.EncodeToString(signature[:]), "scope": "refresh_token web api",
-	})
-}
-
-func (s *Server) identityURL(user sf.ID) string {
-	return s.URL + "/id/" + s.OrgID + "/" + string(user)
-}
-
-// farFuture tells seconds from milliseconds in a claim: as seconds it is the year 5138. The official
-// command line sends exp in milliseconds and the platform takes it.
-const farFuture = 100_000_000_000
-
-// checkAssertion verifies a JWT bearer assertion: RS256 by the app's key, issued by the app, for a
-// user who is active. It is expired only when it is by the org's clock and by the machine's, because
-// clients sign with the machine's time while an emulated org may live in another year.
-func (s *Server) checkAssertion(assertion string) (sf.ID, error) {
-	invalid := errors.New("invalid assertion")
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return "", invalid
+// byRefresh trades a refresh token, which is good only for the app that it was given to.
+func (s *Server) byRefresh(r *http.Request) (grant, *oauthError) {
+	a, refusal := s.client(r, func(a *app) bool { return !a.RefreshSecret })
+	if refusal != nil {
+		return grant{}, refusal
 	}
-	var header struct {
-		Algorithm string `json:"alg"`
+	held, ok := s.sessions.refreshed(r.PostForm.Get("refresh_token"))
+	if !ok || held.app != a {
+		return grant{}, errRefresh
 	}
-	var claims struct {
-		Issuer   string      `json:"iss"`
-		Subject  string      `json:"sub"`
-		Audience string      `json:"aud"`
-		Expires  json.Number `json:"exp"`
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[2], "="))
-	if err != nil || decodePart(parts[0], &header) != nil || decodePart(parts[1], &claims) != nil || header.Algorithm != "RS256" {
-		return "", invalid
-	}
-	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if rsa.VerifyPKCS1v15(&s.app.key().PublicKey, crypto.SHA256, digest[:], signature) != nil {
-		return "", invalid
-	}
-	expires, err := claims.Expires.Float64()
-	if err != nil {
-		return "", errors.New("expired authorization code")
-	}
-	if expires < farFuture {
-		at := time.Unix(int64(expires), 0)
-		if at.Before(s.Clock().Now()) && at.Before(time.Now()) {
-			return "", errors.New("expired authorization code")
-		}
-	}
-	if claims.Issuer != s.ClientID {
-		return "", errors.New("client identifier invalid")
-	}
-	if !s.isAudience(claims.Audience) {
-		return "", errors.New("audience is invalid")
-	}
-	user, ok := s.org.UserByName(claims.Subject)
+	user, ok := s.org.UserByID(held.user)
 	if !ok || !user.Active {
-		return "", errors.New("user hasn't approved this consumer")
+		return grant{}, errInactive
 	}
-	return user.ID, nil
+	g := grant{app: a, user: held.user, scope: held.scope, from: r.PostForm.Get("refresh_token")}
+	if a.RotateRefresh {
+		s.sessions.close(r.PostForm.Get("refresh_token"))
+		g.refresh = s.sessions.grant(held)
+		g.from = g.refresh
+	}
+	return g, nil
 }
 
-func decodePart(part string, v any) error {
-	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part, "="))
-	if err != nil {
-		return err
+func (s *Server) byPassword(r *http.Request) (grant, *oauthError) {
+	a, refusal := s.client(r, never)
+	if refusal != nil {
+		return grant{}, refusal
 	}
-	return json.Unmarshal(text, v)
+	user, ok := s.knows(r.PostForm.Get("username"), r.PostForm.Get("password"))
+	if !ok || a.NoPassword {
+		return grant{}, errAuth
+	}
+	return grant{app: a, user: user.ID, scope: "web api"}, nil
 }
 
-// isAudience accepts the login servers of the platform, and this org under any name that leads here.
-func (s *Server) isAudience(aud string) bool {
-	aud = strings.TrimSuffix(strings.TrimSuffix(aud, "/"), "/services/oauth2/token")
-	switch aud {
-	case "https://login.salesforce.com", "https://test.salesforce.com", s.URL:
-		return true
+// issue opens a session for a grant and answers its token.
+func (s *Server) issue(w http.ResponseWriter, r *http.Request, g grant) error {
+	id := s.identityURL(r, g.user)
+	at := strconv.FormatInt(s.Clock().Now().UnixMilli(), 10)
+	signature := sha256.Sum256([]byte(g.app.ClientSecret + id + at))
+	reply := map[string]string{
+		"access_token": s.sessions.open(session{user: g.user, app: g.app, scope: g.scope, refresh: g.from}),
+		"instance_url": s.base(r), "id": id, "token_type": "Bearer", "issued_at": at,
+		"signature": base64.StdEncoding.EncodeToString(signature[:]), "scope": g.scope,
 	}
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
-	return aud == "http://localhost:"+port || aud == "http://127.0.0.1:"+port
+	if g.refresh != "" {
+		reply["refresh_token"] = g.refresh
+	}
+	w.Header().Set("Cache-Control", "no-cache, no-store")
+	return wire.Reply(w, http.StatusOK, reply)
+}
+
+func (s *Server) identityURL(r *http.Request, user sf.ID) string {
+	return s.base(r) + "/id/" + s.OrgID + "/" + string(user)
+}
+
+// knows checks a username and a password. There is no security token to append to it: the network is
+// a trusted one.
+func (s *Server) knows(username, password string) (org.User, bool) {
+	user, found := s.org.UserByName(username)
+	if !found || !user.Active || password != s.sessions.password(user.ID) {
+		return org.User{}, false
+	}
+	return user, true
+}
+
+// login checks a username and a password and opens a session.
+func (s *Server) login(username, password string) (token string, user org.User, ok bool) {
+	if user, ok = s.knows(username, password); !ok {
+		return "", org.User{}, false
+	}
+	return s.sessions.open(session{user: user.ID, app: s.app, scope: "full"}), user, true
 }

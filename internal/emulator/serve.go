@@ -94,7 +94,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, segments []strin
 	switch {
 	case soap.Is(segments):
 		s.limitInfo(w)
-		s.soap.Serve(w, r, segments[2], segments[3], s.URL)
+		s.soap.Serve(w, r, segments[2], segments[3], s.base(r))
 		return nil
 	case len(segments) == 3 && segments[0] == "services" && segments[1] == "oauth2":
 		return s.oauth(w, r, segments[2])
@@ -124,11 +124,19 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 	if !enough {
 		return wire.BadRequest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 	}
-	c := &wire.Call{Request: r, Caller: caller, Version: version, BaseURL: s.URL, Path: path}
+	c := &wire.Call{Request: r, Caller: caller, Version: version, BaseURL: s.base(r), Path: path}
 	if len(path) > 0 && path[0] == "jobs" {
 		return s.bulk.Serve(w, c)
 	}
 	return s.rest.Serve(w, c)
+}
+
+// base is the address under which the client reached the org.
+func (s *Server) base(r *http.Request) string {
+	if r.TLS != nil {
+		return s.SecureURL
+	}
+	return s.URL
 }
 
 func (s *Server) limitInfo(w http.ResponseWriter) {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"holdfast/internal/emulator/bulk"
@@ -30,6 +33,10 @@ type Options struct {
 	DailyCalls int // DailyApiRequests
 	// Features are the optional features of the org that are on.
 	Features org.Features
+	// TLSAddr is where https is served beside http, such as "127.0.0.1:0"; empty means nowhere.
+	TLSAddr string
+	// Apps are connected apps beside the first one and the official command line.
+	Apps []App
 	// BulkPageRows is the number of rows on a page of Bulk results; 0 means 50,000.
 	BulkPageRows int
 	// SessionLife is how long, by the org's clock, an access token is good for; 0 means for ever.
@@ -42,6 +49,7 @@ type Options struct {
 // Server is an emulated org that answers HTTP. Its fields say how to sign in; they do not change.
 type Server struct {
 	URL          string // scheme and host, no trailing slash
+	SecureURL    string // the same over https; empty without Options.TLSAddr
 	OrgID        string
 	UserID       string
 	Username     string
@@ -53,7 +61,10 @@ type Server struct {
 
 	org      *org.Org
 	sessions *sessions
-	app      *app
+	app      *app // the first
+	apps     apps
+	seed     uint64
+	ca       *authority // nil without https
 	rest     *rest.API
 	bulk     *bulk.Jobs
 	soap     *soap.API
@@ -61,7 +72,7 @@ type Server struct {
 
 	server *http.Server
 	stop   context.CancelFunc // makes shutdown run
-	served chan struct{}      // closed when no more connections are taken
+	served sync.WaitGroup     // of the listeners, until no more connections are taken
 	ended  chan struct{}      // closed when everything has ended
 }
 
@@ -81,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		org:      engine,
 		rest:     rest.New(engine),
 		requests: newRequests(),
-		served:   make(chan struct{}),
+		seed:     o.Seed,
 		ended:    make(chan struct{}),
 	}
 	user, ok := engine.UserByID(engine.Admin().User)
@@ -89,20 +100,54 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(errors.New("the emulated org has no first user"), listener.Close())
 	}
 	s.Username = user.Username
-	s.app = newApp(o.Seed, engine.ID())
+	secure, err := s.listenTLS(ctx, o.TLSAddr)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.app, s.apps = newApps(o.Seed, engine.ID(), o.Apps)
 	s.sessions = newSessions(engine, o.Seed, o.SessionLife)
-	s.ClientID, s.ClientSecret, s.Password = s.app.id, s.app.secret, s.app.password
-	s.AccessToken = s.sessions.open(user.ID)
-	s.RefreshToken = s.sessions.grant(user.ID)
+	s.ClientID, s.ClientSecret, s.Password = s.app.ClientID, s.app.ClientSecret, s.sessions.password(user.ID)
+	s.AccessToken = s.sessions.open(session{user: user.ID, app: s.app, scope: defaultScope})
+	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule})
 	s.soap = soap.New(soap.Config{
 		Org: engine, Metadata: metadata.New(engine, registry(o.Packages)), Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
 	})
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-	go s.serve(listener)
+	// What clients do wrong is told to them: the log of the standard library would write it on stderr.
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	s.served.Go(func() { s.serve(listener) })
+	if secure != nil {
+		s.served.Go(func() { s.serve(secure) })
+	}
 	ctx, s.stop = context.WithCancel(ctx)
 	context.AfterFunc(ctx, s.shutdown)
 	return s, nil
+}
+
+// listenTLS opens the https listener, if there is to be one.
+func (s *Server) listenTLS(ctx context.Context, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen with TLS for the emulated org: %w", err)
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	if s.ca, err = newAuthority(host); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.SecureURL = "https://" + listener.Addr().String()
+	return s.ca.listener(listener), nil
+}
+
+// AuthorityPEM returns the certificate of the authority that clients must trust to reach SecureURL
+// (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE); nil without https.
+func (s *Server) AuthorityPEM() []byte {
+	if s.ca == nil {
+		return nil
+	}
+	return s.ca.pem
 }
 
 // registry opens the folders of the managed packages.
@@ -116,7 +161,6 @@ func registry(packages map[string]string) metadata.Registry {
 
 // serve ends when shutdown closes the listener, which is how it always ends.
 func (s *Server) serve(listener net.Listener) {
-	defer close(s.served)
 	_ = s.server.Serve(listener)
 }
 
@@ -128,7 +172,7 @@ func (s *Server) shutdown() {
 	if err := s.server.Shutdown(ctx); err != nil {
 		_ = s.server.Close() // the grace is over; what remains is cut
 	}
-	<-s.served
+	s.served.Wait()
 	s.bulk.Close()
 }
 
@@ -152,11 +196,20 @@ func (s *Server) ExpireSessions() { s.sessions.expireAll() }
 // it is first asked for.
 func (s *Server) PrivateKeyPEM() []byte { return s.app.keyPEM() }
 
-// login checks a user name and password and opens a session.
-func (s *Server) login(username, password string) (token string, user org.User, ok bool) {
-	user, found := s.org.UserByName(username)
-	if !found || !user.Active || password != s.Password {
-		return "", org.User{}, false
+// AppKeyPEM returns the signing key of any connected app, or nil when there is no such app.
+func (s *Server) AppKeyPEM(clientID string) []byte {
+	if a := s.apps[clientID]; a != nil {
+		return a.keyPEM()
 	}
-	return s.sessions.open(user.ID), user, true
+	return nil
+}
+
+// SetPassword gives a user, named by username, a password of their own. It reports whether there is
+// such a user.
+func (s *Server) SetPassword(username, password string) bool {
+	user, ok := s.org.UserByName(username)
+	if ok {
+		s.sessions.setPassword(user.ID, password)
+	}
+	return ok
 }

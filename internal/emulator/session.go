@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -23,67 +24,143 @@ func secret(seed uint64, purpose string, n int) string {
 	return hex.EncodeToString(mac.Sum(nil))[:40]
 }
 
-// sessions holds the access and refresh tokens of an org.
+// sessions holds the access and refresh tokens, the authorization codes and the passwords of an org.
 type sessions struct {
 	org  *org.Org
 	seed uint64
 	life time.Duration
 
-	mu      sync.Mutex
-	next    int
-	access  map[string]session
-	refresh map[string]sf.ID
+	mu        sync.Mutex
+	next      int
+	access    map[string]session
+	refresh   map[string]refreshToken
+	codes     map[string]authorization
+	passwords map[sf.ID]string // of users who do not have the first one
+	first     string           // password of everyone else
 }
 
+// session is what an access token stands for.
 type session struct {
-	user   sf.ID
-	opened time.Time
+	user    sf.ID
+	app     *app
+	scope   string
+	refresh string // the refresh token that it came with; empty: none
+	opened  time.Time
+}
+
+// refreshToken is what a refresh token stands for.
+type refreshToken struct {
+	user  sf.ID
+	app   *app
+	scope string
+	made  time.Time
 }
 
 func newSessions(o *org.Org, seed uint64, life time.Duration) *sessions {
-	return &sessions{org: o, seed: seed, life: life, access: map[string]session{}, refresh: map[string]sf.ID{}}
+	return &sessions{
+		org: o, seed: seed, life: life, access: map[string]session{}, refresh: map[string]refreshToken{},
+		codes: map[string]authorization{}, passwords: map[sf.ID]string{},
+		first: secret(seed, "password "+string(o.ID()), 0)[:16],
+	}
 }
 
 // open returns a new access token. Its form, Id of the org and a token, is checked by clients.
-func (s *sessions) open(user sf.ID) string {
+func (s *sessions) open(held session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
 	token := s.org.ID().Short() + "!" + secret(s.seed, "access", s.next)
-	s.access[token] = session{user: user, opened: s.org.Clock().Now()}
+	held.opened = s.org.Clock().Now()
+	s.access[token] = held
 	return token
 }
 
 // grant returns a new refresh token.
-func (s *sessions) grant(user sf.ID) string {
+func (s *sessions) grant(held refreshToken) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
 	token := "5Aep861" + secret(s.seed, "refresh", s.next)
-	s.refresh[token] = user
+	held.made = s.org.Clock().Now()
+	s.refresh[token] = held
 	return token
 }
 
-// caller returns the user of an access token that is still good.
-func (s *sessions) caller(token string) (org.Caller, bool) {
+// authorized returns a new authorization code.
+func (s *sessions) authorized(held authorization) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	code := "aPrx" + secret(s.seed, "code", s.next)
+	s.codes[code] = held
+	return code
+}
+
+// redeem takes an authorization code out: it is good once, right or wrong.
+func (s *sessions) redeem(code string) (authorization, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held, ok := s.codes[code]
+	delete(s.codes, code)
+	return held, ok
+}
+
+// count says how many tokens were given out.
+func (s *sessions) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
+}
+
+// password returns the password of a user.
+func (s *sessions) password(user sf.ID) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if own, ok := s.passwords[user]; ok {
+		return own
+	}
+	return s.first
+}
+
+// setPassword gives a user a password of their own.
+func (s *sessions) setPassword(user sf.ID, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passwords[user] = password
+}
+
+// held returns what an access token stands for, while it is good.
+func (s *sessions) held(token string) (session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held, ok := s.access[token]
 	if !ok || s.life > 0 && s.org.Clock().Now().Sub(held.opened) > s.life {
 		delete(s.access, token)
-		return org.Caller{}, false
+		return session{}, false
 	}
-	return org.Caller{User: held.user}, true
+	return held, true
 }
 
-func (s *sessions) refreshed(token string) (sf.ID, bool) {
+// caller returns the user of an access token that is still good.
+func (s *sessions) caller(token string) (org.Caller, bool) {
+	held, ok := s.held(token)
+	return org.Caller{User: held.user}, ok
+}
+
+// refreshed returns what a refresh token stands for, while it is good.
+func (s *sessions) refreshed(token string) (refreshToken, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	user, ok := s.refresh[token]
-	return user, ok
+	held, ok := s.refresh[token]
+	if ok && held.app.RefreshLife > 0 && s.org.Clock().Now().Sub(held.made) > held.app.RefreshLife {
+		delete(s.refresh, token)
+		return refreshToken{}, false
+	}
+	return held, ok
 }
 
-// close ends one session or revokes one refresh token, and reports whether there was one.
+// close ends one session or revokes one refresh token with the sessions that came with it, and
+// reports whether there was one. Source: Salesforce Help, "Revoke OAuth Tokens".
 func (s *sessions) close(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,6 +168,9 @@ func (s *sessions) close(token string) bool {
 	_, isRefresh := s.refresh[token]
 	delete(s.access, token)
 	delete(s.refresh, token)
+	if isRefresh {
+		maps.DeleteFunc(s.access, func(_ string, held session) bool { return held.refresh == token })
+	}
 	return isAccess || isRefresh
 }
 
