@@ -412,7 +412,7 @@ const (
 
 // Deleted returns the deletions of the object in [from, to).
 func (o *Org) Deleted(caller Caller, object string, from, to time.Time) (DeletionLog, error) {
-	defer o.read()()
+	defer o.reading(caller)()
 	now := o.clock.Now()
 	target, err := o.replicable(object, from, to, now, deletedWindow)
 	if err != nil {
@@ -440,7 +440,7 @@ func (o *Org) Deleted(caller Caller, object string, from, to time.Time) (Deletio
 // Updated returns the Ids of the records created or changed in [from, to), and until when the answer
 // is complete.
 func (o *Org) Updated(caller Caller, object string, from, to time.Time) ([]sf.ID, time.Time, error) {
-	defer o.read()()
+	defer o.reading(caller)()
 	now := o.clock.Now()
 	target, err := o.replicable(object, from, to, now, updatedWindow)
 	if err != nil {

@@ -21,7 +21,7 @@ type Tx struct {
 // Change runs f under the org's lock. When f returns an error nothing of it remains. f must use the
 // transaction and never the org.
 func (o *Org) Change(caller Caller, f func(*Tx) error) error {
-	defer o.write()()
+	defer o.writing(caller)()
 	t := &Tx{org: o, schema: o.schema.copy(), work: o.begin(caller, o.clock.Now(), Options{}), prefixes: o.objects}
 	schema, tables := o.schema, maps.Clone(o.tables)
 	if err := f(t); err != nil {

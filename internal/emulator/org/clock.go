@@ -39,3 +39,11 @@ func (c *Clock) Set(t time.Time) {
 	defer c.mu.Unlock()
 	c.offset = t.Sub(c.source())
 }
+
+// SetStampGrain cuts the stamps of records to multiples of d from now on, so that many records share
+// one; less than a second is a second, which is what stamps are cut to anyway.
+func (o *Org) SetStampGrain(d time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.grain = d
+}

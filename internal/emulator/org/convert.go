@@ -35,7 +35,7 @@ type LeadConversionResult struct {
 // ConvertLeads converts leads. Each is a transaction of its own unless the options say all or none.
 // A caller that must bound a call (100 leads by SOAP) bounds it before calling.
 func (o *Org) ConvertLeads(caller Caller, conversions []LeadConversion, opts Options) []LeadConversionResult {
-	defer o.write()()
+	defer o.writing(caller)()
 	w := o.begin(caller, o.clock.Now(), opts)
 	results := make([]LeadConversionResult, len(conversions))
 	failed := false

@@ -32,7 +32,7 @@ const maxMerged = 2
 // Merge performs each request in a transaction of its own, in order. A caller that must bound the
 // requests of a call (200 by SOAP) bounds them before calling.
 func (o *Org) Merge(caller Caller, requests []MergeRequest, opts Options) []MergeResult {
-	defer o.write()()
+	defer o.writing(caller)()
 	results := make([]MergeResult, len(requests))
 	for i := range requests {
 		w := o.begin(caller, o.clock.Now(), opts)

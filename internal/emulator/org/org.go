@@ -29,7 +29,9 @@ type Org struct {
 	admin sf.ID
 	pod   string // two characters of every Id, from the seed
 
+	alone   sync.RWMutex // held by a transaction of several calls, shared by every other call
 	mu      sync.RWMutex // guards everything below
+	running *transaction
 	schema  *schema
 	tables  map[string]*table // by folded API name
 	bin     map[sf.ID]*deletion
@@ -37,15 +39,21 @@ type Org struct {
 	logFrom time.Time                      // the log is complete from here
 	words   map[string]string              // one copy of each short text that many records share
 	reject  func(Attempt) *Error
-	late    []lateWrite
-	limits  limits
-	objects int // custom objects made so far, which gives their key prefixes
+	// refusals are the rules of Reject and Contend, of which reject is made.
+	refusals [2]func(Attempt) *Error
+	grain    time.Duration // stamps are cut to it
+	late     []lateWrite
+	limits   limits
+	objects  int // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }
 
 // Caller is the user on whose behalf something is done.
-type Caller struct{ User sf.ID }
+type Caller struct {
+	User sf.ID
+	tx   *transaction // of Transact; nil outside
+}
 
 // New makes an org with the standard objects and its first users, profiles and picklist tables.
 func New(cfg Config) *Org {

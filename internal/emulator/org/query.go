@@ -11,7 +11,7 @@ import (
 // Query runs a query for the caller. all also sees the records in the Recycle Bin, as queryAll does.
 // An error is an *Error or a *soql.Error with the platform's code.
 func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
-	defer o.read()()
+	defer o.reading(caller)()
 	object := o.schema.object(q.From.Name)
 	if object == nil {
 		return nil, q.ErrorAt(q.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to "+

@@ -190,7 +190,7 @@ func (o *Org) Retrieve(caller Caller, object string, ids []string, fields []stri
 	for _, f := range fields {
 		q.Select = append(q.Select, &soql.Path{Names: strings.Split(f, ".")})
 	}
-	defer o.read()()
+	defer o.reading(caller)()
 	target := o.schema.object(object)
 	if target == nil {
 		return nil, noObject(object)

@@ -26,7 +26,7 @@ type undo struct {
 }
 
 func (o *Org) begin(caller Caller, now time.Time, opts Options) *work {
-	return &work{o: o, caller: caller, at: now, stamp: o.word(stamp(now)), opts: opts}
+	return &work{o: o, caller: caller, at: now, stamp: o.word(stamp(now.Truncate(o.grain))), opts: opts}
 }
 
 // set makes r the newest version of its record.
@@ -50,7 +50,13 @@ func (w *work) rollback(mark int) {
 	w.undo = w.undo[:mark]
 }
 
-func (w *work) commit() { w.undo = nil }
+// commit makes what was done stay, or part of the transaction that the call belongs to.
+func (w *work) commit() {
+	if t := w.caller.tx; t.open() {
+		t.undo = append(t.undo, w.undo...)
+	}
+	w.undo = nil
+}
 
 // perform does one row of a load. On an error the caller takes back what it did.
 func (w *work) perform(op Op, in *Row) (Result, *Error) {

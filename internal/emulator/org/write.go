@@ -80,14 +80,41 @@ type Attempt struct {
 func (o *Org) Reject(rule func(Attempt) *Error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.reject = rule
+	o.refusals[0] = rule
+	o.arm()
+}
+
+// Contend installs a second rule beside that of Reject, asked before it: locks that others hold.
+func (o *Org) Contend(rule func(Attempt) *Error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refusals[1] = rule
+	o.arm()
+}
+
+// arm makes one rule of those that are installed.
+func (o *Org) arm() {
+	rule, locks := o.refusals[0], o.refusals[1]
+	switch {
+	case locks == nil:
+		o.reject = rule
+	case rule == nil:
+		o.reject = locks
+	default:
+		o.reject = func(a Attempt) *Error {
+			if err := locks(a); err != nil {
+				return err
+			}
+			return rule(a)
+		}
+	}
 }
 
 // Write performs one load and returns one result for each row, in order. Rows that name different
 // objects are allowed. A caller that must bound a load (200 rows of a Collections call, 10,000 of a
 // batch) bounds it before calling.
 func (o *Org) Write(caller Caller, op Op, rows []Row, opts Options) []Result {
-	defer o.write()()
+	defer o.writing(caller)()
 	return o.load(caller, o.clock.Now(), op, rows, opts)
 }
 
@@ -166,6 +193,9 @@ func (o *Org) settle() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.running != nil {
+		return // what is due waits for the end of the transaction
+	}
 	waiting := o.late[:0:0]
 	for _, l := range o.late {
 		if l.at.After(now) {
