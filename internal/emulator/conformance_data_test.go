@@ -132,8 +132,8 @@ func sfOrg(t *testing.T, sf commandLine, c *client) {
 }
 
 func sfRequest(t *testing.T, sf commandLine, _ *client) {
-	out := sf.run(t, "api", "request", "rest", "-o", "emu", "limits/recordCount?sObjects=Account", "--method", "GET", "--include")
-	if !strings.Contains(out, "HTTP/1.1 200") {
+	out := sf.run(t, "api", "request", "rest", "-o", "emu", "/services/data/v65.0/limits", "--header", "Accept: application/xml", "--include")
+	if !strings.Contains(out, "HTTP/1.1 200") || !strings.Contains(out, "<DailyApiRequests>") {
 		t.Errorf("api request rest: %.300s", out)
 	}
 }
