@@ -79,7 +79,9 @@ func sfHardDelete(t *testing.T, sf commandLine, c *client) {
 }
 
 func sfTooling(t *testing.T, sf commandLine, _ *client) {
-	var found struct{ Records []struct{ QualifiedAPIName string } }
+	var found struct {
+		Records []struct{ QualifiedAPIName string }
+	}
 	sf.json(t, &found, "data", "query", "-o", "emu", "--use-tooling-api", "-q",
 		"SELECT QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName = 'Contact'")
 	if len(found.Records) != 1 || found.Records[0].QualifiedAPIName != "Contact" {
