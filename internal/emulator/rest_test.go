@@ -270,3 +270,71 @@ func TestChangesAndDeletions(t *testing.T) {
 	}
 	c.do("GET", "sobjects/Account/deleted?start=nonsense&end=2026-01-05T11:00:00Z", "").ok(400)
 }
+
+// What a failed composite did leaves no trace, in whichever order it did it.
+func TestCompositeRollsBackWithoutATrace(t *testing.T) {
+	c := start(t, emulator.Options{})
+	kept := c.create("Account", `{"Name":"kept"}`)
+	const root = "/services/data/v66.0/sobjects/"
+	const halted = `[{"errorCode":"PROCESSING_HALTED","message":"The transaction was rolled back since another operation in the same transaction failed."}]`
+	c.do("POST", "composite", `{"allOrNone":true,"compositeRequest":[
+		{"method":"POST","url":"`+root+`Account","referenceId":"a","body":{"Name":"made"}},
+		{"method":"PATCH","url":"`+root+`Account/`+kept+`","referenceId":"b","body":{"Name":"changed"}},
+		{"method":"GET","url":"`+root+`Account/@{a.id}?fields=Name","referenceId":"c"},
+		{"method":"DELETE","url":"`+root+`Account/`+kept+`","referenceId":"d"},
+		{"method":"POST","url":"`+root+`Contact","referenceId":"e","body":{"AccountId":"@{a.id}"}}]}`).ok(200).
+		is(`{"compositeResponse":[
+		{"body":` + halted + `,"httpHeaders":{},"httpStatusCode":400,"referenceId":"a"},
+		{"body":` + halted + `,"httpHeaders":{},"httpStatusCode":400,"referenceId":"b"},
+		{"body":` + halted + `,"httpHeaders":{},"httpStatusCode":400,"referenceId":"c"},
+		{"body":` + halted + `,"httpHeaders":{},"httpStatusCode":400,"referenceId":"d"},
+		{"body":[{"message":"Required fields are missing: [LastName]","errorCode":"REQUIRED_FIELD_MISSING","fields":["LastName"]}],
+			"httpHeaders":{},"httpStatusCode":400,"referenceId":"e"}]}`)
+	if p := c.query("SELECT Name FROM Account"); p.TotalSize != 1 || p.Records[0]["Name"] != "kept" {
+		t.Errorf("accounts %v", p.Records)
+	}
+	c.do("GET", "sobjects/Account/deleted?start=2026-01-05T07:00:00Z&end=2026-01-05T11:00:00Z", "").ok(200).has(`"deletedRecords":[]`)
+
+	c.do("POST", "composite/tree/Account", `{"records":[{"attributes":{"type":"Account","referenceId":"r1"},"Name":"top",
+		"Contacts":{"records":[{"attributes":{"type":"Contact","referenceId":"r2"}}]}}]}`).ok(400).
+		has(`"hasErrors":true`, `"referenceId":"r2"`, "REQUIRED_FIELD_MISSING")
+	if p := c.query("SELECT Name FROM Account"); p.TotalSize != 1 {
+		t.Errorf("accounts %v", p.Records)
+	}
+	c.do("GET", "sobjects/Account/deleted?start=2026-01-05T07:00:00Z&end=2026-01-05T11:00:00Z", "").ok(200).has(`"deletedRecords":[]`)
+}
+
+// Each graph is a transaction of its own.
+func TestCompositeGraph(t *testing.T) {
+	c := start(t, emulator.Options{})
+	const root = "/services/data/v66.0/sobjects/"
+	var reply struct {
+		Graphs []struct {
+			GraphID       string
+			IsSuccessful  bool
+			GraphResponse struct {
+				CompositeResponse []struct {
+					HTTPStatusCode int
+					ReferenceID    string
+				}
+			}
+		}
+	}
+	c.do("POST", "composite/graph", `{"graphs":[
+		{"graphId":"1","compositeRequest":[{"method":"POST","url":"`+root+`Account","referenceId":"a","body":{"Name":"one"}},
+			{"method":"POST","url":"`+root+`Contact","referenceId":"b","body":{"LastName":"x","AccountId":"@{a.id}"}}]},
+		{"graphId":"2","compositeRequest":[{"method":"POST","url":"`+root+`Account","referenceId":"a","body":{"Name":"two"}},
+			{"method":"POST","url":"`+root+`Contact","referenceId":"b","body":{}}]}]}`).ok(200).into(&reply)
+	if got := fmt.Sprint(reply.Graphs); got != "[{1 true {[{201 a} {201 b}]}} {2 false {[{400 a} {400 b}]}}]" {
+		t.Errorf("graphs %s", got)
+	}
+	if p := c.query("SELECT Name FROM Account"); p.TotalSize != 1 || p.Records[0]["Name"] != "one" {
+		t.Errorf("accounts %v", p.Records)
+	}
+	c.do("POST", "composite/graph", `{"graphs":[]}`).refused(400, "INVALID_INPUT", "between 1 and 75")
+	deep := ""
+	for i := range 16 {
+		deep += fmt.Sprintf(`,{"method":"GET","url":"`+root+`Account/@{r%d.id}","referenceId":"r%d"}`, i-1, i)
+	}
+	c.do("POST", "composite/graph", `{"graphs":[{"graphId":"1","compositeRequest":[`+deep[1:]+`]}]}`).refused(400, "INVALID_INPUT", "depth")
+}

@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,7 +84,7 @@ type compositeResponse struct {
 }
 
 // composite answers up to 25 calls, each of which may refer to the replies before it. With allOrNone
-// only reads and single creates are served: the records created are taken back when a call fails.
+// they are one transaction.
 func (a *API) composite(w http.ResponseWriter, c *wire.Call) error {
 	var body struct {
 		AllOrNone bool               `json:"allOrNone"`
@@ -92,16 +93,50 @@ func (a *API) composite(w http.ResponseWriter, c *wire.Call) error {
 	if err := c.ReadJSON(&body); err != nil {
 		return err
 	}
-	if err := checkComposite(body.Requests, body.AllOrNone); err != nil {
+	if len(body.Requests) > maxSubrequests {
+		return wire.BadRequest("INVALID_INPUT", "The composite request cannot have more than 25 operations")
+	}
+	if err := checkComposite(body.Requests); err != nil {
 		return err
 	}
+	if queriesOf(body.Requests) > maxQueries {
+		return wire.BadRequest("INVALID_INPUT", "A composite request cannot have more than 5 query or collection operations")
+	}
+	responses, _ := a.sequence(c, body.Requests, body.AllOrNone)
+	return wire.Reply(w, http.StatusOK, struct {
+		Responses []compositeResponse `json:"compositeResponse"`
+	}{responses})
+}
+
+// errHalted makes a transaction take everything back.
+var errHalted = errors.New("a subrequest failed")
+
+// sequence runs calls one after the other, as one transaction when they are all or none, and reports
+// whether all went well.
+func (a *API) sequence(c *wire.Call, requests []compositeRequest, allOrNone bool) (responses []compositeResponse, good bool) {
+	if !allOrNone {
+		return a.steps(c, requests, false)
+	}
+	err := a.org.Transact(c.Caller, func(caller org.Caller) error {
+		within := *c
+		within.Caller = caller
+		if responses, good = a.steps(&within, requests, true); !good {
+			return errHalted
+		}
+		return nil
+	})
+	if err != nil {
+		halt(responses)
+	}
+	return responses, good
+}
+
+func (a *API) steps(c *wire.Call, requests []compositeRequest, stop bool) (responses []compositeResponse, good bool) {
 	replies := map[string]any{}
-	responses := make([]compositeResponse, 0, len(body.Requests))
-	var created []string
-	failed := false
-	for _, r := range body.Requests {
+	responses, good = make([]compositeResponse, 0, len(requests)), true
+	for _, r := range requests {
 		response := compositeResponse{ReferenceID: r.ReferenceID, HTTPHeaders: map[string]string{}}
-		if failed && body.AllOrNone {
+		if !good && stop {
 			responses = append(responses, response)
 			continue
 		}
@@ -109,50 +144,39 @@ func (a *API) composite(w http.ResponseWriter, c *wire.Call) error {
 		response.Body, response.Status = rec.json(), rec.status
 		if location := rec.header.Get("Location"); location != "" {
 			response.HTTPHeaders["Location"] = location
-			created = append(created, location[strings.LastIndexByte(location, '/')+1:])
 		}
 		var value any
 		if err := wire.DecodeJSON(response.Body, &value); err == nil && rec.status < 300 {
 			replies[r.ReferenceID] = value
 		}
-		failed = failed || rec.status >= 400
+		good = good && rec.status < 400
 		responses = append(responses, response)
 	}
-	if failed && body.AllOrNone {
-		a.takeBack(c, created)
-		halt(responses)
-	}
-	return wire.Reply(w, http.StatusOK, struct {
-		Responses []compositeResponse `json:"compositeResponse"`
-	}{responses})
+	return responses, good
 }
 
-func checkComposite(requests []compositeRequest, allOrNone bool) error {
-	if len(requests) > maxSubrequests {
-		return wire.BadRequest("INVALID_INPUT", "The composite request cannot have more than 25 operations")
-	}
+// checkComposite demands a reference of its own from each call.
+func checkComposite(requests []compositeRequest) error {
 	seen := map[string]bool{}
-	queries := 0
 	for _, r := range requests {
 		if r.ReferenceID == "" || seen[r.ReferenceID] {
 			return wire.BadRequest("INVALID_INPUT", "Each subrequest needs a reference ID of its own: "+r.ReferenceID)
 		}
 		seen[r.ReferenceID] = true
-		_, path, ok := wire.SplitDataPath(strings.SplitN(r.URL, "?", 2)[0])
-		if !ok || len(path) == 0 {
-			continue
-		}
-		if strings.HasPrefix(path[0], "query") || path[0] == "composite" {
-			queries++
-		}
-		if allOrNone && r.Method != http.MethodGet && (r.Method != http.MethodPost || len(path) != 2 || path[0] != "sobjects") {
-			return wire.BadRequest("INVALID_INPUT", "The emulated org takes allOrNone only with GET and with POST of single records")
-		}
-	}
-	if queries > maxQueries {
-		return wire.BadRequest("INVALID_INPUT", "A composite request cannot have more than 5 query or collection operations")
 	}
 	return nil
+}
+
+// queriesOf counts the calls that are queries or collections.
+func queriesOf(requests []compositeRequest) int {
+	n := 0
+	for _, r := range requests {
+		_, path, ok := wire.SplitDataPath(strings.SplitN(r.URL, "?", 2)[0])
+		if ok && len(path) > 0 && (strings.HasPrefix(path[0], "query") || path[0] == "composite") {
+			n++
+		}
+	}
+	return n
 }
 
 // compositeCall fills in references and runs one call.
@@ -237,13 +261,6 @@ func lookUp(reference string, replies map[string]any) (string, error) {
 		}
 	}
 	return scalar(value)
-}
-
-// takeBack removes records that a failed request created, the last first.
-func (a *API) takeBack(c *wire.Call, ids []string) {
-	for i := len(ids) - 1; i >= 0; i-- {
-		a.org.Write(c.Caller, org.HardDelete, []org.Row{{ID: ids[i]}}, org.Options{})
-	}
 }
 
 // halt replaces the replies of the calls that did not fail, as the platform words it.

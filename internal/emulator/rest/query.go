@@ -136,7 +136,7 @@ func (a *API) queryMore(w http.ResponseWriter, c *wire.Call) error {
 	a.mu.Lock()
 	cur, ok := a.cursors[id]
 	a.mu.Unlock()
-	if !ok || cur.caller != c.Caller || from > cur.answer.Len() || a.org.Clock().Now().Sub(cur.made) > cursorLife {
+	if !ok || cur.caller.User != c.Caller.User || from > cur.answer.Len() || a.org.Clock().Now().Sub(cur.made) > cursorLife {
 		return invalid
 	}
 	return a.page(w, c, cur, id, from)

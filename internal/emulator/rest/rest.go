@@ -55,6 +55,7 @@ func resources() []resource {
 		{"DELETE", []string{"sobjects", "*", "*", "*"}, (*API).removeByKey},
 		{"POST", []string{"composite"}, (*API).composite},
 		{"POST", []string{"composite", "batch"}, (*API).batch},
+		{"POST", []string{"composite", "graph"}, (*API).graphs},
 		{"POST", []string{"composite", "tree", "*"}, (*API).tree},
 		{"POST", []string{"composite", "sobjects"}, (*API).createMany},
 		{"PATCH", []string{"composite", "sobjects"}, (*API).updateMany},
@@ -83,6 +84,7 @@ func (a *API) Serve(w http.ResponseWriter, c *wire.Call) error {
 		known += r.method
 	}
 	if known != "" {
+		w.Header().Set("Allow", known)
 		return wire.NotAllowed(c.Method, known)
 	}
 	return wire.NotFound()

@@ -67,43 +67,47 @@ func (a *API) tree(w http.ResponseWriter, c *wire.Call) error {
 	return wire.Reply(w, http.StatusCreated, reply)
 }
 
-// plant writes the records level by level. When one fails, those of the levels above are removed.
+// plant writes the records level by level, in one transaction.
 func (a *API) plant(c *wire.Call, records []treeRecord) (ids []string, failures map[int][]org.Error) {
 	ids = make([]string, len(records))
+	err := a.org.Transact(c.Caller, func(caller org.Caller) error {
+		for depth := 1; depth <= maxTreeDepth; depth++ {
+			if failures = a.level(caller, records, depth, ids); len(failures) > 0 {
+				return errHalted
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, failures
+	}
+	return ids, nil
+}
+
+// level writes the records of one depth and fills in their Ids.
+func (a *API) level(caller org.Caller, records []treeRecord, depth int, ids []string) (failures map[int][]org.Error) {
+	var rows []org.Row
+	var places []int
+	for i, r := range records {
+		if r.depth != depth {
+			continue
+		}
+		row := r.row
+		if r.parent >= 0 {
+			row.Fields = append(row.Fields, org.Assignment{Field: r.field, Text: ids[r.parent]})
+		}
+		rows, places = append(rows, row), append(places, i)
+	}
 	failures = map[int][]org.Error{}
-	var created []string
-	for depth := 1; depth <= maxTreeDepth; depth++ {
-		var rows []org.Row
-		var places []int
-		for i, r := range records {
-			if r.depth != depth {
-				continue
-			}
-			row := r.row
-			if r.parent >= 0 {
-				row.Fields = append(row.Fields, org.Assignment{Field: r.field, Text: ids[r.parent]})
-			}
-			rows, places = append(rows, row), append(places, i)
-		}
-		if len(rows) == 0 {
-			break
-		}
-		for k, result := range a.org.Write(c.Caller, org.Insert, rows, org.Options{AllOrNone: true}) {
-			if result.Success {
-				ids[places[k]] = string(result.ID)
-				created = append(created, string(result.ID))
-				continue
-			}
-			if result.Errors[0].Code != "ALL_OR_NONE_OPERATION_ROLLED_BACK" {
-				failures[places[k]] = result.Errors
-			}
-		}
-		if len(failures) > 0 {
-			a.takeBack(c, created)
-			break
+	for k, result := range a.org.Write(caller, org.Insert, rows, org.Options{AllOrNone: true}) {
+		switch {
+		case result.Success:
+			ids[places[k]] = string(result.ID)
+		case result.Errors[0].Code != "ALL_OR_NONE_OPERATION_ROLLED_BACK":
+			failures[places[k]] = result.Errors
 		}
 	}
-	return ids, failures
+	return failures
 }
 
 // treeReader flattens a tree into a list, parents before children.
