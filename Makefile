@@ -46,6 +46,7 @@ race: ## all tests, stories and documents among them, with the race detector whe
 
 docs: ## write the generated references anew
 	$(GO) test ./internal/cli -run 'Reference' -update
+	$(GO) test ./internal/emulator/formula -run 'Reference' -update
 
 cover: ## statement coverage of every package, in coverage.out
 	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out ./...

@@ -82,13 +82,22 @@ var Rules = []Rule{
 	{
 		Package: "emulator", May: []string{
 			"emulator/org", "emulator/rest", "emulator/bulk", "emulator/soap", "emulator/metadata", "emulator/wire",
+			"emulator/hard",
 			"soql", "sf", "problem",
 		},
 		Why: "the emulator shares only words with the client: shared code would share mistakes",
 	},
 	{
-		Package: "emulator/org", May: []string{"soql", "sf", "problem"},
+		Package: "emulator/org", May: []string{"emulator/formula", "soql", "sf", "problem"},
 		Why: "the engine of the emulator knows no HTTP and no client",
+	},
+	{
+		Package: "emulator/formula", May: nil,
+		Why: "a language is read, checked and evaluated without knowing what it speaks of, so it can be fuzzed on its own",
+	},
+	{
+		Package: "emulator/hard", May: nil,
+		Why: "what goes wrong is drawn from a seed and decided without knowing what it is done to",
 	},
 	{
 		Package: "emulator/metadata", May: []string{"emulator/org", "emulator/wire", "soql", "sf", "problem"},
@@ -103,7 +112,7 @@ var Rules = []Rule{
 		Why: "a surface speaks for the engine and knows no other surface",
 	},
 	{
-		Package: "emulator/bulk", May: []string{"emulator/org", "emulator/wire", "soql", "sf"},
+		Package: "emulator/bulk", May: []string{"emulator/org", "emulator/wire", "emulator/hard", "soql", "sf"},
 		Why: "a surface speaks for the engine and knows no other surface",
 	},
 	{
