@@ -3,6 +3,7 @@ package emulator
 import (
 	"maps"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ type Request struct {
 
 // Fault is what goes wrong with a request. The zero value is nothing. What comes before the request
 // is handled: Delay, Before, ExpireToken, then Cut or Status. What comes after it has been handled
-// and committed: After, DropReply, StripHeaders, Rewrite, CutAfter.
+// and committed: After, DropReply, StripHeaders, Rewrite, CutAt, CutAfter.
 type Fault struct {
 	Delay       time.Duration // of the machine's time; ends early when the client goes away
 	Before      func()
@@ -44,6 +45,23 @@ type Fault struct {
 	Rewrite func(status int, header http.Header, body []byte) (int, []byte)
 	// CutAfter, when not 0, closes the connection after so many bytes of the body as sent.
 	CutAfter int64
+	// CutAt, when set, is told the size of the body, which is then not compressed, and says after how
+	// many bytes the connection closes.
+	CutAt func(size int64) int64
+
+	end func() // called when the request has ended, however it did
+}
+
+// ended tells the fault that its request is over.
+func (f *Fault) ended() {
+	if f.end != nil {
+		f.end()
+	}
+}
+
+// whole reports a fault that needs the whole reply before any of it is sent.
+func (f *Fault) whole() bool {
+	return f.After != nil || f.DropReply || f.Rewrite != nil || f.CutAt != nil
 }
 
 // requests counts what arrives, and holds what tests want to go wrong.
@@ -53,6 +71,7 @@ type requests struct {
 	byOp      map[string]int64
 	intercept func(Request) Fault
 	batch     func(bulk.Batch) error
+	storm     *storm // what befalls requests that no test interferes with
 }
 
 func newRequests() *requests { return &requests{byOp: map[string]int64{}} }
@@ -88,10 +107,12 @@ func (q *requests) arrive(r Request) Fault {
 	r.N = q.total
 	intercept := q.intercept
 	q.mu.Unlock()
-	if intercept == nil {
-		return Fault{}
+	if intercept != nil {
+		if f := intercept(r); !reflect.ValueOf(f).IsZero() {
+			return f
+		}
 	}
-	return intercept(r)
+	return q.storm.befall(r)
 }
 
 func (q *requests) batchRule(b bulk.Batch) error {
@@ -102,4 +123,18 @@ func (q *requests) batchRule(b bulk.Batch) error {
 		return nil
 	}
 	return rule(b)
+}
+
+// SetHardness changes what befalls requests, batches and records from now on. Counts begin anew, the
+// log of faults goes on. An error says what is wrong with the value, and nothing has changed.
+func (s *Server) SetHardness(h Hardness) error { return s.requests.storm.set(h) }
+
+// Hardness returns what is set.
+func (s *Server) Hardness() Hardness { return s.requests.storm.weather.Hardness() }
+
+// Injected returns what the hardness did so far, oldest first. As the Script of another Hardness it
+// happens again.
+func (s *Server) Injected() []Injected {
+	log, _ := s.requests.storm.weather.Log()
+	return log
 }

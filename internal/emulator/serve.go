@@ -31,11 +31,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := s.requests.arrive(Request{
 		Op: opOf(r, segments), Method: r.Method, Path: "/" + strings.Join(segments, "/"), Query: r.URL.RawQuery, Header: r.Header,
 	})
+	defer fault.ended()
 	if !s.before(w, r, fault) {
 		return
 	}
 	reply := newReply(w, r, fault)
-	reply.Header().Set("Date", s.Clock().Now().Format(http.TimeFormat))
+	reply.Header().Set("Date", s.requests.storm.date())
 	if err := s.answer(reply, r, segments); err != nil {
 		reply.fail(err)
 	}
@@ -61,7 +62,7 @@ func (s *Server) before(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	if f.Status == 0 {
 		return true
 	}
-	w.Header().Set("Date", s.Clock().Now().Format(http.TimeFormat))
+	w.Header().Set("Date", s.requests.storm.date())
 	for name, values := range f.Header {
 		w.Header()[name] = values
 	}
@@ -209,7 +210,7 @@ type reply struct {
 
 func newReply(w http.ResponseWriter, r *http.Request, f Fault) *reply {
 	p := &reply{w: w, fault: f, gzip: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")}
-	if f.After != nil || f.DropReply || f.Rewrite != nil {
+	if f.whole() {
 		p.held = &bytes.Buffer{}
 	}
 	return p
@@ -255,6 +256,12 @@ func (p *reply) finish() {
 		body := p.held.Bytes()
 		if p.fault.Rewrite != nil {
 			p.status, body = p.fault.Rewrite(p.status, p.Header(), body)
+		}
+		if p.fault.CutAt != nil {
+			p.gzip = false
+			if p.fault.CutAfter = p.fault.CutAt(int64(len(body))); len(body) == 0 {
+				panic(http.ErrAbortHandler)
+			}
 		}
 		if len(body) > 0 {
 			_, _ = p.pack(body) // a client that is gone does not matter here

@@ -31,6 +31,8 @@ type Options struct {
 	Name       string
 	Username   string
 	DailyCalls int // DailyApiRequests
+	// Hardness is what the org does to its clients beyond answering them.
+	Hardness Hardness
 	// Features are the optional features of the org that are on.
 	Features org.Features
 	// TLSAddr is where https is served beside http, such as "127.0.0.1:0"; empty means nowhere.
@@ -95,6 +97,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		seed:     o.Seed,
 		ended:    make(chan struct{}),
 	}
+	if s.requests.storm, err = newStorm(engine, o.Hardness); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	user, ok := engine.UserByID(engine.Admin().User)
 	if !ok {
 		return nil, errors.Join(errors.New("the emulated org has no first user"), listener.Close())
@@ -109,7 +114,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.ClientID, s.ClientSecret, s.Password = s.app.ClientID, s.app.ClientSecret, s.sessions.password(user.ID)
 	s.AccessToken = s.sessions.open(session{user: user.ID, app: s.app, scope: defaultScope})
 	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})
-	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule})
+	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
 	s.soap = soap.New(soap.Config{
 		Org: engine, Metadata: metadata.New(engine, registry(o.Packages)), Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
 	})

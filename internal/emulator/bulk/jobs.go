@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/internal/emulator/hard"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
@@ -54,6 +55,8 @@ type Config struct {
 	// Rule is called at every Batch; an error makes the job fail with that message and leaves the
 	// rest unprocessed. It may wait, to slow a job down. It may be nil.
 	Rule func(Batch) error
+	// Weather decides what befalls the batches of ingest jobs; nil is fine weather.
+	Weather *hard.Weather
 }
 
 // Jobs holds the jobs of one org and serves them below /services/data/vXX.X/jobs.

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"holdfast/internal/emulator/org"
+	"holdfast/internal/sf"
 )
 
 // column is what a header cell says about its cells.
@@ -33,19 +34,12 @@ func (j *Jobs) runIngest(b *job) {
 		j.settle(b, failed, err.Error())
 		return
 	}
-	for from := 0; from < len(rows); from += chunkRows {
-		if j.stopped(b) {
-			return
-		}
-		to := min(from+chunkRows, len(rows))
-		if err := j.writeChunk(b, columns, rows[from:to]); err != nil {
-			j.settle(b, failed, err.Error())
-			return
-		}
-		if err := j.rule(b, to); err != nil {
-			j.settle(b, failed, err.Error())
-			return
-		}
+	if err := j.runBatches(b, columns, rows); err != nil {
+		j.settle(b, failed, err.Error())
+		return
+	}
+	if j.stopped(b) {
+		return
 	}
 	j.settle(b, jobComplete, "")
 }
@@ -145,21 +139,25 @@ func (j *Jobs) columns(b *job, header []string) ([]column, error) {
 	return columns, nil
 }
 
-// writeChunk writes up to 200 rows in one transaction, each row on its own.
-func (j *Jobs) writeChunk(b *job, columns []column, rows []row) error {
-	load := make([]org.Row, len(rows))
+// writeChunk writes up to 200 rows in one transaction, each row on its own. Rows that contend for a
+// lock with another batch fail.
+func (j *Jobs) writeChunk(b *job, columns []column, rows []row, batch int, held map[sf.ID]int) error {
+	load, err := j.loadOf(b, columns, rows)
+	if err != nil {
+		return err
+	}
+	written := make([]*row, len(rows))
 	for i := range rows {
-		cells, err := b.fileScanner(rows[i].offset).next()
-		if err != nil {
-			return err
-		}
-		load[i] = rowOf(b, columns, cells)
+		written[i] = &rows[i]
+	}
+	if j.hardness().Parallel > 1 {
+		load, written = j.lock(b, load, written, batch, held)
 	}
 	results := j.cfg.Org.Write(b.caller, operations[b.operation], load, org.Options{ExternalID: b.external})
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i, result := range results {
-		r := &rows[i]
+		r := written[i]
 		r.id = result.ID
 		b.processed++
 		if result.Success {
@@ -170,6 +168,19 @@ func (j *Jobs) writeChunk(b *job, columns []column, rows []row) error {
 		b.failures++
 	}
 	return nil
+}
+
+// loadOf turns rows of the file into rows of a load.
+func (j *Jobs) loadOf(b *job, columns []column, rows []row) ([]org.Row, error) {
+	load := make([]org.Row, len(rows))
+	for i := range rows {
+		cells, err := b.fileScanner(rows[i].offset).next()
+		if err != nil {
+			return nil, err
+		}
+		load[i] = rowOf(b, columns, cells)
+	}
+	return load, nil
 }
 
 // rowOf turns cells into a row of a load.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"holdfast/internal/emulator/hard"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
@@ -149,6 +150,10 @@ func (j *Jobs) runQuery(b *job) {
 		return
 	}
 	if !j.begin(b) {
+		return
+	}
+	if j.draw(hard.JobFailure, b.operation+" "+b.object) {
+		j.settle(b, failed, errMidway.Error())
 		return
 	}
 	answer, err := j.cfg.Org.Query(b.caller, b.query.query, b.query.all)
