@@ -2,16 +2,11 @@ package snapshot
 
 import (
 	"context"
-	"errors"
-	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"holdfast/internal/blob"
-	"holdfast/internal/blob/blobtest"
-	"holdfast/internal/blob/file"
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
 )
@@ -72,56 +67,6 @@ func sound(t *testing.T, bucket blob.Bucket, ids []string) {
 	for _, id := range ids {
 		if !slices.ContainsFunc(infos, func(i Info) bool { return i.ID == id }) {
 			t.Fatalf("the acknowledged snapshot %s is gone", id)
-		}
-	}
-}
-
-func TestCrashBeforeEveryOperationLosesNothingAcknowledged(t *testing.T) {
-	whole := blobtest.NewDisk()
-	want, err := story(t.Context(), file.New(whole, "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	long := os.Getenv("HOLDFAST_LONG") != ""
-	n := 0
-	for at := range whole.Ops() + 1 {
-		for model := range blobtest.Models {
-			// By default each operation meets the plainest crash and one other.
-			if !long && model != blobtest.DropUnsynced && int(model) != at%int(blobtest.Models) {
-				continue
-			}
-			disk := blobtest.NewDisk()
-			disk.CrashAt(at)
-			acked, _ := story(t.Context(), file.New(disk, "disk"))
-			after := disk.Crash(model, uint64(at))
-			sound(t, file.New(after, "disk"), acked)
-			// What the crash left behind is in nobody's way: the same run again gives the same.
-			again, err := story(t.Context(), file.New(after, "disk"))
-			if err != nil || len(again) != len(want) {
-				t.Fatalf("crash before %d, model %d: the run again: %v", at, model, err)
-			}
-			sound(t, file.New(after.Crash(blobtest.DropUnsynced, 0), "disk"), again)
-			n++
-		}
-	}
-	t.Logf("%d crash schedules over %d operations", n, whole.Ops())
-}
-
-func TestEveryFailureOfTheDiskIsReported(t *testing.T) {
-	whole := blobtest.NewDisk()
-	if _, err := story(t.Context(), file.New(whole, "disk")); err != nil {
-		t.Fatal(err)
-	}
-	for _, fault := range []error{syscall.ENOSPC, syscall.EIO} {
-		for at := range whole.Ops() {
-			disk := blobtest.NewDisk()
-			disk.FailAt(at, fault, errors.Is(fault, syscall.ENOSPC))
-			acked, err := story(t.Context(), file.New(disk, "disk"))
-			full := errors.Is(err, syscall.ENOSPC)
-			if full && problem.KindOf(err) != problem.NoSpace {
-				t.Fatalf("operation %d: a full disk is reported as %v", at, err)
-			}
-			sound(t, file.New(disk, "disk"), acked)
 		}
 	}
 }

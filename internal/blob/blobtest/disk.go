@@ -3,6 +3,7 @@ package blobtest
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"maps"
@@ -52,7 +53,7 @@ type Disk struct {
 	looks     int // that do not
 	crashAt   int // operation before which the machine crashes; -1 for never
 	interfere func(Call) Fault
-	record    func(image *Disk)
+	record    func(fork func() *Disk)
 	trace     []string
 }
 
@@ -109,9 +110,9 @@ func (d *Disk) FailAt(n int, err error, sticky bool) {
 	})
 }
 
-// Record calls fn before every operation that changes something, with the disk as it is then: a crash
-// there is a crash of that image. So every point of a run is had by running once.
-func (d *Disk) Record(fn func(image *Disk)) { d.record = fn }
+// Record calls fn before every operation that changes something. Within fn, fork gives the disk as it is
+// then: a crash there is a crash of that image, so that one run has every point of itself.
+func (d *Disk) Record(fn func(fork func() *Disk)) { d.record = fn }
 
 // Ops returns the number of operations so far that change something.
 func (d *Disk) Ops() int {
@@ -179,6 +180,37 @@ func copyEntries(entries map[string]*node, done map[*node]*node) map[string]*nod
 	return after
 }
 
+// Fingerprint returns a number that is the same, within this process, for disks that programs cannot
+// tell apart.
+func (d *Disk) Fingerprint() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var h maphash.Hash
+	h.SetSeed(printSeed)
+	return d.root.print(&h, "")
+}
+
+var printSeed = maphash.MakeSeed()
+
+// print adds up, in any order, what each name below the node stands for.
+func (n *node) print(h *maphash.Hash, name string) uint64 {
+	if !n.dir {
+		h.Reset()
+		_, _ = h.WriteString(name)
+		_ = h.WriteByte(0)
+		_, _ = h.Write(n.data)
+		return h.Sum64()
+	}
+	h.Reset()
+	_, _ = h.WriteString(name)
+	_ = h.WriteByte('/')
+	sum := h.Sum64()
+	for child, c := range n.children {
+		sum += c.print(h, name+"/"+child)
+	}
+	return sum
+}
+
 // step counts an operation and returns what becomes of it.
 func (d *Disk) step(verb, name string) Fault {
 	if d.crashed() {
@@ -187,7 +219,7 @@ func (d *Disk) step(verb, name string) Fault {
 	c := Call{N: d.looks, Verb: verb, Name: name}
 	if c.Changes() {
 		if d.record != nil {
-			d.record(d.fork())
+			d.record(d.fork)
 		}
 		c.N = d.ops
 		d.ops++

@@ -67,8 +67,8 @@ func schedules(ctx context.Context, wrap func(file.FS) file.FS, seeds uint64, re
 	var images []*blobtest.Disk
 	var promises []map[string][]byte
 	acked := make(map[string][]byte)
-	record := func(image *blobtest.Disk) {
-		images, promises = append(images, image), append(promises, maps.Clone(acked))
+	record := func(fork func() *blobtest.Disk) {
+		images, promises = append(images, fork()), append(promises, maps.Clone(acked))
 	}
 	disk.Record(record)
 	b := file.New(wrap(disk), "disk")
@@ -77,7 +77,7 @@ func schedules(ctx context.Context, wrap func(file.FS) file.FS, seeds uint64, re
 			acked[key] = body(n)
 		}
 	}
-	record(disk.Fork())
+	record(disk.Fork)
 	schedules := 0
 	for at, image := range images {
 		for model := range blobtest.Models {
@@ -129,7 +129,7 @@ func TestDeletionIsDurable(t *testing.T) {
 	b := file.New(disk, "disk")
 	for _, key := range slices.Sorted(maps.Keys(left)) {
 		var images []*blobtest.Disk
-		disk.Record(func(image *blobtest.Disk) { images = append(images, image) })
+		disk.Record(func(fork func() *blobtest.Disk) { images = append(images, fork()) })
 		if err := b.Delete(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}

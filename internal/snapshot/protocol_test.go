@@ -1,0 +1,314 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+	"holdfast/internal/state"
+)
+
+// promise is a snapshot that was acknowledged, and what it has to hold for ever.
+type promise struct {
+	id      string
+	step    int
+	holds   *model
+	digest  state.Digest
+	records int64
+}
+
+// promises are all that was acknowledged to somebody. They only grow, so that a copy is a moment.
+type promises struct {
+	made  bool // the repository
+	snaps []promise
+	notes []Note
+}
+
+// process is one run of the program on a bucket.
+type process struct {
+	bucket blob.Bucket
+	seed   uint64
+	kept   promises
+}
+
+// protocol is one thing that a process does to a repository; every one can be done again.
+type protocol struct {
+	name string
+	do   func(ctx context.Context, p *process, step int) error
+}
+
+// protocols are what programs are made of.
+var protocols = []protocol{
+	{"init", initialize},
+	{"full", write(true, inOrder)},
+	{"increment", write(false, inOrder)},
+	{"late", write(false, outOfOrder)},
+	{"amend", write(false, amended)},
+	{"carry", carry},
+	{"note", note},
+	{"gave up", giveUp},
+}
+
+func initialize(ctx context.Context, p *process, _ int) error {
+	err := repo.Init(ctx, p.bucket, sharedIdentity.Recipient(), recoveryIdentity.Recipient())
+	if problem.KindOf(err) == problem.Conflict { // whoever died before made it; that is no promise
+		return nil
+	}
+	if err == nil {
+		p.kept.made = true
+	}
+	return err
+}
+
+// store opens the repository.
+func (p *process) store(ctx context.Context) (*Store, error) {
+	r, err := repo.Open(ctx, p.bucket, sharedIdentity)
+	if err != nil {
+		return nil, err
+	}
+	return Open(r), nil
+}
+
+// chance is what the step draws from: the same whenever it is done again.
+func (p *process) chance(step int) *rand.Rand { return rand.New(rand.NewPCG(p.seed, uint64(step))) }
+
+// last returns the snapshot that was acknowledged last before the step, and what it holds.
+func (p *process) last(ctx context.Context, s *Store, step int) (*Snapshot, *model, error) {
+	for _, kept := range slices.Backward(p.kept.snaps) {
+		if kept.step < step {
+			sn, err := s.load(ctx, kept.id)
+			return sn, kept.holds, err
+		}
+	}
+	return nil, newModel(), nil
+}
+
+// write returns the protocol that writes a snapshot of one part, which fill fills.
+func write(full bool, fill func(ctx context.Context, w *Writer, p *PartWriter, m *model, r *rand.Rand) (*PartWriter, error)) func(context.Context, *process, int) error {
+	return func(ctx context.Context, p *process, step int) error {
+		s, err := p.store(ctx)
+		if err != nil {
+			return err
+		}
+		parent, holds, err := p.last(ctx, s, step)
+		if err != nil {
+			return err
+		}
+		m := holds.clone()
+		full := full || parent == nil
+		if full {
+			m = newModel()
+		}
+		at := day.Add(time.Duration(step) * time.Hour)
+		sn, err := s.Write(ctx, draft(parent, at), func(w *Writer) error {
+			part, err := w.Part(PartInfo{
+				Object: "Account", Fields: accountFields, From: at, To: at.Add(time.Minute), Watermark: at, Full: full,
+			})
+			if err != nil {
+				return err
+			}
+			if part, err = fill(ctx, w, part, m, p.chance(step)); err != nil {
+				return err
+			}
+			_, err = part.Close(ctx, -1)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return p.keep(sn, m, step)
+	}
+}
+
+// keep notes an acknowledged snapshot.
+func (p *process) keep(sn *Snapshot, m *model, step int) error {
+	digest, n, err := state.DigestOf(state.FromSlice(m.records()))
+	if err != nil {
+		return err
+	}
+	p.kept.snaps = append(slices.Clip(p.kept.snaps), promise{sn.Info().ID, step, m, digest, n})
+	return nil
+}
+
+// inOrder adds and removes records by ascending Id.
+func inOrder(_ context.Context, _ *Writer, p *PartWriter, m *model, r *rand.Rand) (*PartWriter, error) {
+	for i := range 12 {
+		if err := changeOne(p, m, i, r); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func changeOne(p *PartWriter, m *model, i int, r *rand.Rand) error {
+	switch r.IntN(4) {
+	case 0:
+		return nil
+	case 1:
+		m.remove(accountID(i))
+		return p.Remove(accountID(i), day, "census")
+	default:
+		rec := account(i, r.IntN(1000))
+		m.add(rec)
+		return p.Add(rec)
+	}
+}
+
+// outOfOrder adds records in several sorted runs, which are stored for themselves and removed at the end.
+func outOfOrder(_ context.Context, _ *Writer, p *PartWriter, m *model, r *rand.Rand) (*PartWriter, error) {
+	for range 2 + r.IntN(2) {
+		for range 4 {
+			if err := changeOne(p, m, r.IntN(12), r); err != nil {
+				return nil, err
+			}
+		}
+		if err := p.flush(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// amended closes the part, opens it again and adds to it.
+func amended(ctx context.Context, w *Writer, p *PartWriter, m *model, r *rand.Rand) (*PartWriter, error) {
+	if _, err := inOrder(ctx, w, p, m, r); err != nil {
+		return nil, err
+	}
+	if _, err := p.Close(ctx, -1); err != nil {
+		return nil, err
+	}
+	again, err := w.Amend("Account")
+	if err != nil {
+		return nil, err
+	}
+	return outOfOrder(ctx, w, again, m, r)
+}
+
+// carry takes over the part of the parent, and names another that is not held.
+func carry(ctx context.Context, p *process, step int) error {
+	s, err := p.store(ctx)
+	if err != nil {
+		return err
+	}
+	parent, holds, err := p.last(ctx, s, step)
+	if err != nil || parent == nil {
+		return err
+	}
+	sn, err := s.Write(ctx, draft(parent, day.Add(time.Duration(step)*time.Hour)), func(w *Writer) error {
+		w.Gap("Contact", "Email", "hidden: the user may not read it")
+		return firstError(w.Absent("Contact", "it broke"), w.CarryStale("Account", "it broke, too"))
+	})
+	if err != nil {
+		return err
+	}
+	return p.keep(sn, holds, step)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func note(ctx context.Context, p *process, step int) error {
+	s, err := p.store(ctx)
+	if err != nil {
+		return err
+	}
+	n := Note{Kind: "identity", Name: fmt.Sprint("note of step ", step), Body: bytes.Repeat([]byte{byte(step)}, p.chance(step).IntN(2000))}
+	if err := s.PutNote(ctx, n.Kind, n.Name, n.Body); err != nil {
+		return err
+	}
+	p.kept.notes = append(slices.Clip(p.kept.notes), n)
+	return nil
+}
+
+// giveUp begins a snapshot, stores some of it, and ends without one.
+func giveUp(ctx context.Context, p *process, step int) error {
+	s, err := p.store(ctx)
+	if err != nil {
+		return err
+	}
+	enough := fmt.Errorf("step %d gives up", step)
+	_, err = s.Write(ctx, draft(nil, day), func(w *Writer) error {
+		part, err := w.Part(PartInfo{Object: "Account", Fields: accountFields, From: day, To: day, Watermark: day, Full: true})
+		if err != nil {
+			return err
+		}
+		if _, err := outOfOrder(ctx, w, part, newModel(), p.chance(step)); err != nil {
+			return err
+		}
+		return enough
+	})
+	if err != enough { //nolint:errorlint // fn's own error comes back as it is
+		return fmt.Errorf("a snapshot that was given up: %w", err)
+	}
+	return nil
+}
+
+// holds returns what is wrong with a bucket for which all that was promised: it opens, every byte
+// verifies, and every snapshot and note is what it was.
+func holds(ctx context.Context, bucket blob.Bucket, kept promises) error {
+	key := sharedIdentity
+	if len(kept.snaps)%3 == 0 {
+		key = recoveryIdentity // which must open it, too
+	}
+	r, err := repo.Open(ctx, bucket, key)
+	if problem.KindOf(err) == problem.NoRepository && !kept.made && len(kept.snaps)+len(kept.notes) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s := Open(r)
+	if _, err := s.Verify(ctx, VerifyOptions{Parallel: 1}, nil); err != nil {
+		return err
+	}
+	for _, p := range kept.snaps {
+		if err := reads(ctx, s, p); err != nil {
+			return fmt.Errorf("snapshot of step %d: %w", p.step, err)
+		}
+	}
+	return notesHold(ctx, s, kept.notes)
+}
+
+func reads(ctx context.Context, s *Store, p promise) error {
+	sn, err := s.load(ctx, p.id)
+	if err != nil {
+		return err
+	}
+	digest, n, err := state.DigestOf(sn.Records(ctx, "Account"))
+	if err != nil {
+		return err
+	}
+	if digest != p.digest || n != p.records {
+		return fmt.Errorf("%d records of digest %s, want %d of %s", n, digest, p.records, p.digest)
+	}
+	return nil
+}
+
+func notesHold(ctx context.Context, s *Store, want []Note) error {
+	got := make(map[string][]byte)
+	for n, err := range s.Notes(ctx, "identity") {
+		if err != nil {
+			return err
+		}
+		got[n.Name] = n.Body
+	}
+	for _, n := range want {
+		if body, found := got[n.Name]; !found || !bytes.Equal(body, n.Body) {
+			return fmt.Errorf("note %q: %d bytes (%v), want %d", n.Name, len(body), found, len(n.Body))
+		}
+	}
+	return nil
+}
+
