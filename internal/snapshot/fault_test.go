@@ -194,4 +194,3 @@ func TestEveryFailureOfTheDiskLosesNothing(t *testing.T) {
 	}
 	t.Logf("%d faults, by call: %v", want-first, verbs)
 }
-

@@ -311,4 +311,3 @@ func notesHold(ctx context.Context, s *Store, want []Note) error {
 	}
 	return nil
 }
-
