@@ -82,18 +82,22 @@ var Rules = []Rule{
 	{
 		Package: "emulator", May: []string{
 			"emulator/org", "emulator/rest", "emulator/bulk", "emulator/soap", "emulator/metadata", "emulator/wire",
-			"emulator/hard",
+			"emulator/hard", "emulator/image",
 			"soql", "sf", "problem",
 		},
 		Why: "the emulator shares only words with the client: shared code would share mistakes",
 	},
 	{
-		Package: "emulator/org", May: []string{"emulator/formula", "soql", "sf", "problem"},
+		Package: "emulator/org", May: []string{"emulator/formula", "emulator/image", "soql", "sf", "problem"},
 		Why: "the engine of the emulator knows no HTTP and no client",
 	},
 	{
 		Package: "emulator/formula", May: nil,
 		Why: "a language is read, checked and evaluated without knowing what it speaks of, so it can be fuzzed on its own",
+	},
+	{
+		Package: "emulator/image", May: nil,
+		Why: "copies and writes any value by its types, and knows none of them",
 	},
 	{
 		Package: "emulator/hard", May: nil,
@@ -159,6 +163,10 @@ var Rules = []Rule{
 		Why: "data sets and faults for tests go through the public APIs of an org, never through a side door",
 	},
 	{
+		Package: "salesforce/orgtest", May: nil,
+		Why: "the rules of the platform are asked over plain HTTP: client and emulator are what they judge",
+	},
+	{
 		Package: "testkit/wsdl", May: []string{"testkit", "problem"},
 		Why: "replies are checked against what Salesforce published, and not against what the emulator believes",
 	},
@@ -169,7 +177,7 @@ var Rules = []Rule{
 }
 
 // TestOnly are the packages that only tests and one another may import.
-var TestOnly = []string{"testkit", "testkit/wsdl", "blob/blobtest", "arch"}
+var TestOnly = []string{"salesforce/orgtest", "testkit", "testkit/wsdl", "blob/blobtest", "arch"}
 
 // Core are the packages that decide without acting: no clock, no files, no network, no chance, no
 // goroutines. What they return depends on what they are given and on nothing else.
