@@ -1,7 +1,5 @@
 package org
 
-import "strings"
-
 // newCustomObject returns a custom object with its system fields. Source of the flags: describe of
 // Custom__c (a list custom setting), Object Reference "Custom Objects", and Salesforce Help on custom
 // metadata types and platform events; those of __e and __mdt are unverified where no describe shows
@@ -11,7 +9,7 @@ func newCustomObject(spec ObjectSpec) *Object {
 		Name: spec.Name, Label: spec.Label, LabelPlural: orElse(spec.LabelPlural, spec.Label), Kind: spec.Kind, spec: spec,
 		Custom: true, Createable: true, Updateable: true, Deletable: true, Undeletable: true,
 		Queryable: true, Retrieveable: true, Replicateable: true, Searchable: true, Layoutable: true,
-		SearchLayoutable: true, CompactLayoutable: true, MruEnabled: true, Triggerable: true,
+		SearchLayoutable: true, CompactLayoutable: true, MruEnabled: true, Triggerable: true, BulkQueryable: true, QuickActions: true,
 		FeedEnabled: spec.Feeds,
 	}
 	switch spec.Kind {
@@ -78,13 +76,12 @@ func nameField(spec ObjectSpec) *Field {
 	return f
 }
 
-// fieldsOf reads fields in the language of the standard objects.
+// fieldsOf reads fields of a custom object in the language of the standard objects.
 func fieldsOf(lines string) []*Field {
-	s := &standardSchema{sets: map[string][]PicklistValue{}, objects: []*Object{{}}}
-	for _, line := range strings.Split(lines, "\n") {
-		if err := s.line(line); err != nil {
-			panic(err) // the lines are part of the program
-		}
+	fields := loadStandard().read(lines)
+	o := &Object{Label: "Record"} // the Id of every custom object is its "Record ID"
+	for _, f := range fields {
+		f.Label = orElse(f.Label, labelOf(o, f))
 	}
-	return s.objects[0].Fields
+	return fields
 }

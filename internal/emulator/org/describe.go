@@ -57,6 +57,15 @@ type Object struct {
 	Undeletable         bool
 	Updateable          bool
 
+	// BulkQueryable is false for objects that the Bulk API refuses to query.
+	BulkQueryable bool
+	// NeedsFilter are the fields on one of which a query must filter by = or IN; empty for most objects.
+	NeedsFilter []string
+	// Since is the first version of the API that has the object; 0 when all served versions do.
+	Since        int
+	ListViews    bool // has a tab, and so list views
+	QuickActions bool // may have quick actions, where the layout allows any
+
 	Fields      []*Field // in describe order
 	Children    []ChildRelationship
 	RecordTypes []RecordType // the master record type last, as describe has it
@@ -64,6 +73,11 @@ type Object struct {
 	byName map[string]int // lower-case API name to position in Fields
 	width  int            // columns that records of the object have
 	spec   ObjectSpec
+
+	families []string // suffixes of the objects that come with it: "History", "Share" …
+	feature  string   // of Features; empty when every org has it
+	idPrefix string   // of its Ids where describe tells no key prefix
+	scopes   []string // of supportedScopes, beyond those that follow from its fields
 
 	conversion map[string][]mapping // of Lead: what becomes of its custom fields, by object
 }
@@ -148,11 +162,15 @@ type Field struct {
 	RelationshipOrder    int    // of a master-detail: 0 or 1; -1 means null
 	Picklist             []PicklistValue
 
+	// Since is the first version of the API that has the field; 0 when all served versions do.
+	Since int
+
 	// FormulaUnread is true for a formula outside the subset that the engine computes: the field
 	// then reads as null. It is not part of describe.
 	FormulaUnread bool
 
 	column  int    // position of its stored value in a record; -1 when nothing is stored
+	feature string // of Features; empty when every org has it
 	link    link   // of a reference: what it means to the parent
 	set     string // name of the value set that the picklist takes its values from
 	formula *formula

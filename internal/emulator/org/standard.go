@@ -3,25 +3,33 @@ package org
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"holdfast/internal/sf"
 )
 
 // The standard objects are written in a small language of one line a field, so that a reviewer can
-// hold it against the Object Reference. Facts are from real describes (API 5x), from the partner
-// WSDL 66 and from the type declarations of jsforce 3.12; key prefixes from the same.
+// hold it against the Object Reference. What a line does not say follows from rules: of the type of
+// the field (fieldrules.go), of the object's flags (settleField below), of names (labels.go) and of the
+// families of objects that come with another (families.go).
 //
-//	object Name prefix | Label | Plural | ±flags of=EntityType:Parent
-//	  Field type(length or precision,scale) words…
+//	object Name prefix | Label | Plural | words
+//	  Field type(length or precision,scale) words… | Label
 //	  @macro argument
+//	set Name = value~label|value*|value!
+//	targets name = Object,Object
 //
-// Words: "!" required · ro read-only · nocreate noupdate · nonil not nillable · dflt defaulted on
-// create · noperm without field permissions · nofilter nosort · name nameField · auto auto-number ·
-// idlookup · restricted · part=Compound · info=extraTypeInfo · =ValueSet · and for references
-// rel=ToParent kids=ToChildren cascade restrict prefilter noprefilter.
+// Words of an object: ±flag · of=EntityType:Parent · with=History,Share (its families) · since=NN the
+// first version of the API · feature=Name of Features · filter=Field,Field (a query must filter on
+// one of them) · nobulk · scopes=name,name beyond those of the rule.
+//
+// Words of a field: "!" required · ro read-only · nocreate noupdate · nonil not nillable · dflt
+// defaulted on create · perm noperm with or without field permissions · nofilter nosort nogroup ·
+// name nameField · auto auto-number · idlookup · restricted · ascii one byte a character ·
+// part=Compound · info=extraTypeInfo · =ValueSet · since=NN · feature=Name · and for references
+// rel=ToParent kids=ToChildren cascade restrict prefilter noprefilter. ref(@name) refers to the
+// objects of that list of targets.
 //
 //go:embed standard/*.txt
 var standardFiles embed.FS
@@ -30,33 +38,51 @@ var standardFiles embed.FS
 type standardSchema struct {
 	objects []*Object
 	sets    map[string][]PicklistValue
+	targets map[string][]string
 }
 
 // link says what a reference means to the parent's side.
 type link struct {
 	kids              string // name of the child relationship; empty when none
 	cascade, restrict bool
-	any               bool // ref(*): every object that can have activities, notes and attachments
+	targets           string // name of the list of targets; empty when the line names the objects
 }
 
 var loadStandard = sync.OnceValue(func() *standardSchema {
-	s := &standardSchema{sets: map[string][]PicklistValue{}}
-	for _, name := range []string{"values", "sales", "service", "commerce", "setup"} {
-		raw, err := standardFiles.ReadFile("standard/" + name + ".txt")
+	s := &standardSchema{sets: map[string][]PicklistValue{}, targets: map[string][]string{}}
+	files, err := standardFiles.ReadDir("standard")
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	names := []string{"values.txt", "targets.txt"} // first, because fields name what is in them
+	for _, file := range files {
+		if !slices.Contains(names, file.Name()) {
+			names = append(names, file.Name())
+		}
+	}
+	for _, name := range names {
+		raw, err := standardFiles.ReadFile("standard/" + name)
 		if err != nil {
-			panic(err) // the files are part of the program
+			panic(err)
 		}
 		for n, line := range strings.Split(string(raw), "\n") {
 			if err := s.line(line); err != nil {
-				panic(fmt.Sprintf("standard/%s.txt:%d: %v", name, n+1, err))
+				panic(fmt.Sprintf("standard/%s:%d: %v", name, n+1, err))
 			}
 		}
 	}
-	s.resolveAny()
+	for _, o := range s.objects {
+		for _, f := range o.Fields {
+			o.settleField(f)
+		}
+	}
+	s.objects = append(s.objects, s.families(s.objects)...)
 	derived := derivations()
 	for _, o := range s.objects {
 		for _, f := range o.Fields {
-			f.derive = derived[o.Name+"."+f.Name]
+			if d := derived[o.Name+"."+f.Name]; d != nil {
+				f.derive = d
+			}
 		}
 	}
 	return s
@@ -71,19 +97,25 @@ var macros = map[string]string{
 		LastModifiedDate datetime ro nonil dflt
 		LastModifiedById ref(User) rel=LastModifiedBy ro nonil dflt noprefilter
 		SystemModstamp datetime ro nonil dflt`,
+	"created": `CreatedDate datetime ro nonil dflt
+		CreatedById ref(User) rel=CreatedBy ro nonil dflt noprefilter`,
+	"modified": `LastModifiedDate datetime ro nonil dflt
+		LastModifiedById ref(User) rel=LastModifiedBy ro nonil dflt noprefilter`,
+	"stamp":    `SystemModstamp datetime ro nonil dflt`,
 	"activity": `LastActivityDate date ro`,
 	"viewed": `LastViewedDate datetime ro
 		LastReferencedDate datetime ro`,
+	"currency":   `CurrencyIsoCode picklist(3) dflt noperm restricted feature=MultiCurrency =CurrencyIsoCode | Currency ISO Code`,
 	"owner":      `OwnerId ref($) rel=Owner ! dflt noprefilter`,
 	"recordtype": `RecordTypeId ref(RecordType) rel=RecordType noperm noprefilter`,
 	"person": `LastName string(80) ! part=Name info=personname
 		FirstName string(40) noperm part=Name info=personname
 		Salutation picklist(40) noperm part=Name info=personname =Salutation
-		Name string(121) ro nonil name info=personname`,
+		Name string(121) ro nonil name info=personname | Full Name`,
 	"address": `$Street textarea(255) part=$Address
 		$City string(40) part=$Address
-		$State string(80) part=$Address
-		$PostalCode string(20) part=$Address
+		$State string(80) part=$Address | $ State/Province
+		$PostalCode string(20) part=$Address | $ Zip/Postal Code
 		$Country string(80) part=$Address
 		$Latitude double(18,15) part=$Address
 		$Longitude double(18,15) part=$Address
@@ -104,6 +136,10 @@ func (s *standardSchema) line(line string) error {
 	case strings.HasPrefix(line, "set "):
 		name, values, _ := strings.Cut(line[4:], "=")
 		s.sets[strings.TrimSpace(name)] = parseValues(strings.TrimSpace(values))
+		return nil
+	case strings.HasPrefix(line, "targets "):
+		name, list, _ := strings.Cut(line[8:], "=")
+		s.targets[strings.TrimSpace(name)] = strings.Split(strings.TrimSpace(list), ",")
 		return nil
 	case strings.HasPrefix(line, "object "):
 		return s.object(line[7:])
@@ -134,7 +170,10 @@ func parseValues(text string) []PicklistValue {
 		if v, value.Default = strings.CutSuffix(v, "*"); strings.HasSuffix(v, "!") {
 			v, value.Active = v[:len(v)-1], false
 		}
-		value.Value, value.Label = v, v
+		var labelled bool
+		if value.Value, value.Label, labelled = strings.Cut(v, "~"); !labelled {
+			value.Label = v
+		}
 		values = append(values, value)
 	}
 	return values
@@ -148,11 +187,11 @@ func (s *standardSchema) object(line string) error {
 	name, prefix, _ := strings.Cut(strings.TrimSpace(parts[0]), " ")
 	o := &Object{
 		Name: name, Label: strings.TrimSpace(parts[1]), LabelPlural: strings.TrimSpace(parts[2]),
-		KeyPrefix: strings.Trim(prefix, "- "),
+		KeyPrefix: strings.Trim(prefix, "- "), BulkQueryable: true,
 		// What most objects of the global describe have.
 		CompactLayoutable: true, Createable: true, Deletable: true, Layoutable: true, MruEnabled: true,
 		Queryable: true, Replicateable: true, Retrieveable: true, SearchLayoutable: true,
-		Searchable: true, Triggerable: true, Undeletable: true, Updateable: true,
+		Searchable: true, Triggerable: true, Undeletable: true, Updateable: true, QuickActions: true,
 	}
 	flags := map[string]*bool{
 		"compact": &o.CompactLayoutable, "create": &o.Createable, "delete": &o.Deletable,
@@ -160,20 +199,56 @@ func (s *standardSchema) object(line string) error {
 		"replicate": &o.Replicateable, "retrieve": &o.Retrieveable, "searchlayout": &o.SearchLayoutable,
 		"search": &o.Searchable, "trigger": &o.Triggerable, "undelete": &o.Undeletable,
 		"update": &o.Updateable, "feed": &o.FeedEnabled, "merge": &o.Mergeable, "deepclone": &o.DeepCloneable,
+		"listviews": &o.ListViews, "quick": &o.QuickActions,
 	}
 	for _, word := range strings.Fields(parts[3]) {
-		if of, ok := strings.CutPrefix(word, "of="); ok {
-			o.AssociateEntityType, o.AssociateParentEntity, _ = strings.Cut(of, ":")
-			continue
+		if err := o.word(word, flags); err != nil {
+			return err
 		}
-		flag, ok := flags[word[1:]]
-		if !ok {
-			return fmt.Errorf("object flag %q", word)
-		}
-		*flag = word[0] == '+'
 	}
 	s.objects = append(s.objects, o)
 	return nil
+}
+
+// word applies one word of an object's line.
+func (o *Object) word(word string, flags map[string]*bool) error {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "of":
+		o.AssociateEntityType, o.AssociateParentEntity, _ = strings.Cut(value, ":")
+	case "with":
+		o.families = strings.Split(value, ",")
+	case "since":
+		n, err := strconv.Atoi(value)
+		o.Since = n
+		return err
+	case "feature":
+		o.feature = value
+	case "filter":
+		o.NeedsFilter = strings.Split(value, ",")
+	case "nobulk":
+		o.BulkQueryable = false
+	case "scopes":
+		o.scopes = strings.Split(value, ",")
+	default:
+		flag, ok := flags[word[1:]]
+		if !ok || word[0] != '+' && word[0] != '-' {
+			return fmt.Errorf("object word %q", word)
+		}
+		*flag = word[0] == '+'
+	}
+	return nil
+}
+
+// settleField applies what the object says to a field. What cannot be created has no field that can;
+// an object without a layout has no field permissions; only what is searched is prefiltered for it
+// (the last is unverified).
+func (o *Object) settleField(f *Field) {
+	f.Createable = f.Createable && o.Createable
+	f.Updateable = f.Updateable && o.Updateable
+	f.Permissionable = f.Permissionable && o.Layoutable
+	f.SearchPrefilterable = f.SearchPrefilterable && o.Searchable
+	f.Label = orElse(f.Label, labelOf(o, f))
 }
 
 // firstNumber is where the auto-numbers of standard objects begin, as case 00001000 does in public
@@ -215,6 +290,7 @@ func parseShape(word string) (shape, error) {
 
 func (s *standardSchema) field(line string) error {
 	o := s.objects[len(s.objects)-1]
+	line, label, _ := strings.Cut(line, "|")
 	words := strings.Fields(line)
 	if len(words) < 2 {
 		return fmt.Errorf("field line %q", line)
@@ -224,14 +300,21 @@ func (s *standardSchema) field(line string) error {
 		return err
 	}
 	f := newField(words[0], sh)
-	f.link.any = len(sh.targets) == 1 && sh.targets[0] == "*"
+	if sh.kind == "ref" {
+		f.link.targets = strings.TrimPrefix(sh.targets[0], "@")
+		if f.link.targets == sh.targets[0] {
+			f.link.targets = ""
+		} else if f.ReferenceTo = s.targets[f.link.targets]; f.ReferenceTo == nil {
+			return fmt.Errorf("no targets %q", f.link.targets)
+		}
+	}
 	f.SearchPrefilterable = sh.kind == "ref"
 	for _, word := range words[2:] {
 		if err := s.word(f, word); err != nil {
 			return err
 		}
 	}
-	f.Label = labelOf(f.Name)
+	f.Label = strings.TrimSpace(label)
 	o.Fields = append(o.Fields, f)
 	return nil
 }
@@ -260,6 +343,16 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.Filterable = false
 	case "nosort":
 		f.Sortable = false
+	case "nogroup":
+		f.Groupable = false
+	case "ascii":
+		f.ByteLength = f.Length
+	case "since":
+		n, err := strconv.Atoi(value)
+		f.Since = n
+		return err
+	case "feature":
+		f.feature = value
 	case "name":
 		f.NameField = true
 	case "auto":
@@ -296,96 +389,13 @@ func (s *standardSchema) word(f *Field, word string) error {
 	return nil
 }
 
-// newField returns a field with the flags that its type gives it, as a writable and optional field.
-// The rules were read off the describes of Account, Contact and Opportunity.
-func newField(name string, sh shape) *Field {
-	f := &Field{
-		Name: name, Type: sf.FieldType(sh.kind), Length: sh.length, Precision: sh.precision, Scale: sh.scale,
-		SoapType: "xsd:string", RelationshipOrder: -1, column: -1,
-		Aggregatable: true, Filterable: true, Groupable: true, Sortable: true,
-		Createable: true, Updateable: true, Nillable: true, Permissionable: true,
-	}
-	switch sh.kind {
-	case "id":
-		f.Length, f.SoapType = 18, "tns:ID"
-		f.Createable, f.Updateable, f.Nillable, f.Permissionable = false, false, false, false
-		f.DefaultedOnCreate, f.IDLookup = true, true
-	case "ref":
-		f.Type, f.Length, f.SoapType, f.ReferenceTo = sf.TypeReference, 18, "tns:ID", sh.targets
-		f.PolymorphicForeignKey = len(sh.targets) > 1 || sh.targets[0] == "*"
-		f.NamePointing = f.PolymorphicForeignKey
-	case "boolean":
-		f.SoapType, f.Aggregatable = "xsd:boolean", false
-		f.Nillable, f.DefaultedOnCreate, f.DefaultValue = false, true, "false"
-	case "currency", "double", "percent":
-		f.SoapType, f.Groupable = "xsd:double", false
-	case "int":
-		f.SoapType, f.Digits = "xsd:int", 8
-	case "date":
-		f.SoapType = "xsd:date"
-	case "datetime":
-		f.SoapType, f.Groupable = "xsd:dateTime", false
-	case "time":
-		f.SoapType, f.Groupable = "xsd:time", false
-	case "base64":
-		f.SoapType = "xsd:base64Binary"
-		f.Aggregatable, f.Filterable, f.Groupable, f.Sortable = false, false, false, false
-	case "address", "location":
-		f.SoapType = "urn:" + sh.kind
-		f.Aggregatable, f.Groupable, f.Sortable, f.Createable, f.Updateable = false, false, false, false, false
-		f.QueryByDistance = true
-	case "textarea":
-		if f.ExtraTypeInfo = "plaintextarea"; sh.length > 255 {
-			f.Aggregatable, f.Filterable, f.Groupable, f.Sortable = false, false, false, false
-		}
-	case "multipicklist":
-		f.Groupable, f.Sortable = false, false
-	}
-	f.ByteLength = byteLength(f)
-	return f
-}
-
-// byteLength is 3 bytes for each character, except for Ids, which are ASCII.
-func byteLength(f *Field) int {
-	if f.Type == sf.TypeID || f.Type == sf.TypeReference {
-		return f.Length
-	}
-	return 3 * f.Length
-}
-
-// resolveAny replaces ref(*) by the objects that can have activities, notes and attachments. The
-// platform's list depends on the org; this is the part of it that the org has. Custom objects that
-// enable activities join when they are deployed.
-func (s *standardSchema) resolveAny() {
-	things := []string{"Account", "Asset", "Campaign", "Case", "Contract", "Opportunity", "Order", "Product2"}
-	all := []string{
-		"Account", "Asset", "Campaign", "Case", "Contact", "Contract", "Lead", "Opportunity", "Order", "Product2",
-	}
-	for _, o := range s.objects {
-		for _, f := range o.Fields {
-			switch {
-			case f.link.any && f.Name == "ParentId": // notes and attachments also go on people
-				f.ReferenceTo = all
-			case f.link.any:
-				f.ReferenceTo = things
-			}
+// read reads fields outside the files: of families and of custom objects.
+func (s *standardSchema) read(lines string) []*Field {
+	r := &standardSchema{sets: s.sets, targets: s.targets, objects: []*Object{{}}}
+	for _, line := range strings.Split(lines, "\n") {
+		if err := r.line(line); err != nil {
+			panic(err) // the lines are part of the program
 		}
 	}
-}
-
-// labelOf derives the label of a standard field from its name: "AccountId" is "Account ID".
-func labelOf(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		upper := r >= 'A' && r <= 'Z'
-		if i > 0 && upper && !(name[i-1] >= 'A' && name[i-1] <= 'Z') {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(r)
-	}
-	label := b.String()
-	if base, ok := strings.CutSuffix(label, " Id"); ok {
-		return base + " ID"
-	}
-	return label
+	return r.objects[0].Fields
 }
