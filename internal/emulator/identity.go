@@ -101,8 +101,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	token := r.PostForm.Get("token")
-	held, kind, ok := session{}, "access_token", false
-	if held, ok = s.sessions.held(token); !ok {
+	kind := "access_token"
+	held, ok := s.sessions.held(token)
+	if !ok {
 		var refresh refreshToken
 		if refresh, ok = s.sessions.refreshed(token); ok {
 			kind, held = "refresh_token", session{user: refresh.user, app: refresh.app, scope: refresh.scope, opened: refresh.made}

@@ -18,6 +18,7 @@ import (
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/rest"
 	"holdfast/internal/emulator/soap"
+	"holdfast/internal/emulator/wire"
 )
 
 // closeGrace is how long Close waits for requests that are being answered.
@@ -87,12 +88,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	engine := org.New(org.Config{
 		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
 	})
+	cursors := wire.NewCursors(engine)
 	s := &Server{
 		URL:      "http://" + listener.Addr().String(),
 		OrgID:    string(engine.ID()),
 		UserID:   string(engine.Admin().User),
 		org:      engine,
-		rest:     rest.New(engine),
+		rest:     rest.New(engine, cursors),
 		requests: newRequests(),
 		seed:     o.Seed,
 		ended:    make(chan struct{}),
@@ -117,6 +119,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
 	s.soap = soap.New(soap.Config{
 		Org: engine, Metadata: metadata.New(engine, registry(o.Packages)), Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
+		SetPassword: s.sessions.setPassword, NewPassword: s.sessions.newPassword, SessionLife: o.SessionLife, Cursors: cursors,
 	})
 	// What clients do wrong is told to them: the log of the standard library would write it on stderr.
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}

@@ -122,6 +122,14 @@ func (s *sessions) password(user sf.ID) string {
 	return s.first
 }
 
+// newPassword makes a password up.
+func (s *sessions) newPassword() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	return secret(s.seed, "new password", s.next)[:16]
+}
+
 // setPassword gives a user a password of their own.
 func (s *sessions) setPassword(user sf.ID, password string) {
 	s.mu.Lock()

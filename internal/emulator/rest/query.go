@@ -5,11 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
-	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
-	"holdfast/internal/sf"
 	"holdfast/internal/soql"
 )
 
@@ -23,18 +20,6 @@ const (
 // maxPageBytes ends a page early when its rows are wide, as the platform does; where it draws the
 // line is unverified.
 const maxPageBytes = 8 << 20
-
-// cursorLife is how long a cursor can be asked for more.
-// Source: Salesforce App Limits Cheatsheet, "API query cursor limits" (2 days).
-const cursorLife = 48 * time.Hour
-
-// cursor is an answer that has more pages.
-type cursor struct {
-	answer *org.Answer
-	caller org.Caller
-	batch  int
-	made   time.Time
-}
 
 func (a *API) query(w http.ResponseWriter, c *wire.Call) error    { return a.run(w, c, false) }
 func (a *API) queryAll(w http.ResponseWriter, c *wire.Call) error { return a.run(w, c, true) }
@@ -63,7 +48,7 @@ func (a *API) run(w http.ResponseWriter, c *wire.Call, all bool) error {
 	if err != nil {
 		return err
 	}
-	return a.page(w, c, &cursor{answer: answer, caller: c.Caller, batch: batch}, "", 0)
+	return a.page(w, c, &wire.Cursor{Answer: answer, Caller: c.Caller, Batch: batch}, "", 0)
 }
 
 // batchSize reads the header Sforce-Query-Options: batchSize=500.
@@ -83,61 +68,30 @@ func batchSize(header string) (int, error) {
 }
 
 // page writes the rows from one on, and remembers the cursor when there are more.
-func (a *API) page(w http.ResponseWriter, c *wire.Call, cur *cursor, id string, from int) error {
-	total := cur.answer.Len()
+func (a *API) page(w http.ResponseWriter, c *wire.Call, cur *wire.Cursor, id string, from int) error {
+	total := cur.Answer.Len()
 	var rows []byte
 	to := from
-	for to < total && to-from < cur.batch && len(rows) < maxPageBytes {
+	for to < total && to-from < cur.Batch && len(rows) < maxPageBytes {
 		if to > from {
 			rows = append(rows, ',')
 		}
-		rows = wire.AppendRecord(rows, cur.answer.Record(to), c.Root())
+		rows = wire.AppendRecord(rows, cur.Answer.Record(to), c.Root())
 		to++
 	}
 	next := ""
 	if to < total {
-		if id == "" {
-			id = a.keep(cur)
-		}
-		next = fmt.Sprintf("%s/query/%s-%d", c.Root(), id, to)
+		next = c.Root() + "/query/" + a.cursors.Locator(cur, id, to)
 	}
-	body := wire.AppendAnswer(nil, cur.answer, 0, 0, c.Root(), next)
+	body := wire.AppendAnswer(nil, cur.Answer, 0, 0, c.Root(), next)
 	body = append(body[:len(body)-2], rows...)
 	return wire.ReplyBytes(w, http.StatusOK, append(body, "]}"...))
 }
 
-// keep remembers a cursor under a new Id and forgets those whose time is over.
-func (a *API) keep(cur *cursor) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := a.org.Clock().Now()
-	for id, old := range a.cursors {
-		if now.Sub(old.made) > cursorLife {
-			delete(a.cursors, id)
-		}
-	}
-	a.next++
-	cur.made = now
-	id, err := sf.ParseID(fmt.Sprintf("0r8%s%09d", a.org.ID()[3:6], a.next))
-	if err != nil { // the parts are letters and digits
-		panic(err)
-	}
-	a.cursors[string(id)] = cur
-	return string(id)
-}
-
 func (a *API) queryMore(w http.ResponseWriter, c *wire.Call) error {
-	invalid := wire.BadRequest("INVALID_QUERY_LOCATOR", "invalid query locator")
-	id, offset, ok := strings.Cut(c.Path[1], "-")
-	from, err := strconv.Atoi(offset)
-	if !ok || err != nil || from < 0 {
-		return invalid
-	}
-	a.mu.Lock()
-	cur, ok := a.cursors[id]
-	a.mu.Unlock()
-	if !ok || cur.caller.User != c.Caller.User || from > cur.answer.Len() || a.org.Clock().Now().Sub(cur.made) > cursorLife {
-		return invalid
+	cur, id, from, err := a.cursors.Find(c.Caller, c.Path[1])
+	if err != nil {
+		return err
 	}
 	return a.page(w, c, cur, id, from)
 }

@@ -3,7 +3,6 @@ package rest
 import (
 	"fmt"
 	"net/http"
-	"sync"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
@@ -12,16 +11,13 @@ import (
 // API serves the REST resources of one org. It is safe for concurrent use.
 type API struct {
 	org       *org.Org
+	cursors   *wire.Cursors
 	resources []resource
-
-	mu      sync.Mutex // guards cursors and next
-	cursors map[string]*cursor
-	next    int
 }
 
-// New returns the REST API of the org.
-func New(o *org.Org) *API {
-	return &API{org: o, resources: resources(), cursors: map[string]*cursor{}}
+// New returns the REST API of the org. Cursors are shared with SOAP.
+func New(o *org.Org, cursors *wire.Cursors) *API {
+	return &API{org: o, cursors: cursors, resources: resources()}
 }
 
 // resource is one row of the table of resources: which calls it takes, and who serves them.
@@ -39,6 +35,9 @@ func resources() []resource {
 		{"GET", []string{"queryAll"}, (*API).queryAll},
 		{"GET", []string{"query", "*"}, (*API).queryMore},
 		{"GET", []string{"queryAll", "*"}, (*API).queryMore},
+		{"GET", []string{"search"}, (*API).search},
+		{"GET", []string{"parameterizedSearch"}, (*API).parameterizedSearch},
+		{"POST", []string{"parameterizedSearch"}, (*API).parameterizedSearch},
 		{"GET", []string{"limits"}, (*API).limits},
 		{"GET", []string{"limits", "recordCount"}, (*API).recordCount},
 		{"GET", []string{"sobjects"}, (*API).describeGlobal},
@@ -115,7 +114,7 @@ func (a *API) root(w http.ResponseWriter, c *wire.Call) error {
 	reply := map[string]string{
 		"identity": fmt.Sprintf("%s/id/%s/%s", c.BaseURL, a.org.ID(), c.Caller.User),
 	}
-	for _, name := range []string{"composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling"} {
+	for _, name := range []string{"composite", "jobs", "limits", "query", "parameterizedSearch", "queryAll", "search", "sobjects", "tooling"} {
 		reply[name] = root + "/" + name
 	}
 	return wire.Reply(w, http.StatusOK, reply)

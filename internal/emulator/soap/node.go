@@ -15,7 +15,8 @@ const maxDepth = 64
 type node struct {
 	name     string
 	text     string
-	null     bool // xsi:nil
+	kind     string // local part of xsi:type
+	null     bool   // xsi:nil
 	children []*node
 }
 
@@ -97,6 +98,9 @@ func parse(text []byte) (*node, error) {
 			}
 			n := &node{name: t.Name.Local}
 			for _, a := range t.Attr {
+				if a.Name.Local == "type" && strings.Contains(a.Name.Space, "XMLSchema-instance") {
+					_, n.kind, _ = strings.Cut(a.Value, ":")
+				}
 				n.null = n.null || a.Name.Local == "nil" && (a.Value == "true" || a.Value == "1")
 			}
 			top.children = append(top.children, n)

@@ -2,15 +2,12 @@ package soap
 
 import (
 	"fmt"
-	"strings"
+	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
 )
-
-// maxRows is how many records a call may name.
-// Source: SOAP API Developer Guide, emptyRecycleBin and delete; for undelete unverified.
-const maxRows = 200
 
 // stampLayout is how SOAP spells a datetime.
 const stampLayout = "2006-01-02T15:04:05.000Z"
@@ -41,48 +38,83 @@ func getUserInfo(a *API, c *call) (string, error) {
 	return "<result>" + a.userInfo(user) + "</result>", nil
 }
 
+// The figures of getUserInfo. Sources: SOAP API Developer Guide, GetUserInfoResult; 5 MB is the
+// default limit of an attachment there; 2 hours is the default of a session.
+const (
+	attachmentLimit = 5 << 20
+	sessionSeconds  = 2 * 60 * 60
+)
+
 func (a *API) userInfo(u org.User) string {
-	return element("organizationId", a.cfg.Org.ID()) + element("organizationName", a.cfg.Org.Name()) +
+	own := map[string]string{}
+	fields := []string{"ProfileId", "UserRoleId", "LanguageLocaleKey", "LocaleSidKey", "TimeZoneSidKey", "UserType"}
+	if list, err := a.cfg.Org.Retrieve(a.cfg.Org.Admin(), "User", []string{string(u.ID)}, fields); err == nil && list[0] != nil {
+		for _, cell := range list[0].Cells {
+			own[cell.Name] = cell.Text
+		}
+	}
+	seconds := sessionSeconds
+	if a.cfg.SessionLife > 0 {
+		seconds = int(a.cfg.SessionLife / time.Second)
+	}
+	features := a.cfg.Org.Features()
+	currency := element("userDefaultCurrencyIsoCode", "USD")
+	if !features.MultiCurrency {
+		currency = null("userDefaultCurrencyIsoCode")
+	}
+	return element("accessibilityMode", false) + element("chatterExternal", false) + element("currencySymbol", "$") +
+		element("orgAttachmentFileSizeLimit", attachmentLimit) + element("orgDefaultCurrencyIsoCode", "USD") +
+		element("orgDefaultCurrencyLocale", "en_US") + element("orgDisallowHtmlAttachments", false) +
+		element("orgHasPersonAccounts", features.PersonAccounts) +
+		element("organizationId", a.cfg.Org.ID()) + element("organizationMultiCurrency", features.MultiCurrency) +
+		element("organizationName", a.cfg.Org.Name()) + element("profileId", own["ProfileId"]) + optional("roleId", own["UserRoleId"]) +
+		element("sessionSecondsValid", seconds) + currency +
 		element("userEmail", u.Email) + element("userFullName", u.Name) + element("userId", u.ID) +
-		element("userLanguage", "en_US") + element("userLocale", "en_US") + element("userName", u.Username) +
-		element("userTimeZone", "GMT") + element("userType", "Standard")
+		element("userLanguage", own["LanguageLocaleKey"]) + element("userLocale", own["LocaleSidKey"]) + element("userName", u.Username) +
+		element("userTimeZone", own["TimeZoneSidKey"]) + element("userType", own["UserType"]) + element("userUiSkin", "Theme3")
+}
+
+// setPassword gives a user a password, and resetPassword makes one up.
+func setPassword(a *API, c *call) (string, error) {
+	user, err := a.user(c)
+	if err != nil {
+		return "", err
+	}
+	password := c.op.value("password")
+	if len(password) < minPassword {
+		return "", wire.BadRequest("INVALID_NEW_PASSWORD", "Your password must be at least 8 characters long.")
+	}
+	a.cfg.SetPassword(user.ID, password)
+	return "<result/>", nil
+}
+
+func resetPassword(a *API, c *call) (string, error) {
+	user, err := a.user(c)
+	if err != nil {
+		return "", err
+	}
+	password := a.cfg.NewPassword()
+	a.cfg.SetPassword(user.ID, password)
+	return "<result>" + element("password", password) + "</result>", nil
+}
+
+// minPassword is the least length of a password. Source: Salesforce Help, "Set Password Policies".
+const minPassword = 8
+
+// user returns the user that a call names.
+func (a *API) user(c *call) (org.User, error) {
+	text := c.op.value("userId")
+	id, err := sf.ParseID(text)
+	if err != nil {
+		return org.User{}, wire.BadRequest("INVALID_ID_FIELD", "invalid id: "+text)
+	}
+	user, ok := a.cfg.Org.UserByID(id)
+	if !ok {
+		return org.User{}, wire.BadRequest("INVALID_ID_FIELD", "invalid user id: "+text)
+	}
+	return user, nil
 }
 
 func getServerTimestamp(a *API, _ *call) (string, error) {
 	return "<result>" + element("timestamp", a.cfg.Org.Clock().Now().Format(stampLayout)) + "</result>", nil
-}
-
-func undelete(a *API, c *call) (string, error)        { return a.byIDs(c, org.Undelete) }
-func emptyRecycleBin(a *API, c *call) (string, error) { return a.byIDs(c, org.EmptyBin) }
-func remove(a *API, c *call) (string, error)          { return a.byIDs(c, org.Delete) }
-
-// byIDs runs a call that names records by their Ids and answers one result for each, in order.
-func (a *API) byIDs(c *call, op org.Op) (string, error) {
-	ids := c.op.values("ids")
-	if len(ids) > maxRows {
-		return "", wire.BadRequest("EXCEEDED_ID_LIMIT", fmt.Sprintf("record limit reached. cannot submit more than %d records in this call", maxRows))
-	}
-	rows := make([]org.Row, len(ids))
-	for i, id := range ids {
-		rows[i] = org.Row{ID: id}
-	}
-	opts := org.Options{AllOrNone: c.header.child("AllOrNoneHeader").flag("allOrNone")}
-	var b strings.Builder
-	for _, r := range a.cfg.Org.Write(c.caller, op, rows, opts) {
-		b.WriteString("<result>")
-		for _, e := range r.Errors {
-			b.WriteString("<errors>")
-			for _, f := range e.Fields {
-				b.WriteString(element("fields", f))
-			}
-			b.WriteString(element("message", e.Message) + element("statusCode", e.Code) + "</errors>")
-		}
-		if r.Success {
-			b.WriteString(element("id", r.ID))
-		} else {
-			b.WriteString(`<id xsi:nil="true"/>`)
-		}
-		b.WriteString(element("success", r.Success) + "</result>")
-	}
-	return b.String(), nil
 }

@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
 )
 
 // maxMessage bounds a request. Source: Metadata API Developer Guide (50 MB for a SOAP message).
@@ -33,6 +35,14 @@ type Config struct {
 	Login func(username, password string) (token string, user org.User, ok bool)
 	// Logout ends a session.
 	Logout func(token string) bool
+	// SetPassword gives a user a password.
+	SetPassword func(user sf.ID, password string)
+	// NewPassword makes one up.
+	NewPassword func() string
+	// SessionLife is how long a session lasts; 0 is for ever.
+	SessionLife time.Duration
+	// Cursors are those of the org's queries.
+	Cursors *wire.Cursors
 }
 
 // API serves SOAP for one org. It is safe for concurrent use.
@@ -135,7 +145,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, kind, version, baseU
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
-		reply = faultEnvelope(wire.ErrorOf(err))
+		reply = faultEnvelope(strings.ToLower(kind), wire.ErrorOf(err))
 	}
 	_, _ = w.Write(reply) // a client that is gone does not matter here
 }
@@ -172,7 +182,12 @@ type operation func(a *API, c *call) (string, error)
 // partner lists the calls of the partner and enterprise APIs by name.
 var partner = map[string]operation{
 	"login": login, "logout": logout, "getUserInfo": getUserInfo, "getServerTimestamp": getServerTimestamp,
-	"undelete": undelete, "emptyRecycleBin": emptyRecycleBin, "delete": remove,
+	"setPassword": setPassword, "resetPassword": resetPassword,
+	"create": create, "update": update, "upsert": upsert, "delete": remove, "undelete": undelete, "emptyRecycleBin": emptyRecycleBin,
+	"merge": merge, "convertLead": convertLead,
+	"retrieve": retrieve, "query": query, "queryAll": queryAll, "queryMore": queryMore, "search": search,
+	"getUpdated": getUpdated, "getDeleted": getDeleted,
+	"describeGlobal": describeGlobal, "describeSObject": describeSObject, "describeSObjects": describeSObjects,
 }
 
 func (a *API) dispatch(c *call) ([]byte, error) {
@@ -207,32 +222,14 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 }
 
 func (a *API) envelope(c *call, namespace, inside string) []byte {
-	header := ""
+	header, records := "", "urn:sobject."+strings.TrimPrefix(namespace, "urn:")
 	if c.kind != "m" {
 		used, limit := a.cfg.Org.Calls()
 		header = fmt.Sprintf("<soapenv:Header><LimitInfoHeader><limitInfo><current>%d</current><limit>%d</limit><type>API REQUESTS</type></limitInfo></LimitInfoHeader></soapenv:Header>", used, limit)
 	}
 	return []byte(`<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns="` +
-		namespace + `" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` + header + "<soapenv:Body><" + c.op.name + "Response>" +
+		namespace + `" xmlns:sf="` + records + `" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` + header + "<soapenv:Body><" + c.op.name + "Response>" +
 		inside + "</" + c.op.name + "Response></soapenv:Body></soapenv:Envelope>")
-}
-
-// faultEnvelope spells an error: HTTP 500, faultcode sf:CODE, faultstring "CODE: text".
-func faultEnvelope(f *wire.Error) []byte {
-	code, text := "UNKNOWN_EXCEPTION", f.Error()
-	if len(f.Errors) > 0 {
-		code, text = f.Errors[0].Code, f.Errors[0].Error()
-	}
-	message := text
-	if len(f.Errors) > 0 {
-		message = f.Errors[0].Message
-	}
-	return []byte(`<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" ` +
-		`xmlns:sf="urn:fault.partner.soap.sforce.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault>` +
-		"<faultcode>sf:" + escape(code) + "</faultcode><faultstring>" + escape(text) + "</faultstring><detail>" +
-		`<sf:UnexpectedErrorFault xsi:type="sf:UnexpectedErrorFault"><sf:exceptionCode>` + escape(code) +
-		"</sf:exceptionCode><sf:exceptionMessage>" + escape(message) + "</sf:exceptionMessage></sf:UnexpectedErrorFault>" +
-		"</detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>")
 }
 
 // escape spells text within an element.
