@@ -13,14 +13,14 @@ export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet race docs cover fuzz long bench conformance clean
+.PHONY: build test lint fmt format vet harness race docs cover fuzz long bench conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
 
 test: ## everything that a change must pass
 	.ci/tools all
-	$(MAKE) --no-print-directory format vet lint race
+	$(MAKE) --no-print-directory format vet lint harness race
 
 format: ## is every file formatted?
 	@out="$$(gofmt -l cmd internal docs bench)"; \
@@ -36,6 +36,9 @@ vet:
 lint: ## the linters of .golangci.yml
 	.ci/tools lint
 	.cache/bin/golangci-lint run ./...
+
+harness: ## crashes, faults, damage and mutants of the storage path, in the number that a change must pass
+	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 20m ./internal/blob/... ./internal/repo ./internal/snapshot
 
 race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
 	@if command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then race=-race; else \

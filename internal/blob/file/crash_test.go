@@ -219,6 +219,72 @@ func TestEveryFailureIsReportedAndHarmless(t *testing.T) {
 	}
 }
 
+// TestEveryLookThatFailsIsReported makes each call that only looks fail in its turn: no answer is made of
+// half of what is there.
+func TestEveryLookThatFailsIsReported(t *testing.T) {
+	disk := blobtest.NewDisk()
+	acked := putAll(t.Context(), file.New(disk, "disk"))
+	b := file.New(disk, "disk")
+	for what, ask := range map[string]func() error{
+		"get": func() error {
+			got, err := b.Get(t.Context(), "seg/aa/one", 0, -1)
+			if err == nil && !bytes.Equal(got, acked["seg/aa/one"]) {
+				t.Errorf("%d wrong bytes", len(got))
+			}
+			return err
+		},
+		"stat": func() error { _, err := b.Stat(t.Context(), "seg/aa/one"); return err },
+		"list": func() error {
+			for _, err := range b.List(t.Context(), "") {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		from := disk.Looks()
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		for _, fault := range []blobtest.Fault{{Err: syscall.EIO}, {Err: syscall.EMFILE}, {Half: true}} {
+			for n := range disk.Looks() - from {
+				met := false
+				base := disk.Looks()
+				disk.Interfere(func(c blobtest.Call) blobtest.Fault {
+					if c.Changes() || c.N != base+n || fault.Half && c.Verb != "read" {
+						return blobtest.Fault{}
+					}
+					met = true
+					return fault
+				})
+				err := ask()
+				disk.Interfere(nil)
+				if met && (err == nil || errors.Is(err, blob.ErrNotFound)) {
+					t.Errorf("%s, look %d, %+v: %v", what, n, fault, err)
+				}
+			}
+			from = disk.Looks()
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestADeletionThatFailsIsReported makes each call of a deletion fail.
+func TestADeletionThatFailsIsReported(t *testing.T) {
+	whole := blobtest.NewDisk()
+	putAll(t.Context(), file.New(whole, "disk"))
+	for n := range 2 {
+		disk := whole.Fork()
+		disk.FailAt(n, syscall.EIO, false)
+		if err := file.New(disk, "disk").Delete(t.Context(), "config"); !errors.Is(err, syscall.EIO) {
+			t.Errorf("call %d: %v", n, err)
+		}
+	}
+}
+
 func TestProtocolOfOnePut(t *testing.T) {
 	disk := blobtest.NewDisk()
 	if err := file.New(disk, "disk").Put(t.Context(), "segment/ab/x", []byte("x")); err != nil {

@@ -1,0 +1,123 @@
+package snapshot
+
+// mutant is the program with one thing left out or done wrong. The text old stands once in the file; in
+// text, $ is old itself and MUT is true while the mutant lives.
+type mutant struct {
+	name, file, old, text string
+}
+
+// mutants are the ways in which the storage path could be weaker without anybody noticing on a good day.
+var mutants = []mutant{
+	// The directory.
+	{"file is not synced", "blob/file/file.go", "return f.Sync()", "if MUT { return nil }\n$"},
+	{"error of sync is ignored", "blob/file/file.go", "return f.Sync()", "if MUT { _ = f.Sync(); return nil }\n$"},
+	{"sync is asked twice", "blob/file/file.go", "return f.Sync()", "if MUT { if f.Sync() == nil { return nil } }\n$"},
+	{"short write is not seen", "blob/file/file.go", "if n != len(body) {", "if n != len(body) && !MUT {"},
+	{"length is not compared", "blob/file/file.go", "if info.Size() != int64(len(body)) {", "if info.Size() != int64(len(body)) && !MUT {"},
+	{
+		"error of write is ignored", "blob/file/file.go", "n, err := f.Write(body)\n\tif err != nil {",
+		"n, err := f.Write(body)\n\tif err != nil && !MUT {",
+	},
+	{"entry is not synced", "blob/file/file.go", "return b.fs.SyncDir(dir)", "if MUT { return nil }\n$"},
+	{"error of entry's sync is ignored", "blob/file/file.go", "return b.fs.SyncDir(dir)", "if MUT { _ = b.fs.SyncDir(dir); return nil }\n$"},
+	{
+		"entry is synced before it is made", "blob/file/file.go", "err := b.fs.Link(tmp, key)",
+		"if MUT { if err := b.fs.SyncDir(dir); err != nil { return err }; if err := b.fs.Link(tmp, key); err != nil { return err }; return b.fs.Remove(tmp) }\n$",
+	},
+	{"error of link is ignored", "blob/file/file.go", "if errors.Is(err, fs.ErrExist) {\n\t\treturn b.existing(dir)", "if MUT && err != nil { return b.fs.SyncDir(dir) }\n$"},
+	{"temporary is removed before link", "blob/file/file.go", "err := b.fs.Link(tmp, key)", "if MUT { _ = b.fs.Remove(tmp) }\n$"},
+	{
+		"file is synced after link", "blob/file/file.go", "tmp := path.Join(tmpDir, nonce())",
+		`if MUT {
+			tmp := path.Join(tmpDir, nonce())
+			f, err := b.fs.Create(tmp)
+			if err != nil { return err }
+			if _, err := f.Write(body); err != nil { return err }
+			if err := b.fs.Link(tmp, key); err != nil { return err }
+			if err := f.Sync(); err != nil { return err }
+			_ = b.fs.Remove(tmp)
+			return b.fs.SyncDir(dir)
+		}
+		$`,
+	},
+	{
+		"object is written in place", "blob/file/file.go", "tmp := path.Join(tmpDir, nonce())",
+		"if MUT { if err := b.writeTemp(key, body); err != nil { return err }; return b.fs.SyncDir(dir) }\n$",
+	},
+	{"temporaries share a name", "blob/file/file.go", "return hex.EncodeToString(b[:])", "if MUT { return \"same\" }\n$"},
+	{"taken key is not synced", "blob/file/file.go", "if err := b.fs.SyncDir(dir); err != nil {\n\t\treturn err\n\t}\n\treturn blob.ErrExist", "if MUT { return blob.ErrExist }\n$"},
+	{"parent is not synced", "blob/file/file.go", "if err := b.fs.SyncDir(parent); err != nil {", "if MUT { b.mu.Lock(); b.durable[dir] = true; b.mu.Unlock(); return nil }\n$"},
+	{"error of parent's sync is ignored", "blob/file/file.go", "if err := b.fs.SyncDir(parent); err != nil {", "if err := b.fs.SyncDir(parent); err != nil && !MUT {"},
+	{
+		"directory of another is not synced", "blob/file/file.go", "if err := b.fs.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {",
+		"if MUT { if info, err := b.fs.Stat(dir); err == nil && info.IsDir() { return nil } }\n$",
+	},
+	{"error of mkdir is ignored", "blob/file/file.go", "if err := b.fs.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {", "if err := b.fs.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) && !MUT {"},
+	{"directory is known too early", "blob/file/file.go", "parent := path.Dir(dir)", "if MUT { b.mu.Lock(); b.durable[dir] = true; b.mu.Unlock() }\n$"},
+	{"grandparents are not synced", "blob/file/file.go", "if err := b.makeDir(parent); err != nil {", "if MUT { _ = b.fs.Mkdir(parent) } else if err := b.makeDir(parent); err != nil {"},
+	{"deletion is not synced", "blob/file/file.go", "err = b.fs.SyncDir(path.Dir(key))", "if !MUT { $ }"},
+	{"error of deletion is ignored", "blob/file/file.go", "return fmt.Errorf(\"delete %s: %w\", key, err)", "if MUT { return nil }\n$"},
+	{"unreadable directory is empty", "blob/file/file.go", "if errors.Is(notFound(err), blob.ErrNotFound) && dir != \".\" {", "if MUT && err != nil { return true }\n$"},
+	{"unreadable file is not listed", "blob/file/file.go", "if errors.Is(err, fs.ErrNotExist) {\n\t\t\t\tcontinue", "if MUT && err != nil { continue }\n$"},
+	{"short read is whole", "blob/file/file.go", "if n == len(body) {", "if MUT || n == len(body) {"},
+	{"temporaries are listed", "blob/file/file.go", "case name == tmpDir && isDir, ", "case name == tmpDir && isDir && !MUT, "},
+	{"full disk has no kind", "blob/file/file.go", "case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):", "case !MUT && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)):"},
+
+	// The object store.
+	{"put has no condition", "blob/s3/put.go", "options.SetMatchETagExcept(\"*\")", "if !MUT { $ }"},
+	{"store without conditions is taken", "blob/s3/put.go", "if err := b.guard(ctx); err != nil {", "if err := b.guard(ctx); err != nil && !MUT {"},
+	{"every object is one's own", "blob/s3/put.go", "case err == nil && info.Headers.Get(", "case MUT && err == nil: return nil\n\t$"},
+	{"no object is one's own", "blob/s3/put.go", "case err == nil && info.Headers.Get(", "case MUT && err == nil: return blob.ErrExist\n\t$"},
+	{"checksum is not compared", "blob/s3/get.go", "sum := sha256.Sum256(body)", "if MUT { return nil }\n$"},
+	{"range is not compared", "blob/s3/get.go", "if first != from || last != to-1 || got != to-from {", "if !MUT && (first != from || last != to-1 || got != to-from) {"},
+	{"error of a listing is its end", "blob/s3/list.go", "case object.Err != nil:", "case MUT && object.Err != nil: return false, nil\n\t\t$"},
+	{"page does not say whether it is the last", "blob/s3/wire.go", "case p.IsTruncated == nil:", "case p.IsTruncated == nil && MUT: return nil\n\t$"},
+	{"keys of a page are not counted", "blob/s3/wire.go", "case p.KeyCount != nil && ", "case !MUT && p.KeyCount != nil && "},
+	{"any 404 is an absence", "blob/s3/wire.go", "case response.StatusCode == http.StatusNotFound && ", "case !MUT && response.StatusCode == http.StatusNotFound && "},
+
+	// Snapshots.
+	{"schema is not stored", "snapshot/writer.go", "schemaID, schemaBytes, err := putSchema(ctx, s.repository, schema)\n\tif err != nil {", "schemaID, schemaBytes, err := putSchema(ctx, s.repository, schema)\n\tif err != nil && !MUT {"},
+	{"error of the manifest is ignored", "snapshot/writer.go", "if err := s.publish(ctx, m); err != nil {", "if err := s.publish(ctx, m); err != nil && !MUT {"},
+	{"error of a segment is ignored", "snapshot/segment.go", "stored, err := w.put(ctx, append([][]byte{head}, w.frames...))\n\tif err != nil {", "stored, err := w.put(ctx, append([][]byte{head}, w.frames...))\n\tif err != nil && !MUT {"},
+	{"runs share a name", "snapshot/segment.go", "rand.Text()", "func() string { if MUT { return w.shape.Object() }; return rand.Text() }()"},
+	{"failed part is closed", "snapshot/part.go", "\treturn p.err\n}\n\nfunc (p *PartWriter) add(", "\tif MUT { return nil }\n$"},
+	{"error of a note is ignored", "snapshot/store.go", "if _, err = s.repository.PutNamed(ctx, class, name, frames); err != nil {", "if _, err = s.repository.PutNamed(ctx, class, name, frames); err != nil && !MUT {"},
+	{"missing object is not told", "snapshot/check.go", "case !there:", "case !there && MUT:\n\t\t$"},
+	{"length of a segment is not compared", "snapshot/check.go", "case ref.Class == classSegment && size != use.ref.size:", "case !MUT && ref.Class == classSegment && size != use.ref.size:"},
+	{"damaged manifest is skipped", "snapshot/check.go", "if err := c.note(err, entry.Ref, \"\"); err != nil {", "if MUT && err != nil { continue }\n\t\t$"},
+	{"digest of a base is not compared", "snapshot/verify.go", "if got.digest != l.after || got.records != l.records {", "if !MUT && (got.digest != l.after || got.records != l.records) {"},
+	{"digest of a layer is not compared", "snapshot/verify.go", "if digest != l.after || records != l.records {", "if !MUT && (digest != l.after || records != l.records) {"},
+	{"digest of what is read is not compared", "snapshot/read.go", "if digest != part.digest() || n != part.records() {", "if !MUT && (digest != part.digest() || n != part.records()) {"},
+	{"digests need not join", "snapshot/layer.go", "if l.before != last {", "if !MUT && l.before != last {"},
+	{"head need not fit the parts", "snapshot/manifest.go", "if s.Parts != i.Parts ||", "if MUT { return nil }\n\t$"},
+	{"other spellings are read", "snapshot/document.go", "if !bytes.Equal(again, line) {", "if !MUT && !bytes.Equal(again, line) {"},
+	{"merged layers lose tombstones", "snapshot/compact.go", "return w.add(ctx, c.id(), c.gone(), body)", "if MUT && c.gone() { return nil }\n\t\t$"},
+	{"runs are removed before they are merged", "snapshot/part.go", "if err := p.spills.merge(ctx, late); err != nil {", "if MUT { for _, level := range p.spills.levels { for _, r := range level { for _, s := range r { _ = p.w.store.repository.Remove(ctx, s.ref(classSpill)) } } } }\n\t\t$"},
+
+	// Sealed objects under names.
+	{"taken object is not compared", "repo/object.go", "return r.present(ctx, ref, frames)", "if MUT { return Stored{Ref: ref, Size: int64(len(body))}, nil }\n\t\t$"},
+	{"taken frames are not compared", "repo/object.go", "if string(frame) != string(frames[i]) {", "if !MUT && string(frame) != string(frames[i]) {"},
+	{"taken frames are not counted", "repo/object.go", "if object.Frames() != len(frames) {", "if !MUT && object.Frames() != len(frames) {"},
+	{"error of a put is ignored", "repo/object.go", "if err != nil {\n\t\treturn Stored{}, err\n\t}\n\treturn Stored{Ref: ref, Size: int64(len(body)), New: true}, nil", "if MUT { err = nil }\n\t$"},
+	{"length of an object is not compared", "repo/object.go", "if header.Size() != int64(len(body)) {", "if !MUT && header.Size() != int64(len(body)) {"},
+	{"id is not computed again", "repo/object.go", "if !named && r.sealer.ContentID(string(ref.Class), frames) != ref.ID {", "if !MUT && !named && r.sealer.ContentID(string(ref.Class), frames) != ref.ID {"},
+	{"error of a list is its end", "repo/object.go", "yield(Entry{}, err)", "if !MUT { $ }"},
+	{"error of the whole list is its end", "repo/object.go", "return Contents{}, fmt.Errorf(\"list the repository: %w\", err)", "if MUT { return c, nil }\n\t\t\t$"},
+	{
+		"config comes before its key", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil {",
+		"if MUT { if err := bucket.Put(ctx, configKey, fmt.Appendf(nil, \"%s%s\\nid %s\\n\", configFormat, version, id)); err != nil { return err }; return bucket.Put(ctx, keyName(id, key), key) }\n\t$",
+	},
+	{"error of the key is ignored", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil {", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !MUT {"},
+	{"place need not be empty", "repo/repo.go", "if err := vacant(ctx, bucket); err != nil {", "if err := vacant(ctx, bucket); err != nil && !MUT {"},
+	{"key is not compared with its name", "repo/repo.go", "if keyName(id, file) != key {", "if !MUT && keyName(id, file) != key {"},
+	{"config may go on", "repo/repo.go", "if !found || !ended || ", "if MUT { ended, digits = true, strings.TrimSpace(digits) }\n\t$"},
+
+	// The seal.
+	{"seal does not bind the class", "seal/seal.go", "return append(b, class...)", "if MUT { return b }\n\t$"},
+	{"seal does not bind the id", "seal/seal.go", "b = append(b, id[:]...)", "if !MUT { $ }"},
+	{"header is not authenticated", "seal/seal.go", "if _, err := data.Open(nil, place(headerNonce), prefix[length-tagSize:length], aad); err != nil {", "if _, err := data.Open(nil, place(headerNonce), prefix[length-tagSize:length], aad); err != nil && !MUT {"},
+	{"frames have no place", "seal/seal.go", "binary.BigEndian.PutUint32(nonce[nonceSize-4:], n)", "if MUT && n != headerNonce { n = 0 }\n\t$"},
+	{"version is not looked at", "seal/seal.go", "if prefix[len(magic)] != version {", "if !MUT && prefix[len(magic)] != version {"},
+	{"one recipient is enough", "seal/key.go", "n < MinRecipients {", "n < MinRecipients && !MUT {"},
+	{"key of another repository opens", "seal/key.go", "!found || string(name) != repository.String() {", "!MUT && (!found || string(name) != repository.String()) {"},
+}
