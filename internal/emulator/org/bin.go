@@ -54,6 +54,10 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 			return err
 		}
 	}
+	if t.object.AssociateEntityType == feedSatellite { // a view of the posts
+		posts := w.o.tables["feeditem"]
+		return w.delete(posts, posts.find(r.id), op)
+	}
 	if err := w.mayDelete(t, r); err != nil {
 		return err
 	}
@@ -72,6 +76,9 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 	w.clear(d, taken)
 	w.sweep(d, taken)
 	for _, p := range d.records {
+		if p.t.object.Name == "FeedItem" {
+			w.unmirror(p, forGood)
+		}
 		w.bury(p, forGood)
 	}
 	if !forGood {

@@ -72,8 +72,10 @@ type ObjectSpec struct {
 	LabelPlural string
 	Kind        Kind
 	NameField   NameSpec
-	Feeds       bool // enableFeeds
-	Activities  bool // enableActivities: tasks and events can be about its records
+	Feeds       bool   // enableFeeds
+	History     bool   // enableHistory
+	Sharing     string // sharingModel; empty is ReadWrite
+	Activities  bool   // enableActivities: tasks and events can be about its records
 	// ControlledByParent takes OwnerId away, as a master-detail field does.
 	ControlledByParent bool
 }
@@ -94,6 +96,9 @@ func (t *Tx) PutObject(spec ObjectSpec) (created bool, err *Error) {
 			o.Label, o.LabelPlural = orElse(spec.Label, o.Label), orElse(spec.LabelPlural, o.LabelPlural)
 			o.FeedEnabled = spec.Feeds
 			t.activities(o, spec.Activities)
+			t.satellites(o, spec)
+		} else if spec.History || spec.Sharing != "" {
+			t.satellites(t.schema.edit(old), spec)
 		}
 		return false, nil
 	}
@@ -104,6 +109,7 @@ func (t *Tx) PutObject(spec ObjectSpec) (created bool, err *Error) {
 	o.KeyPrefix = t.prefix(spec.Kind)
 	t.schema.objects[fold(spec.Name)] = o
 	t.activities(o, spec.Activities)
+	t.satellites(o, spec)
 	return true, nil
 }
 
@@ -155,6 +161,10 @@ type RecordTypeSpec struct {
 
 // PutRecordType defines or changes a record type. The object gets RecordTypeId with its first one.
 func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
+	person := spec.Object == personObject && t.org.cfg.Features.PersonAccounts
+	if person {
+		spec.Object = "Account"
+	}
 	old := t.schema.object(spec.Object)
 	if old == nil {
 		return "", false, fault("INVALID_CROSS_REFERENCE_KEY", "Entity of type CustomObject named "+spec.Object+" cannot be found")
@@ -176,10 +186,12 @@ func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
 	values := map[string]string{
 		"Name": spec.Label, "DeveloperName": spec.DeveloperName, "NamespacePrefix": spec.Namespace,
 		"Description": spec.Description, "SobjectType": o.Name, "IsActive": boolText(spec.Active),
+		"IsPersonType": boolText(person),
 	}
 	id := t.work.plant("RecordType", values)
 	o.RecordTypes = slices.Insert(o.RecordTypes, len(o.RecordTypes)-1, RecordType{
 		ID: id, Name: spec.Label, DeveloperName: spec.DeveloperName, Active: spec.Active, Available: spec.Active,
+		Person: person,
 	})
 	t.defaultRecordType(o, len(o.RecordTypes)-2, spec.Default)
 	return id, true, nil

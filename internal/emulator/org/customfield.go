@@ -26,6 +26,8 @@ type FieldSpec struct {
 	StartingNumber           int
 	MaskChar, MaskType       string
 	DisplayLocationInDecimal bool
+	TrackHistory             bool // rows in the history of the object
+	TrackFeedHistory         bool // posts in the feed of the record
 
 	ReferenceTo             string
 	RelationshipName        string // of the children, with namespace and without __r
@@ -91,6 +93,11 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 	if err != nil {
 		return false, err
 	}
+	if old.Name == "Contact" {
+		if err := t.personField(spec); err != nil {
+			return false, err
+		}
+	}
 	o := t.schema.edit(old)
 	if i >= 0 {
 		return false, t.replaceField(o, i, f)
@@ -107,12 +114,19 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 }
 
 func (t *Tx) standardField(o *Object, i int, spec FieldSpec) {
-	if i < 0 || len(spec.Values) == 0 {
+	if i < 0 {
+		return
+	}
+	tracks := spec.TrackHistory != o.Fields[i].spec.TrackHistory || spec.TrackFeedHistory != o.Fields[i].spec.TrackFeedHistory
+	if len(spec.Values) == 0 && !tracks {
 		return // layouts and help of standard fields mean nothing to the engine
 	}
 	o = t.schema.edit(o)
 	f := *o.Fields[i]
-	f.Picklist, f.set = plainValues(spec.Values), ""
+	f.spec.TrackHistory, f.spec.TrackFeedHistory = spec.TrackHistory, spec.TrackFeedHistory
+	if len(spec.Values) > 0 {
+		f.Picklist, f.set = plainValues(spec.Values), ""
+	}
 	o.Fields[i] = &f
 }
 

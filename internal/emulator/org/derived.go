@@ -1,7 +1,6 @@
 package org
 
 import (
-	"encoding/base64"
 	"math/big"
 	"strconv"
 	"strings"
@@ -33,7 +32,9 @@ func derivations() map[string]derivation {
 		},
 		"Task.AccountId":                  activityAccount,
 		"Event.AccountId":                 activityAccount,
-		"Attachment.BodyLength":           func(o *Org, t *table, r *row) string { return itoa(base64Size(t.text(r, "Body"))) },
+		"Attachment.BodyLength":           bodySize("Body"),
+		"Document.BodyLength":             bodySize("Body"),
+		"StaticResource.BodyLength":       bodySize("Body"),
 		"Contract.EndDate":                contractEnd,
 		"DuplicateRecordSet.RecordCount":  countOf("duplicaterecorditem", "DuplicateRecordSetId", nil),
 		"Campaign.NumberOfContacts":       countOf("campaignmember", "CampaignId", func(t *table, r *row) bool { return t.text(r, "ContactId") != "" }),
@@ -229,14 +230,6 @@ func contractEnd(_ *Org, t *table, r *row) string {
 		return ""
 	}
 	return at.AddDate(0, months, -1).Format(time.DateOnly)
-}
-
-func base64Size(text string) int {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return 0
-	}
-	return len(raw)
 }
 
 // activityAccount is the account of what an activity is about, or of its contact.

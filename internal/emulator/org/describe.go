@@ -79,6 +79,8 @@ type Object struct {
 	idPrefix string   // of its Ids where describe tells no key prefix
 	scopes   []string // of supportedScopes, beyond those that follow from its fields
 
+	tracking   bool                 // changes of tracked fields leave rows in the history
+	sharing    string               // sharingModel of the metadata WSDL; empty is ReadWrite
 	conversion map[string][]mapping // of Lead: what becomes of its custom fields, by object
 }
 
@@ -210,4 +212,5 @@ type RecordType struct {
 	Available     bool
 	Default       bool // defaultRecordTypeMapping
 	Master        bool
+	Person        bool // isPersonType
 }

@@ -72,7 +72,14 @@ func (d *draft) assign(fields []Assignment) *Error {
 		if f.column < 0 {
 			return fault("INVALID_FIELD_FOR_INSERT_UPDATE", barredMessage([]string{f.Name}), f.Name)
 		}
-		text, err = f.read(text, d.w.opts.Truncate)
+		switch {
+		case f.Type != sf.TypeBase64:
+			text, err = f.read(text, d.w.opts.Truncate)
+		case a.Body != nil:
+			text = d.w.o.keep(a.Body).key
+		case text != "":
+			text, err = d.w.o.readBody(f, text)
+		}
 		if err != nil {
 			return err
 		}

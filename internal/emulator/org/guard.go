@@ -6,12 +6,31 @@ import "holdfast/internal/sf"
 // rules of fields need. It runs before the rules of single objects.
 func (d *draft) guard() *Error {
 	switch d.object.Name {
+	case "Account":
+		if d.w.o.cfg.Features.PersonAccounts {
+			return d.personAccount()
+		}
+	case "Contact":
+		if d.w.o.cfg.Features.PersonAccounts {
+			return d.throughAccount()
+		}
 	case "Lead":
 		if d.old != nil && d.was("IsConverted") == "true" {
 			return convertedLead()
 		}
 	case "Task", "Event":
 		return d.unconverted("WhoId")
+	case "FeedItem":
+		return d.post()
+	case "FeedComment":
+		d.comment()
+	case "ContentVersion":
+		return d.version()
+	case "ContentDocumentLink":
+		return d.fileLink()
+	}
+	if d.object.AssociateEntityType == shareSatellite {
+		return d.shared()
 	}
 	return nil
 }
@@ -32,10 +51,49 @@ func (d *draft) unconverted(lookup string) *Error {
 // consequences makes what follows from a record that has been written: other records, and changes
 // of them.
 func (d *draft) consequences() *Error {
+	if s := d.t.beside; s != nil {
+		d.trace(s)
+	}
+	switch d.object.Name {
+	case "Account":
+		if d.w.o.cfg.Features.PersonAccounts {
+			return d.shadow()
+		}
+	case "FeedItem":
+		d.mirror()
+	case "ContentVersion":
+		return d.published()
+	case "ContentDocument":
+		d.renamed()
+	}
 	return nil
 }
 
 // mayDelete refuses the deletion of a record that its object keeps.
 func (w *work) mayDelete(t *table, r *row) *Error {
+	switch t.object.Name {
+	case "Contact":
+		if t.text(r, "IsPersonAccount") == "true" {
+			return fault("DELETE_FAILED", "the contact of a person account is deleted with its account")
+		}
+	case "ContentDocumentLink":
+		return w.keepsOwnerLink(t, r)
+	}
+	if t.object.AssociateEntityType == shareSatellite && t.text(r, "RowCause") != "Manual" {
+		return fault("UNAUTHORIZED_SHARE_ACTION", "only manual shares can be deleted", "Id")
+	}
 	return nil
+}
+
+// trace writes what a record leaves in the satellites of its object.
+func (d *draft) trace(s *satellites) {
+	if s.history != nil {
+		d.remember(s)
+	}
+	if s.share != nil {
+		d.own(s)
+	}
+	if len(s.posted) > 0 && d.old != nil {
+		d.postChanges(s)
+	}
 }

@@ -110,6 +110,13 @@ func (w *work) absorb(t *table, master, loser sf.ID, losers []sf.ID) ([]sf.ID, *
 	if err != nil {
 		return nil, err
 	}
+	if t.object.Name == "Account" {
+		more, err := w.absorbPerson(t, master, loser)
+		if err != nil {
+			return nil, err
+		}
+		moved = append(moved, more...)
+	}
 	r := t.find(loser)
 	vals := t.dense(r)
 	vals[t.object.Field("MasterRecordId").column] = string(master)
@@ -153,6 +160,8 @@ func (w *work) adopt(t *table, master, loser sf.ID, losers []sf.ID) ([]sf.ID, *E
 			switch {
 			case r.fate != live || child == t && slices.Contains(losers, r.id):
 				continue
+			case child.object.Name == "Contact" && child.text(r, "IsPersonAccount") == "true":
+				continue // the person goes with the account
 			case r.id == master: // it was a child of what goes
 				return nil, circular(ref.field.Name)
 			case w.twin(child, r, ref.field, string(master)):

@@ -44,7 +44,9 @@ type Org struct {
 	grain    time.Duration // stamps are cut to it
 	late     []lateWrite
 	limits   limits
-	objects  int // custom objects made so far, which gives their key prefixes
+	bodies   map[string]*Body  // bytes of files, by key
+	serials  map[string]uint64 // Ids given out under prefixes that objects share
+	objects  int               // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }
@@ -72,7 +74,7 @@ func New(cfg Config) *Org {
 	}
 	o := &Org{
 		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(), tables: map[string]*table{},
-		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{},
+		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{}, serials: map[string]uint64{}, bodies: map[string]*Body{},
 	}
 	o.due.Store(never)
 	n := cfg.Seed
@@ -80,6 +82,9 @@ func New(cfg Config) *Org {
 	o.limits = newLimits(cfg.DailyCalls)
 	o.adoptTables()
 	o.populate()
+	if cfg.Features.PersonAccounts {
+		o.personTypes()
+	}
 	return o
 }
 
@@ -96,6 +101,7 @@ func (o *Org) adoptTables() {
 			t.adopt(object)
 		}
 	}
+	o.attach()
 }
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -103,12 +109,21 @@ const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // serialStart leaves room so that Ids look like those of an org that is in use.
 const serialStart = 100_000
 
+// serial counts the Ids that an object has given out. Objects that share a prefix share a counter.
+func (o *Org) serial(t *table) uint64 {
+	if t.object.KeyPrefix == "" {
+		o.serials[t.object.prefix()]++
+		return o.serials[t.object.prefix()]
+	}
+	t.serial++
+	return t.serial
+}
+
 // newID gives out the Ids of an object in ascending order: three characters of key prefix, two of
 // the org, one reserved, nine of a counter.
 func (o *Org) newID(t *table) sf.ID {
-	t.serial++
-	n := t.serial + serialStart + o.cfg.Seed%9973
-	b := []byte(t.object.KeyPrefix + o.pod + "0000000000")
+	n := o.serial(t) + serialStart + o.cfg.Seed%9973
+	b := []byte(t.object.prefix() + o.pod + "0000000000")
 	for i := len(b) - 1; n > 0; i-- {
 		b[i] = base62[n%62]
 		n /= 62

@@ -60,7 +60,8 @@ type table struct {
 	autos   map[int]int // next number of the auto-number in that column
 	layouts map[string]*layout
 	words   *words
-	repeats []bool // by column: values that many records share
+	beside  *satellites // nil where a record leaves no trace in others
+	repeats []bool      // by column: values that many records share
 
 	mu      sync.Mutex    // guards indexes while readers build them
 	indexes map[int]index // by column

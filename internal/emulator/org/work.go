@@ -132,7 +132,7 @@ func (o *Org) identify(in *Row) (sf.ID, *Object, *Error) {
 	if err != nil {
 		return "", nil, fault("MALFORMED_ID", label+" ID: id value of incorrect type: "+in.ID, "Id")
 	}
-	named := o.schema.prefixes[id.KeyPrefix()]
+	named := o.holder(object, id)
 	if named == nil || object != nil && named != object {
 		return "", nil, fault("MALFORMED_ID", label+" ID: id value of incorrect type: "+in.ID, "Id")
 	}

@@ -35,6 +35,7 @@ type Assignment struct {
 	Field  string
 	Text   string
 	Parent *ParentKey
+	Body   *Body // of a base64 field, instead of Text
 }
 
 // ParentKey names a parent by an external id or another field with IDLookup.

@@ -1,7 +1,7 @@
 package rest
 
 import (
-	"encoding/base64"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -203,20 +203,14 @@ func (a *API) blob(w http.ResponseWriter, c *wire.Call) (served bool, err error)
 	if len(records) == 0 || records[0] == nil {
 		return false, a.absent(c, object, c.Path[2])
 	}
-	for _, cell := range records[0].Cells {
-		if cell.Name != f.Name {
-			continue
-		}
-		body, err := base64.StdEncoding.DecodeString(cell.Text)
-		if err != nil {
-			return false, err
-		}
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.WriteHeader(http.StatusOK)
-		_, err = w.Write(body)
-		return true, err
+	body, _, err := a.org.OpenBody(c.Caller, records[0].ID, f.Name)
+	if err != nil || body == nil {
+		return false, err
 	}
-	return false, wire.NotFound()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.WriteHeader(http.StatusOK)
+	_, err = io.Copy(w, body)
+	return true, err
 }
 
 func (a *API) upsertByKey(w http.ResponseWriter, c *wire.Call) error {
