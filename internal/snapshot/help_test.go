@@ -39,11 +39,41 @@ func initRepository(t testing.TB, bucket blob.Bucket) {
 
 func openStore(t testing.TB, bucket blob.Bucket) *Store {
 	t.Helper()
-	r, err := repo.Open(t.Context(), bucket, sharedIdentity)
+	r, err := repo.Open(t.Context(), watched(bucket), sharedIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Open(r)
+}
+
+// watched returns the bucket with its invariants watched: of a snapshot's users nobody deletes anything but
+// sorted runs, and what a manifest names was put before it.
+func watched(bucket blob.Bucket) blob.Bucket {
+	return blob.NewInvariant(bucket, blob.Rules{
+		MayDelete: func(key string) bool { return strings.HasPrefix(key, string(classSpill)+"/") },
+		Refers: func(ctx context.Context, key string) ([]string, error) {
+			if !strings.HasPrefix(key, string(classSnapshot)+"/") {
+				return nil, nil
+			}
+			r, err := repo.Open(ctx, bucket, sharedIdentity)
+			if err != nil {
+				return nil, err
+			}
+			m, err := Open(r).loadManifest(ctx, key[strings.LastIndexByte(key, '/')+1:])
+			if err != nil {
+				return nil, err
+			}
+			keys := []string{repo.Ref{Class: classSchema, ID: m.schema}.Key()}
+			for _, p := range m.parts {
+				for _, l := range p.layers {
+					for _, s := range l.segments {
+						keys = append(keys, s.ref(classSegment).Key())
+					}
+				}
+			}
+			return keys, nil
+		},
+	})
 }
 
 func newStore(t testing.TB) (*Store, *blob.Memory) {

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"holdfast/internal/blob"
 	"holdfast/internal/blob/blobtest"
 	"holdfast/internal/blob/file"
 )
@@ -114,7 +115,7 @@ func (p program) names() string {
 func (p program) moments(ctx context.Context) ([]moment, error) {
 	var all []moment
 	disk := p.from.disk.Fork()
-	now := process{bucket: file.New(disk, "disk"), seed: p.seed, kept: p.from.kept}
+	now := process{bucket: watched(file.New(disk, "disk")), seed: p.seed, kept: p.from.kept}
 	step := p.from.step
 	record := func(fork func() *blobtest.Disk) {
 		all = append(all, moment{fork(), len(all), step, now.kept})
@@ -170,7 +171,11 @@ func (p program) crash(ctx context.Context, k *lookedAt, m moment, model blobtes
 		return err
 	}
 	r := rand.New(rand.NewPCG(seed, 3))
-	again := process{bucket: file.New(disk, "disk"), seed: p.seed, kept: m.kept}
+	bucket := blob.Bucket(file.New(disk, "disk"))
+	if seed%8 == 0 {
+		bucket = watched(bucket) // which costs as much again
+	}
+	again := process{bucket: bucket, seed: p.seed, kept: m.kept}
 	second, late := moment{step: -1}, blobtest.DropUnsynced
 	at := r.IntN(secondWithin)
 	disk.Record(func(fork func() *blobtest.Disk) {
