@@ -5,108 +5,217 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/internal/emulator/formula"
 	"holdfast/internal/sf"
 )
 
-// datum is a value while a formula is computed.
-type datum struct {
-	kind datumKind
-	text string // also of dates and datetimes, in canonical form
-	num  *big.Rat
-	yes  bool
+// compiled is a formula as a field, a default value or a rule uses it.
+type compiled struct {
+	*formula.Formula
+	zero bool // formulaTreatBlanksAs BlankAsZero
 }
 
-type datumKind uint8
+// formulaType is the type that formulas know a field by.
+func formulaType(f *Field) formula.Type {
+	switch f.Type {
+	case sf.TypeBoolean:
+		return formula.TypeBoolean
+	case sf.TypeInt, sf.TypeLong, sf.TypeDouble, sf.TypeCurrency, sf.TypePercent:
+		return formula.TypeNumber
+	case sf.TypeDate:
+		return formula.TypeDate
+	case sf.TypeDatetime:
+		return formula.TypeDatetime
+	case sf.TypeTime:
+		return formula.TypeTime
+	case sf.TypePicklist:
+		return formula.TypePicklist
+	case sf.TypeMultipicklist:
+		return formula.TypeMultiPicklist
+	case sf.TypeLocation:
+		return formula.TypeLocation
+	case sf.TypeAnyType, sf.TypeAddress:
+		return formula.TypeUnknown
+	}
+	return formula.TypeText
+}
 
-const (
-	nullDatum datumKind = iota
-	textDatum
-	numberDatum
-	boolDatum
-	dateDatum
-	datetimeDatum
-)
-
-func datumOf(t sf.FieldType, text string) datum {
+// formulaValue reads the canonical text of a field as a formula sees it. A percent counts as its
+// fraction. Source: Salesforce Help, "Tips for Working with Percent Fields in Formulas".
+func formulaValue(f *Field, text string) formula.Value {
+	t := formulaType(f)
 	if text == "" {
-		return datum{}
+		return formula.Missing(t)
 	}
 	switch t {
-	case sf.TypeBoolean:
-		return datum{kind: boolDatum, yes: text == "true"}
-	case sf.TypeInt, sf.TypeLong, sf.TypeDouble, sf.TypeCurrency, sf.TypePercent:
+	case formula.TypeBoolean:
+		return formula.Bool(text == "true")
+	case formula.TypeNumber:
 		r, ok := parseNumber(text)
 		if !ok {
-			return datum{}
+			return formula.Missing(t)
 		}
-		if t == sf.TypePercent { // a percent counts as its fraction in formulas
+		if f.Type == sf.TypePercent {
 			r.Quo(r, big.NewRat(100, 1))
 		}
-		return datum{kind: numberDatum, num: r}
-	case sf.TypeDate:
-		return datum{kind: dateDatum, text: text}
-	case sf.TypeDatetime:
-		return datum{kind: datetimeDatum, text: text}
+		return formula.Number(r)
+	case formula.TypeDate:
+		if at, err := time.Parse(time.DateOnly, text); err == nil {
+			return formula.Date(at)
+		}
+		return formula.Missing(t)
+	case formula.TypeDatetime:
+		if at, err := time.Parse(stampLayout, text); err == nil {
+			return formula.Datetime(at)
+		}
+		return formula.Missing(t)
+	case formula.TypeTime:
+		if at, err := time.Parse("15:04:05.000Z", text); err == nil {
+			return formula.Time(at)
+		}
+		return formula.Missing(t)
 	}
-	return datum{kind: textDatum, text: text}
+	v := formula.Text(text)
+	v.Type = t
+	return v
 }
 
-// as spells the datum as a value of the field; empty is null.
-func (d datum) as(f *Field) string {
-	if d.kind == nullDatum {
+// spellAs writes the result of a formula as a value of the field; empty is null.
+func spellAs(v formula.Value, f *Field) string {
+	if v.Blank() {
 		if f.Type == sf.TypeBoolean {
 			return "false"
 		}
 		return ""
 	}
-	switch f.Type {
-	case sf.TypeBoolean:
-		if d.kind == boolDatum && d.yes {
-			return "true"
-		}
-		return "false"
-	case sf.TypeInt, sf.TypeLong, sf.TypeDouble, sf.TypeCurrency, sf.TypePercent:
-		if d.kind != numberDatum {
+	switch formulaType(f) {
+	case formula.TypeBoolean:
+		return boolText(v.True())
+	case formula.TypeNumber:
+		switch {
+		case v.Type != formula.TypeNumber:
 			return ""
+		case f.Type == sf.TypePercent:
+			return decimal(new(big.Rat).Mul(v.Num, big.NewRat(100, 1)), f.Scale)
 		}
-		if f.Type == sf.TypePercent {
-			return decimal(new(big.Rat).Mul(d.num, big.NewRat(100, 1)), f.Scale)
+		return decimal(v.Num, f.Scale)
+	case formula.TypeDate:
+		if v.Type == formula.TypeDate || v.Type == formula.TypeDatetime {
+			return v.At.Format(time.DateOnly)
 		}
-		return decimal(d.num, f.Scale)
-	case sf.TypeDate, sf.TypeDatetime:
-		if d.kind == dateDatum || d.kind == datetimeDatum {
-			return d.text
+		return ""
+	case formula.TypeDatetime:
+		if v.Type == formula.TypeDate || v.Type == formula.TypeDatetime {
+			return stamp(v.At)
+		}
+		return ""
+	case formula.TypeTime:
+		if v.Type == formula.TypeTime {
+			return v.At.Format("15:04:05.000Z")
 		}
 		return ""
 	}
-	return d.spell()
+	return v.Spell()
 }
 
-// spell is what TEXT and & make of a datum.
-func (d datum) spell() string {
-	switch d.kind {
-	case numberDatum:
-		return decimal(d.num, 18)
-	case boolDatum:
-		if d.yes {
-			return "true"
+// scene is what a formula is evaluated over: a record, the version before it, and whoever asks.
+type scene struct {
+	o      *Org
+	t      *table
+	r      *row // nil for a default value, which sees no record
+	old    *row // nil for a record that is being created
+	saving bool // old means something
+	caller Caller
+	now    time.Time
+	depth  int
+}
+
+// eval evaluates a formula. The error is what the platform shows as #Error!.
+func (s *scene) eval(c *compiled) (formula.Value, error) {
+	rec := formula.Record{Now: s.now, Field: s.field, BlankAsZero: c.zero, Find: s.find}
+	if s.saving {
+		rec.New = s.old == nil
+		if s.old != nil {
+			before := *s
+			before.r = s.old
+			rec.Prior = before.field
 		}
-		return "false"
-	case datetimeDatum:
-		// Source: Salesforce Help, TEXT: "2015-03-17 17:00:00Z".
-		return strings.Replace(strings.Replace(d.text, "T", " ", 1), ".000Z", "Z", 1)
 	}
-	return d.text
+	return c.Eval(rec)
 }
 
-// computing is one computation of a formula over one record; now is the org's clock.
-type computing struct {
-	o     *Org
-	t     *table
-	r     *row // nil for a default value, which sees no record
-	now   time.Time
-	depth int
-	zero  bool
+// field reads a field of the record, of one of its parents, or of a global.
+func (s *scene) field(path []string) formula.Value {
+	if strings.HasPrefix(path[0], "$") {
+		return s.global(path)
+	}
+	if s.r == nil {
+		return formula.Value{}
+	}
+	t, r := s.t, s.r
+	for _, name := range path[:len(path)-1] {
+		f, only := t.object.hop(name)
+		if f == nil {
+			return formula.Value{}
+		}
+		p := s.o.record(sf.ID(s.o.value(t, r, f, 0)))
+		if p.r == nil || p.r.fate == gone || only != "" && !strings.EqualFold(p.t.object.Name, only) {
+			return formula.Missing(s.o.schema.pathType(t.object, path))
+		}
+		t, r = p.t, p.r
+		path = path[1:]
+	}
+	f := t.object.Field(path[len(path)-1])
+	if f == nil {
+		return formula.Value{}
+	}
+	return formulaValue(f, s.o.valueFor(s.caller, t, r, f, s.depth+1))
+}
+
+// hop resolves one step of a path in a formula. A polymorphic step names its object after a colon,
+// as in Owner:User.Name; Queue is the Group that a queue is. Source: Salesforce Help, "Using the Owner
+// Field in Formulas".
+func (o *Object) hop(name string) (f *Field, only string) {
+	relationship, only, _ := strings.Cut(name, ":")
+	if strings.EqualFold(only, "Queue") {
+		only = "Group"
+	}
+	return o.Relationship(relationship), only
+}
+
+// pathType is the type of a field by its path from an object; TypeNull when there is none.
+func (s *schema) pathType(o *Object, path []string) formula.Type {
+	for len(path) > 1 {
+		f, only := o.hop(path[0])
+		if f == nil || len(f.ReferenceTo) == 0 {
+			return formula.TypeNull
+		}
+		// "Owner" may be a user or a queue; formulas that do not say see the user.
+		if only == "" {
+			only = f.ReferenceTo[len(f.ReferenceTo)-1]
+		}
+		if o = s.object(only); o == nil {
+			return formula.TypeNull
+		}
+		path = path[1:]
+	}
+	if f := s.formulaField(o, path[0]); f != nil {
+		return formulaType(f)
+	}
+	return formula.TypeNull
+}
+
+// formulaField finds a field also while the object is being edited, when it has no index yet.
+func (s *schema) formulaField(o *Object, name string) *Field {
+	if o.byName != nil {
+		return o.Field(name)
+	}
+	for _, f := range o.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return f
+		}
+	}
+	return nil
 }
 
 // maxFormulaChain bounds formulas that use formulas. Source: Salesforce Help, "Tips for Working with
@@ -114,249 +223,39 @@ type computing struct {
 const maxFormulaChain = 10
 
 // constant computes a default value.
-func (o *Org) constant(f *Field, now time.Time) string {
-	c := computing{o: o, now: now}
-	text := c.eval(f.initial.root).as(f)
+func (o *Org) constant(caller Caller, f *Field, now time.Time) string {
+	s := scene{o: o, now: now, caller: caller}
+	v, err := s.eval(f.initial)
+	if err != nil {
+		return ""
+	}
+	text := spellAs(v, f)
 	if f.Type == sf.TypeBoolean && text == "false" {
 		return ""
 	}
 	return text
 }
 
-// compute computes a formula field of a record.
-func (o *Org) compute(t *table, r *row, f *Field, depth int) string {
-	if f.formula == nil || depth > maxFormulaChain {
-		return datum{}.as(f)
+// compute computes a formula field of a record for a caller.
+func (o *Org) compute(caller Caller, t *table, r *row, f *Field, depth int) string {
+	if f.formula == nil || f.FormulaUnread || depth > maxFormulaChain {
+		return spellAs(formula.Value{}, f)
 	}
-	c := computing{o: o, t: t, r: r, now: o.clock.Now(), depth: depth, zero: f.formula.blankAsZero}
-	return c.eval(f.formula.root).as(f)
-}
-
-func truth(yes bool) datum { return datum{kind: boolDatum, yes: yes} }
-
-func (c *computing) eval(n node) datum {
-	switch n.op {
-	case leafText:
-		if n.text == "" {
-			return datum{}
-		}
-		return datum{kind: textDatum, text: n.text}
-	case leafNumber:
-		return datum{kind: numberDatum, num: n.num}
-	case leafTrue, leafFalse:
-		return truth(n.op == leafTrue)
-	case leafPath:
-		return c.field(n.path)
-	case leafNull:
-		return datum{}
-	case "TODAY":
-		return datum{kind: dateDatum, text: c.now.Format(time.DateOnly)}
-	case "NOW":
-		return datum{kind: datetimeDatum, text: stamp(c.now)}
-	case "IF", "AND", "OR", "&&", "||", "CASE", "BLANKVALUE", "NULLVALUE":
-		return c.choose(n)
-	case "=", "<>", "<", ">", "<=", ">=", "ISPICKVAL":
-		return c.compare(n)
-	case "+", "-", "*", "/":
-		return c.arithmetic(n)
-	}
-	return c.unary(n)
-}
-
-func (c *computing) unary(n node) datum {
-	a := c.eval(n.args[0])
-	switch n.op {
-	case "NOT":
-		return truth(!a.yes)
-	case "ISBLANK", "ISNULL":
-		return truth(a.kind == nullDatum)
-	case "TEXT":
-		if a.kind == nullDatum {
-			return datum{}
-		}
-		return datum{kind: textDatum, text: a.spell()}
-	case "LEN":
-		return datum{kind: numberDatum, num: big.NewRat(int64(len([]rune(a.spell()))), 1)}
-	case "&":
-		text := a.spell() + c.eval(n.args[1]).spell()
-		if text == "" {
-			return datum{}
-		}
-		return datum{kind: textDatum, text: text}
-	}
-	return datum{}
-}
-
-func (c *computing) choose(n node) datum {
-	switch n.op {
-	case "IF":
-		if c.eval(n.args[0]).yes {
-			return c.eval(n.args[1])
-		}
-		return c.eval(n.args[2])
-	case "BLANKVALUE", "NULLVALUE":
-		if a := c.eval(n.args[0]); a.kind != nullDatum {
-			return a
-		}
-		return c.eval(n.args[1])
-	case "CASE":
-		a := c.eval(n.args[0])
-		for i := 1; i+1 < len(n.args); i += 2 {
-			if order, ok := compareData(a, c.eval(n.args[i])); ok && order == 0 {
-				return c.eval(n.args[i+1])
-			}
-		}
-		return c.eval(n.args[len(n.args)-1])
-	}
-	all := n.op == "AND" || n.op == "&&"
-	for _, a := range n.args {
-		if c.eval(a).yes != all {
-			return truth(!all)
-		}
-	}
-	return truth(all)
-}
-
-func (c *computing) compare(n node) datum {
-	order, ok := compareData(c.eval(n.args[0]), c.eval(n.args[1]))
-	switch n.op {
-	case "=", "ISPICKVAL":
-		return truth(ok && order == 0)
-	case "<>":
-		return truth(!ok || order != 0)
-	case "<":
-		return truth(ok && order < 0)
-	case ">":
-		return truth(ok && order > 0)
-	case "<=":
-		return truth(ok && order <= 0)
-	default:
-		return truth(ok && order >= 0)
-	}
-}
-
-// compareData orders two data; false when they cannot be compared. Null equals null.
-func compareData(a, b datum) (int, bool) {
-	switch {
-	case a.kind == nullDatum && b.kind == nullDatum:
-		return 0, true
-	case a.kind == numberDatum && b.kind == numberDatum:
-		return a.num.Cmp(b.num), true
-	case a.kind == boolDatum && b.kind == boolDatum:
-		if a.yes == b.yes {
-			return 0, true
-		}
-		return 1, true
-	case a.kind == b.kind && a.kind != nullDatum:
-		return strings.Compare(a.text, b.text), true
-	}
-	return 0, false
-}
-
-// maxPlaces bounds the digits of an intermediate result, so that a chain of divisions stays small.
-const maxPlaces = 40
-
-// arithmetic: + also joins texts, and adds days to a date. A blank number makes the result blank,
-// or counts as zero when the formula says so.
-func (c *computing) arithmetic(n node) datum {
-	a, b := c.eval(n.args[0]), c.eval(n.args[1])
-	if n.op == "+" && (a.kind == textDatum || b.kind == textDatum) {
-		return datum{kind: textDatum, text: a.spell() + b.spell()}
-	}
-	if a.kind == dateDatum && b.kind == numberDatum && n.op != "*" && n.op != "/" {
-		return addDays(a, b.num, n.op)
-	}
-	if a.kind == dateDatum && b.kind == dateDatum && n.op == "-" {
-		x, _ := time.Parse(time.DateOnly, a.text)
-		y, _ := time.Parse(time.DateOnly, b.text)
-		return datum{kind: numberDatum, num: big.NewRat(int64(x.Sub(y)/(24*time.Hour)), 1)}
-	}
-	x, okA := c.numeric(a)
-	y, okB := c.numeric(b)
-	if !okA || !okB {
-		return datum{}
-	}
-	z := new(big.Rat)
-	switch n.op {
-	case "+":
-		z.Add(x, y)
-	case "-":
-		z.Sub(x, y)
-	case "*":
-		z.Mul(x, y)
-	default:
-		if y.Sign() == 0 {
-			return datum{} // the platform shows #Error!, which its APIs give as null
-		}
-		z.Quo(x, y)
-	}
-	if len(z.Denom().Bits()) > 2 {
-		z.SetString(z.FloatString(maxPlaces))
-	}
-	return datum{kind: numberDatum, num: z}
-}
-
-func (c *computing) numeric(d datum) (*big.Rat, bool) {
-	switch {
-	case d.kind == numberDatum:
-		return d.num, true
-	case d.kind == nullDatum && c.zero:
-		return new(big.Rat), true
-	}
-	return nil, false
-}
-
-func addDays(d datum, n *big.Rat, op string) datum {
-	at, err := time.Parse(time.DateOnly, d.text)
+	s := scene{o: o, t: t, r: r, now: o.clock.Now(), depth: depth, caller: caller}
+	v, err := s.eval(f.formula)
 	if err != nil {
-		return datum{}
+		v = formula.Value{} // #Error! on the platform's pages, null in its APIs
 	}
-	days, _ := n.Float64()
-	if op == "-" {
-		days = -days
-	}
-	return datum{kind: dateDatum, text: at.AddDate(0, 0, int(days)).Format(time.DateOnly)}
-}
-
-// field reads a field of the record or of one of its parents.
-func (c *computing) field(path []string) datum {
-	if c.r == nil {
-		return datum{}
-	}
-	t, r := c.t, c.r
-	for _, name := range path[:len(path)-1] {
-		if t, r = c.o.parent(t, r, name); r == nil {
-			return datum{}
-		}
-	}
-	f := t.object.Field(path[len(path)-1])
-	if f == nil {
-		return datum{}
-	}
-	return datumOf(f.Type, c.o.value(t, r, f, c.depth+1))
-}
-
-// parent follows a relationship from a record to its parent; nil when there is none.
-func (o *Org) parent(t *table, r *row, relationship string) (*table, *row) {
-	f := t.object.Relationship(relationship)
-	if f == nil {
-		return nil, nil
-	}
-	id := sf.ID(o.value(t, r, f, 0))
-	target := o.schema.prefixes[id.KeyPrefix()]
-	if target == nil {
-		return nil, nil
-	}
-	pt := o.tables[fold(target.Name)]
-	p := pt.find(id)
-	if p == nil {
-		return nil, nil
-	}
-	return pt, p
+	return spellAs(v, f)
 }
 
 // value returns the canonical text of any field of a record, computing it when it is not stored.
 func (o *Org) value(t *table, r *row, f *Field, depth int) string {
+	return o.valueFor(Caller{}, t, r, f, depth)
+}
+
+// valueFor is value as a caller sees it: a formula may ask who looks at it.
+func (o *Org) valueFor(caller Caller, t *table, r *row, f *Field, depth int) string {
 	switch {
 	case f.column >= 0:
 		text := r.text(f.column)
@@ -369,7 +268,7 @@ func (o *Org) value(t *table, r *row, f *Field, depth int) string {
 	case f.summary != nil:
 		return o.summarise(r, f)
 	case f.Calculated:
-		return o.compute(t, r, f, depth)
+		return o.compute(caller, t, r, f, depth)
 	}
 	if f.derive != nil {
 		return f.derive(o, t, r)

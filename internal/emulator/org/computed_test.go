@@ -14,7 +14,7 @@ func formulaField(name, kind, text string) org.FieldSpec {
 func TestFormulasFollowTheirFieldsWithoutMovingStamps(t *testing.T) {
 	w := newWorld(t)
 	w.fields("Contact", formulaField("Shout__c", "Text", `Account.Name & "/" & LastName & IF(ISBLANK(Email), "", "!")`),
-		formulaField("Unread__c", "Text", `VLOOKUP(1,2,3)`))
+		formulaField("Unread__c", "Number", `CURRENCYRATE("EUR")`))
 	acc := w.add("Account", "Name=Acme")
 	con := w.add("Contact", "LastName=Lee", "AccountId="+string(acc))
 	before := w.value(con, "SystemModstamp")

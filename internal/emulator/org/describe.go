@@ -72,9 +72,14 @@ type Object struct {
 
 	byName map[string]int // lower-case API name to position in Fields
 	width  int            // columns that records of the object have
-	spec   ObjectSpec
 
-	families []string // suffixes of the objects that come with it: "History", "Share" …
+	conduct      *conduct                       // nil: no rules
+	availability map[string]map[string][]string // of picklist values: by record type, then folded field
+	choosy       bool                           // some restricted picklist depends on other values
+	filtered     []int                          // fields with a lookup filter, by position
+	spec         ObjectSpec
+
+	families []string // kinds of the objects that come with it: "History", "Share" …
 	feature  string   // of Features; empty when every org has it
 	idPrefix string   // of its Ids where describe tells no key prefix
 	scopes   []string // of supportedScopes, beyond those that follow from its fields
@@ -175,11 +180,12 @@ type Field struct {
 	feature string // of Features; empty when every org has it
 	link    link   // of a reference: what it means to the parent
 	set     string // name of the value set that the picklist takes its values from
-	formula *formula
+	formula *compiled
 	summary *summary
-	derive  derivation
+	filter  *lookupFilter
+	derive  derivation `image:"-"`
 	auto    *autoNumber
-	initial *formula // default value
+	initial *compiled // default value
 	spec    FieldSpec
 }
 

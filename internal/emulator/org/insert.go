@@ -7,8 +7,7 @@ import (
 	"holdfast/internal/sf"
 )
 
-// insert makes a record. Order of checks: object, fields and their types, defaults, the rules of the
-// object, required fields, references, uniqueness. The platform's own order is unverified.
+// insert makes a record. What comes in which order: save.go.
 func (w *work) insert(in *Row) (Result, *Error) {
 	object := w.o.schema.object(in.Object)
 	if object == nil {
@@ -30,18 +29,14 @@ func (w *work) insert(in *Row) (Result, *Error) {
 		return Result{ID: w.o.newID(t), Success: true, Created: true}, d.check(nil)
 	}
 	d.defaults()
-	if err := d.before(); err != nil {
-		return Result{}, err
-	}
-	d.audit()
-	if err := d.check(w.o.reject); err != nil {
+	if err := d.prepare("before insert"); err != nil {
 		return Result{}, err
 	}
 	d.id = w.o.newID(t)
 	d.number()
 	d.nameless()
 	w.set(t, t.pack(d.id, d.vals, live, int32(len(t.rows))))
-	if err := d.after(); err != nil {
+	if err := d.follow("after insert"); err != nil {
 		return Result{}, err
 	}
 	return Result{ID: d.id, Success: true, Created: true}, nil
@@ -58,15 +53,11 @@ func (w *work) update(in *Row) (Result, *Error) {
 	if err := d.assign(in.Fields); err != nil {
 		return Result{ID: id}, err
 	}
-	if err := d.before(); err != nil {
-		return Result{ID: id}, err
-	}
-	d.audit()
-	if err := d.check(w.o.reject); err != nil {
+	if err := d.prepare("before update"); err != nil {
 		return Result{ID: id}, err
 	}
 	w.set(t, t.pack(id, d.vals, live, r.pos))
-	if err := d.after(); err != nil {
+	if err := d.follow("after update"); err != nil {
 		return Result{ID: id}, err
 	}
 	return Result{ID: id, Success: true}, nil
@@ -133,7 +124,7 @@ func (d *draft) defaults() {
 		}
 		switch {
 		case f.initial != nil:
-			d.vals[f.column] = d.w.o.constant(f, d.w.at)
+			d.vals[f.column] = d.w.o.constant(d.w.caller, f, d.w.at)
 		case f.Type == sf.TypePicklist && f.Createable:
 			for _, v := range f.Picklist {
 				if v.Default && v.Active {
@@ -188,6 +179,9 @@ func (d *draft) check(reject func(Attempt) *Error) *Error {
 				return err
 			}
 		}
+	}
+	if err := d.choices(); err != nil {
+		return err
 	}
 	if reject == nil {
 		return nil

@@ -31,22 +31,25 @@ type Org struct {
 
 	alone   sync.RWMutex // held by a transaction of several calls, shared by every other call
 	mu      sync.RWMutex // guards everything below
-	running *transaction
+	running *transaction `image:"-"`
 	schema  *schema
 	tables  map[string]*table // by folded API name
 	bin     map[sf.ID]*deletion
 	log     map[string]map[sf.ID]time.Time // deletions by folded API name and Id
 	logFrom time.Time                      // the log is complete from here
 	words   map[string]string              // one copy of each short text that many records share
-	reject  func(Attempt) *Error
+	reject  func(Attempt) *Error           `image:"-"`
 	// refusals are the rules of Reject and Contend, of which reject is made.
-	refusals [2]func(Attempt) *Error
-	grain    time.Duration // stamps are cut to it
+	refusals [2]func(Attempt) *Error `image:"-"`
+	grain    time.Duration           // stamps are cut to it
 	late     []lateWrite
 	limits   limits
 	bodies   map[string]*Body  // bytes of files, by key
 	serials  map[string]uint64 // Ids given out under prefixes that objects share
-	objects  int               // custom objects made so far, which gives their key prefixes
+	outbox   outbox
+	slow     time.Duration `image:"-"` // what the reactions of the running load cost
+	callouts int           // call-outs that reactions made
+	objects  int           // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }
@@ -54,7 +57,7 @@ type Org struct {
 // Caller is the user on whose behalf something is done.
 type Caller struct {
 	User sf.ID
-	tx   *transaction // of Transact; nil outside
+	tx   *transaction `image:"-"` // of Transact; nil outside
 }
 
 // New makes an org with the standard objects and its first users, profiles and picklist tables.

@@ -17,6 +17,7 @@ type schema struct {
 	sets     map[string][]PicklistValue // standard and global value sets, by name
 	kids     map[string][]childRef      // by folded name of the parent
 	sorted   []*Object
+	labels   map[string]string // custom labels by folded name
 }
 
 // childRef is a reference as the parent sees it.
@@ -28,7 +29,7 @@ type childRef struct {
 func (s *schema) object(name string) *Object { return s.objects[fold(name)] }
 
 func (s *schema) copy() *schema {
-	return &schema{objects: maps.Clone(s.objects), sets: maps.Clone(s.sets)}
+	return &schema{objects: maps.Clone(s.objects), sets: maps.Clone(s.sets), labels: s.labels}
 }
 
 // edit returns a private copy of the object that the caller may change until publish.
@@ -87,7 +88,12 @@ func (s *schema) publish() {
 // published once is never touched again, because others may hold it.
 func (o *Object) settle() {
 	o.byName = make(map[string]int, len(o.Fields))
+	o.choosy, o.filtered = o.availability != nil, nil
 	for i, f := range o.Fields {
+		o.choosy = o.choosy || f.RestrictedPicklist && f.ControllerName != ""
+		if f.filter != nil {
+			o.filtered = append(o.filtered, i)
+		}
 		o.byName[fold(f.Name)] = i
 		if f.column < 0 && stored(f) {
 			c := *f

@@ -15,6 +15,9 @@ type work struct {
 	stamp  string
 	opts   Options
 	undo   []undo
+
+	system bool // automation writes: it does not ask what its user may do
+	depth  int  // of writes that writes cause
 }
 
 // undo takes one change back.
@@ -72,7 +75,13 @@ func (w *work) perform(op Op, in *Row) (Result, *Error) {
 		if err != nil {
 			return Result{}, err
 		}
+		if err := w.react(t, r, "before delete"); err != nil {
+			return Result{ID: id}, err
+		}
 		if err := w.delete(t, r, op); err != nil {
+			return Result{ID: id}, err
+		}
+		if err := w.react(t, r, "after delete"); err != nil {
 			return Result{ID: id}, err
 		}
 		return Result{ID: id, Success: true}, nil

@@ -55,6 +55,10 @@ type Options struct {
 	SetAuditFields bool
 	// InactiveOwners lets records be given to inactive users ("Update Records with Inactive Owners").
 	InactiveOwners bool
+	// AllowDuplicates saves what a duplicate rule only warns of (allowSave of DuplicateRuleHeader).
+	AllowDuplicates bool
+	// Assign runs the active assignment rule (AssignmentRuleHeader; the default of REST).
+	Assign bool
 	// Quiet leaves SystemModstamp and LastModified* alone, as the platform's own maintenance does.
 	Quiet bool
 }
@@ -115,8 +119,16 @@ func (o *Org) arm() {
 // objects are allowed. A caller that must bound a load (200 rows of a Collections call, 10,000 of a
 // batch) bounds it before calling.
 func (o *Org) Write(caller Caller, op Op, rows []Row, opts Options) []Result {
+	results, slow := o.writeOnce(caller, op, rows, opts)
+	time.Sleep(slow)
+	return results
+}
+
+func (o *Org) writeOnce(caller Caller, op Op, rows []Row, opts Options) ([]Result, time.Duration) {
 	defer o.writing(caller)()
-	return o.load(caller, o.clock.Now(), op, rows, opts)
+	o.slow = 0 // of reactions, while the org is ours
+	results := o.load(caller, o.clock.Now(), op, rows, opts)
+	return results, min(o.slow, maxSlow)
 }
 
 // load performs a load at a moment of the org's clock.
@@ -164,7 +176,7 @@ type lateWrite struct {
 	op     Op
 	rows   []Row
 	opts   Options
-	done   func([]Result)
+	done   func([]Result) `image:"-"`
 }
 
 // WriteLate performs a load whose commit nobody sees before delay has passed on the org's clock,
