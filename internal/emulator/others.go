@@ -155,7 +155,7 @@ func (s *storm) driftParent(object string, lookup *org.Field, field string, x ui
 	if f == nil || !f.Updateable {
 		return ""
 	}
-	text := ""
+	var text string
 	switch f.Type {
 	case sf.TypeString, sf.TypeTextarea:
 		text = fmt.Sprintf("drift %d", n)

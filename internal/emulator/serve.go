@@ -25,6 +25,12 @@ const maxRequestLine = 16_384
 // and packs the reply.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := wire.Segments(r.URL.Path)
+	if isControl(segments) { // no request to the org: it is not counted, and nothing befalls it
+		if err := s.control(w, r, segments); err != nil {
+			wire.ReplyError(w, err)
+		}
+		return
+	}
 	if soap.Is(segments) {
 		r = soap.Peek(r)
 	}

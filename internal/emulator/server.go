@@ -47,6 +47,14 @@ type Options struct {
 	// Packages are the managed packages that a deployed InstalledPackage can install: the namespace,
 	// and a folder with the package in Metadata API format without its namespace.
 	Packages map[string]string
+	// Folder is where the org is kept: what is there is read at the start, and the org is saved now and
+	// then and at the end. Empty: the org is in memory alone. One process can have it open at a time.
+	Folder string
+	// ControlToken opens the control endpoint below /_holdfast/ to whoever on this machine has it;
+	// empty: there is no such endpoint.
+	ControlToken string
+
+	memory *memory // of a sandbox; nil: a new org, or that of Folder
 }
 
 // Server is an emulated org that answers HTTP. Its fields say how to sign in; they do not change.
@@ -73,6 +81,15 @@ type Server struct {
 	soap     *soap.API
 	requests *requests
 
+	options Options
+	memory  *memory
+	folder  *folder // nil: in memory alone
+
+	saving    sync.Mutex // guards what follows, and lets one save at a time
+	snapshots map[string]*memory
+	sandboxes []*Server
+	failed    error // of the last save
+
 	server *http.Server
 	stop   context.CancelFunc // makes shutdown run
 	served sync.WaitGroup     // of the listeners, until no more connections are taken
@@ -85,9 +102,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the emulated org: %w", err)
 	}
-	engine := org.New(org.Config{
-		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
-	})
+	m, kept, err := remember(o)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	engine := m.Org
 	cursors := wire.NewCursors(engine)
 	s := &Server{
 		URL:      "http://" + listener.Addr().String(),
@@ -98,6 +117,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		requests: newRequests(),
 		seed:     o.Seed,
 		ended:    make(chan struct{}),
+		options:  o,
+		memory:   m,
+		folder:   kept,
 	}
 	if s.requests.storm, err = newStorm(engine, o.Hardness); err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -118,7 +140,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
 	s.soap = soap.New(soap.Config{
-		Org: engine, Metadata: metadata.New(engine, registry(o.Packages)), Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
+		Org: engine, Metadata: m.Metadata, Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
 		SetPassword: s.sessions.setPassword, NewPassword: s.sessions.newPassword, SessionLife: o.SessionLife, Cursors: cursors,
 	})
 	// What clients do wrong is told to them: the log of the standard library would write it on stderr.
@@ -128,6 +150,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.served.Go(func() { s.serve(secure) })
 	}
 	ctx, s.stop = context.WithCancel(ctx)
+	if s.folder != nil {
+		s.served.Go(func() { s.keep(ctx) })
+	}
 	context.AfterFunc(ctx, s.shutdown)
 	return s, nil
 }
@@ -182,6 +207,7 @@ func (s *Server) shutdown() {
 	}
 	s.served.Wait()
 	s.bulk.Close()
+	s.forget()
 }
 
 // Close stops the server: requests that are being answered get a moment to end, jobs stop. It may be
@@ -190,6 +216,9 @@ func (s *Server) Close() {
 	s.stop()
 	<-s.ended
 }
+
+// SaveError returns what went wrong with the save at the end, after Close.
+func (s *Server) SaveError() error { return s.failed }
 
 // Org returns the engine, for tests that arrange or inspect what no API can.
 func (s *Server) Org() *org.Org { return s.org }

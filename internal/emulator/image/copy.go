@@ -1,6 +1,7 @@
 package image
 
 import (
+	"encoding"
 	"reflect"
 	"unsafe"
 )
@@ -60,11 +61,26 @@ func (c *copier) pointer(from reflect.Value) reflect.Value {
 		to = to.Convert(from.Type())
 	}
 	c.made[key] = to
+	if textual(from.Type()) {
+		if err := c.text(to, from); err != nil {
+			panic(err) // what was a value is one again
+		}
+		return to
+	}
 	c.into(to.Elem(), from.Elem())
 	if from.Type().Implements(thawerType) {
 		c.thaw = append(c.thaw, to.Interface().(Thawer))
 	}
 	return to
+}
+
+// text copies what is written as text.
+func (c *copier) text(to, from reflect.Value) error {
+	text, err := from.Interface().(encoding.TextMarshaler).MarshalText()
+	if err != nil {
+		return err
+	}
+	return to.Interface().(encoding.TextUnmarshaler).UnmarshalText(text)
 }
 
 // into copies a value; to can be set.

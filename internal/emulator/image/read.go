@@ -2,6 +2,7 @@ package image
 
 import (
 	"bufio"
+	"encoding"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -193,6 +194,12 @@ func (d *decoder) pointer(v reflect.Value) {
 		p := reflect.New(v.Type().Elem())
 		d.made = append(d.made, p)
 		v.Set(p.Convert(v.Type()))
+		if textual(v.Type()) {
+			if err := p.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(d.text())); d.err == nil {
+				d.err = err
+			}
+			return
+		}
 		d.fill(p.Elem())
 		d.thawed(v)
 	default:

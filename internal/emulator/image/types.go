@@ -2,6 +2,7 @@ package image
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
 	"fmt"
 	"reflect"
@@ -21,7 +22,15 @@ var (
 	sharedType = reflect.TypeFor[Shared]()
 	thawerType = reflect.TypeFor[Thawer]()
 	timeType   = reflect.TypeFor[time.Time]()
+	writerType = reflect.TypeFor[encoding.TextMarshaler]()
+	readerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// textual reports a type of pointers whose targets say themselves what they are in text, such as a
+// parsed formula, and are made again from it.
+func textual(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Implements(writerType) && t.Implements(readerType)
+}
 
 // tag is the key of struct tags; "-" leaves a field out.
 const tag = "image"
@@ -55,7 +64,7 @@ func walk(t reflect.Type, seen map[reflect.Type]bool, visit func(t reflect.Type,
 	}
 	seen[t] = true
 	visit(t, path)
-	if t == timeType {
+	if t == timeType || textual(t) {
 		return
 	}
 	switch t.Kind() {

@@ -2,6 +2,7 @@ package image
 
 import (
 	"bufio"
+	"encoding"
 	"encoding/binary"
 	"fmt"
 	"hash"
@@ -211,5 +212,13 @@ func (e *encoder) pointer(v reflect.Value) {
 	n := uint64(len(e.ids)) + 1
 	e.ids[key] = n
 	e.number(n)
+	if textual(v.Type()) {
+		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+		if e.err == nil {
+			e.err = err
+		}
+		e.text(string(text))
+		return
+	}
 	e.value(v.Elem())
 }

@@ -19,7 +19,7 @@ type Registry map[string]fs.FS
 // do on the platform.
 type Store struct {
 	org      *org.Org
-	registry Registry
+	registry Registry `image:"-"`
 
 	mu         sync.Mutex
 	components map[key]Component

@@ -9,7 +9,7 @@ import (
 // is not usable; see NewClock and FixedClock.
 type Clock struct {
 	mu     sync.Mutex
-	source func() time.Time
+	source func() time.Time `image:"-"`
 	offset time.Duration
 }
 

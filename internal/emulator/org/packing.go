@@ -25,7 +25,7 @@ const (
 // without it: what has a number never changes.
 type words struct {
 	at   map[string]uint16
-	list atomic.Pointer[[]string]
+	list atomic.Pointer[[]string] `image:"-"`
 }
 
 func newWords() *words {

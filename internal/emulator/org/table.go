@@ -57,14 +57,14 @@ type table struct {
 	rows    []*row
 	live    int // rows that are not deleted
 	serial  uint64
-	autos   map[int]int // next number of the auto-number in that column
-	layouts map[string]*layout
-	words   *words
-	beside  *satellites // nil where a record leaves no trace in others
-	repeats []bool      // by column: values that many records share
+	autos   map[int]int        // next number of the auto-number in that column
+	layouts map[string]*layout `image:"-"`
+	words   *words             `image:"-"`
+	beside  *satellites        `image:"-"` // nil where a record leaves no trace in others
+	repeats []bool             `image:"-"` // by column: values that many records share
 
 	mu      sync.Mutex    // guards indexes while readers build them
-	indexes map[int]index // by column
+	indexes map[int]index `image:"-"` // by column
 }
 
 func newTable() *table {

@@ -1,0 +1,174 @@
+package emulator
+
+import (
+	"crypto/subtle"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/emulator/hard"
+	"holdfast/internal/emulator/wire"
+)
+
+// controlRoot is the first segment of the control endpoint's paths.
+const controlRoot = "_holdfast"
+
+// maxControl bounds the body of a control request: a script of faults is the longest.
+const maxControl = 64 << 20
+
+// A controller answers one method of one resource of the control endpoint. What it returns is sent as
+// JSON; nil is an empty object.
+type controller func(s *Server, r *http.Request) (any, error)
+
+// controls are the resources of the control endpoint, by method and path. docs/reference/emulator.md
+// describes each.
+var controls = map[string]controller{
+	"GET hardness":     func(s *Server, _ *http.Request) (any, error) { return s.Hardness(), nil },
+	"PUT hardness":     putHardness,
+	"GET faults":       func(s *Server, _ *http.Request) (any, error) { return append([]Injected{}, s.Injected()...), nil },
+	"GET clock":        func(s *Server, _ *http.Request) (any, error) { return clockState{Now: s.Clock().Now()}, nil },
+	"PUT clock":        putClock,
+	"GET calls":        getCalls,
+	"POST sessions":    expireSessions,
+	"POST save":        func(s *Server, _ *http.Request) (any, error) { return nil, s.Save() },
+	"POST snapshots/*": func(s *Server, r *http.Request) (any, error) { s.Snapshot(last(r)); return nil, nil },
+	"POST reset/*":     postReset,
+	"POST sandboxes/*": postSandbox,
+}
+
+// isControl reports a request for the control endpoint.
+func isControl(segments []string) bool { return len(segments) > 1 && segments[0] == controlRoot }
+
+// last returns the last segment of the path.
+func last(r *http.Request) string {
+	segments := wire.Segments(r.URL.Path)
+	return segments[len(segments)-1]
+}
+
+// control answers a request for the control endpoint: only when it is enabled, only to this machine,
+// and only with its own token.
+func (s *Server) control(w http.ResponseWriter, r *http.Request, segments []string) error {
+	if s.options.ControlToken == "" {
+		return wire.NotFound()
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return wire.NotFound()
+	}
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if subtle.ConstantTimeCompare([]byte(token), []byte(s.options.ControlToken)) != 1 {
+		return wire.BadRequest("INVALID_SESSION_ID", "the control endpoint has a token of its own")
+	}
+	path := slices.Clone(segments[1:])
+	if len(path) == 2 {
+		path[1] = "*"
+	}
+	do, ok := controls[r.Method+" "+strings.Join(path, "/")]
+	if !ok {
+		return wire.NotFound()
+	}
+	reply, err := do(s, r)
+	if err != nil {
+		return err
+	}
+	if reply == nil {
+		reply = struct{}{}
+	}
+	return wire.Reply(w, http.StatusOK, reply)
+}
+
+func controlBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxControl))
+	if err != nil {
+		return nil, wire.BadRequest("INVALID_INPUT", "the body could not be read: "+err.Error())
+	}
+	return body, nil
+}
+
+// putHardness sets the hardness and returns it.
+func putHardness(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	h, err := hard.Parse(body)
+	if err != nil {
+		return nil, wire.BadRequest("INVALID_INPUT", err.Error())
+	}
+	if err := s.SetHardness(h); err != nil {
+		return nil, wire.BadRequest("INVALID_INPUT", err.Error())
+	}
+	return h, nil
+}
+
+// clockState is the org's clock.
+type clockState struct {
+	Now time.Time `json:"now"`
+}
+
+// putClock sets the clock, or moves it, and returns it.
+func putClock(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var move struct {
+		Set     time.Time     `json:"set"`
+		Advance hard.Duration `json:"advance"`
+	}
+	if err := wire.DecodeJSON(body, &move); err != nil {
+		return nil, err
+	}
+	if !move.Set.IsZero() {
+		s.Clock().Set(move.Set)
+	}
+	s.Clock().Advance(time.Duration(move.Advance))
+	return clockState{Now: s.Clock().Now()}, nil
+}
+
+// getCalls says how many requests arrived, in all and by operation.
+func getCalls(s *Server, _ *http.Request) (any, error) {
+	total, by := s.Calls()
+	return struct {
+		Total int64            `json:"total"`
+		ByOp  map[string]int64 `json:"byOp"`
+	}{total, by}, nil
+}
+
+// expireSessions ends every session; refresh tokens stay good.
+func expireSessions(s *Server, _ *http.Request) (any, error) {
+	s.ExpireSessions()
+	return nil, nil
+}
+
+func postReset(s *Server, r *http.Request) (any, error) {
+	if !s.Reset(last(r)) {
+		return nil, wire.BadRequest("NOT_FOUND", "there is no snapshot "+last(r))
+	}
+	return nil, nil
+}
+
+// signedIn is how to sign in to a sandbox.
+type signedIn struct {
+	InstanceURL  string `json:"instanceUrl"`
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken"`
+	ClientID     string `json:"clientId"`
+	Username     string `json:"username"`
+	OrgID        string `json:"orgId"`
+}
+
+// postSandbox makes a sandbox and tells how to sign in to it.
+func postSandbox(s *Server, r *http.Request) (any, error) {
+	sandbox, err := s.Sandbox(r.Context(), last(r), "")
+	if err != nil {
+		return nil, err
+	}
+	return signedIn{
+		InstanceURL: sandbox.URL, AccessToken: sandbox.AccessToken, RefreshToken: sandbox.RefreshToken,
+		ClientID: sandbox.ClientID, Username: sandbox.Username, OrgID: sandbox.OrgID,
+	}, nil
+}
