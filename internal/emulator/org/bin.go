@@ -9,6 +9,10 @@ import (
 	"holdfast/internal/sf"
 )
 
+// maxCascade is how many records one deletion takes along. Source: Status Codes of the SOAP API
+// Developer Guide, DELETE_OPERATION_TOO_LARGE (100,000); the wording is unverified.
+const maxCascade = 100_000
+
 // binDays is how long a deleted record can be brought back.
 // Source: Salesforce Help, "Recycle Bin" (15 days).
 const binDays = 15
@@ -21,6 +25,8 @@ type deletion struct {
 	records []place
 	// cleared are the lookups of other records that pointed at one of them.
 	cleared []clearing
+	// opportunities lose lines: their amounts follow.
+	opportunities []string
 }
 
 // ends is when the records can no longer be brought back.
@@ -70,23 +76,83 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 			return err
 		}
 	}
+	if len(d.records) > maxCascade {
+		return fault("DELETE_OPERATION_TOO_LARGE", "the deletion takes more than "+itoa(maxCascade)+" records with it")
+	}
 	// An object that cannot be undeleted has no bin: its records go for good when they are deleted
 	// themselves, and wait with their parent when they go with it (the second half is unverified).
 	forGood := op == HardDelete || !t.object.Undeletable
 	w.clear(d, taken)
 	w.sweep(d, taken)
 	for _, p := range d.records {
-		if p.t.object.Name == "FeedItem" {
+		switch p.t.object.Name {
+		case "FeedItem":
 			w.unmirror(p, forGood)
+		case "OpportunityLineItem":
+			d.opportunities = append(d.opportunities, p.t.text(p.t.rows[p.pos], "OpportunityId"))
 		}
 		w.bury(p, forGood)
 	}
 	if !forGood {
 		w.o.bin[d.root] = d
+		w.o.binned += len(d.records)
 		w.o.dueBy(d.ends())
-		w.also(func() { delete(w.o.bin, d.root) })
+		if w.o.overfull() {
+			w.o.dueBy(w.at.Add(binGrace))
+		}
+		w.also(func() {
+			delete(w.o.bin, d.root)
+			w.o.binned -= len(d.records)
+		})
 	}
+	w.after(d)
 	return nil
+}
+
+// after does what follows from a deletion elsewhere.
+func (w *work) after(d *deletion) {
+	for _, id := range slices.Compact(d.opportunities) {
+		w.total(id)
+	}
+}
+
+// The Recycle Bin of an org holds 25 records for each megabyte of its data storage; above that the
+// oldest go, once they have been there for two hours. Source: Salesforce Help, "Recycle Bin".
+const (
+	binPerMegabyte = 25
+	binGrace       = 2 * time.Hour
+)
+
+func (o *Org) overfull() bool {
+	l := o.limits.all["DataStorageMB"]
+	return l != nil && o.binned > binPerMegabyte*l.Max
+}
+
+// settledBin is when the oldest deletion in the bin has been there long enough to go.
+func (o *Org) settledBin() time.Time {
+	oldest := time.Time{}
+	for _, d := range o.bin {
+		if oldest.IsZero() || d.at.Before(oldest) {
+			oldest = d.at
+		}
+	}
+	return oldest.Add(binGrace)
+}
+
+// overflow removes the oldest deletions from a bin that holds too many records.
+func (w *work) overflow(now time.Time) {
+	if !w.o.overfull() {
+		return
+	}
+	oldest := slices.SortedFunc(maps.Values(w.o.bin), func(a, b *deletion) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.root, b.root))
+	})
+	for _, d := range oldest {
+		if !w.o.overfull() || d.at.Add(binGrace).After(now) {
+			return
+		}
+		w.purge(d)
+	}
 }
 
 // sweep removes for good what lies in the bin since another of its masters was deleted, and now loses
@@ -277,8 +343,7 @@ func (w *work) undelete(in *Row) (Result, *Error) {
 			w.point(c.place, c.column, c.was)
 		}
 	}
-	delete(w.o.bin, id)
-	w.also(func() { w.o.bin[id] = d })
+	w.takeOut(d)
 	res.Success = true
 	return res, nil
 }
@@ -374,8 +439,17 @@ func (w *work) purge(d *deletion) {
 	for _, p := range d.records {
 		w.remove(p)
 	}
+	w.takeOut(d)
+}
+
+// takeOut forgets a deletion, because its records are back or gone.
+func (w *work) takeOut(d *deletion) {
 	delete(w.o.bin, d.root)
-	w.also(func() { w.o.bin[d.root] = d })
+	w.o.binned -= len(d.records)
+	w.also(func() {
+		w.o.bin[d.root] = d
+		w.o.binned += len(d.records)
+	})
 }
 
 // expire removes what has been in the Recycle Bin for 15 days. The caller holds the lock.
@@ -386,6 +460,7 @@ func (o *Org) expire(now time.Time) {
 			w.purge(d)
 		}
 	}
+	w.overflow(now)
 	w.undo = nil
 	o.forgetDeletions(now.Add(-deletedWindow))
 }

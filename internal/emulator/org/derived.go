@@ -41,7 +41,10 @@ func derivations() map[string]derivation {
 		"Campaign.NumberOfLeads":          countOf("campaignmember", "CampaignId", func(t *table, r *row) bool { return t.text(r, "LeadId") != "" }),
 		"Campaign.NumberOfResponses":      countOf("campaignmember", "CampaignId", func(t *table, r *row) bool { return t.text(r, "HasResponded") == "true" }),
 		"Campaign.NumberOfOpportunities":  countOf("opportunity", "CampaignId", nil),
-		"Campaign.NumberOfConvertedLeads": func(*Org, *table, *row) string { return "0" }, // conversion is not modelled
+		"Campaign.NumberOfConvertedLeads": convertedMembers,
+		"Asset.RootAssetId":               rootAsset,
+		"Asset.AssetLevel":                assetLevel,
+		"Quote.IsSyncing":                 syncing,
 		"Campaign.NumberOfWonOpportunities": countOf("opportunity", "CampaignId",
 			func(t *table, r *row) bool { return t.text(r, "IsWon") == "true" }),
 		"Campaign.AmountAllOpportunities": sumOf("opportunity", "CampaignId", "Amount", nil),
@@ -71,6 +74,13 @@ func derivations() map[string]derivation {
 	}
 	for _, name := range []string{"Street", "City", "State", "PostalCode", "Country"} {
 		derived["CampaignMember."+name] = member("Mailing"+name, name)
+	}
+	for _, name := range []string{
+		"NumberOfLeads", "NumberOfConvertedLeads", "NumberOfContacts", "NumberOfResponses", "NumberOfOpportunities",
+		"NumberOfWonOpportunities", "AmountAllOpportunities", "AmountWonOpportunities", "NumberSent", "ExpectedRevenue",
+		"BudgetedCost", "ActualCost",
+	} {
+		derived["Campaign.Hierarchy"+name] = inCampaigns(name)
 	}
 	derived["CampaignMember.LeadOrContactOwnerId"] = member("OwnerId", "OwnerId")
 	derived["CampaignMember.CompanyOrAccount"] = func(o *Org, t *table, r *row) string {

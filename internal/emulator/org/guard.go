@@ -20,6 +20,27 @@ func (d *draft) guard() *Error {
 		}
 	case "Task", "Event":
 		return d.unconverted("WhoId")
+	case "Order", "Contract":
+		return d.binding()
+	case "OrderItem":
+		return d.boundLine()
+	case "Asset", "Campaign":
+		return d.inHierarchy()
+	case "Opportunity":
+		if err := d.synced(); err != nil {
+			return err
+		}
+		return d.dealt()
+	case "OpportunityLineItem":
+		return d.lined()
+	case "Group":
+		return d.grouped()
+	case "QueueSobject":
+		return d.queueFor()
+	case "EventRelation":
+		return d.invited()
+	case "EmailMessage":
+		return d.email()
 	case "FeedItem":
 		return d.post()
 	case "FeedComment":
@@ -61,6 +82,11 @@ func (d *draft) consequences() *Error {
 		}
 	case "FeedItem":
 		d.mirror()
+	case "OpportunityLineItem":
+		d.w.total(d.get("OpportunityId"))
+	case "Task", "Event":
+		d.ripen()
+		return d.series()
 	case "ContentVersion":
 		return d.published()
 	case "ContentDocument":
@@ -78,6 +104,8 @@ func (w *work) mayDelete(t *table, r *row) *Error {
 		}
 	case "ContentDocumentLink":
 		return w.keepsOwnerLink(t, r)
+	case "Order", "OrderItem":
+		return w.kept(t, r)
 	}
 	if t.object.AssociateEntityType == shareSatellite && t.text(r, "RowCause") != "Manual" {
 		return fault("UNAUTHORIZED_SHARE_ACTION", "only manual shares can be deleted", "Id")

@@ -244,6 +244,9 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners {
 			return d.activeOwner(t, r)
 		}
+		if f.Name == "OwnerId" && target.Name == "Group" {
+			return d.queued(t, r)
+		}
 		if id == d.id {
 			return fault("CIRCULAR_DEPENDENCY", "attempt to violate hierarchy constraints", f.Name)
 		}

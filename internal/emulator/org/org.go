@@ -40,16 +40,18 @@ type Org struct {
 	words   map[string]string              // one copy of each short text that many records share
 	reject  func(Attempt) *Error           `image:"-"`
 	// refusals are the rules of Reject and Contend, of which reject is made.
-	refusals [2]func(Attempt) *Error `image:"-"`
-	grain    time.Duration           // stamps are cut to it
-	late     []lateWrite
-	limits   limits
-	bodies   map[string]*Body  // bytes of files, by key
-	serials  map[string]uint64 // Ids given out under prefixes that objects share
-	outbox   outbox
-	slow     time.Duration `image:"-"` // what the reactions of the running load cost
-	callouts int           // call-outs that reactions made
-	objects  int           // custom objects made so far, which gives their key prefixes
+	refusals  [2]func(Attempt) *Error `image:"-"`
+	grain     time.Duration           // stamps are cut to it
+	late      []lateWrite
+	limits    limits
+	binned    int               // records in the Recycle Bin
+	archiving time.Time         // when the next activity is archived; zero when none is due
+	bodies    map[string]*Body  // bytes of files, by key
+	serials   map[string]uint64 // Ids given out under prefixes that objects share
+	outbox    outbox
+	slow      time.Duration `image:"-"` // what the reactions of the running load cost
+	callouts  int           // call-outs that reactions made
+	objects   int           // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }

@@ -38,13 +38,14 @@ type selection struct {
 	all    bool
 	now    time.Time
 
-	rows    soql.Rows[*row]
-	test    func(*row) bool     // nil: every row
-	order   func(a, b *row) int // nil: by Id
-	columns []item              // of the select list; none for aggregates
-	groups  *grouping           // of an aggregate query
-	limit   int                 // -1: none
-	offset  int
+	rows     soql.Rows[*row]
+	test     func(*row) bool     // nil: every row
+	order    func(a, b *row) int // nil: by Id
+	columns  []item              // of the select list; none for aggregates
+	groups   *grouping           // of an aggregate query
+	archived int                 // column that hides archived records; -1: none
+	limit    int                 // -1: none
+	offset   int
 }
 
 // item is one compiled entry of the select list.
@@ -63,6 +64,7 @@ const maxOffset = 2000
 func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*selection, error) {
 	s := &selection{
 		o: o, caller: caller, q: q, t: o.tables[fold(object.Name)], object: object, all: all, now: o.clock.Now(), limit: -1,
+		archived: archived(object),
 	}
 	s.rows = soql.Rows[*row]{
 		Query: q, Env: soql.Env{Now: s.now}, Column: s.resolve, Members: s.members,
@@ -155,7 +157,10 @@ func (s *selection) members(m *soql.Membership) (func(string) bool, error) {
 
 // visible reports a row that the query may see.
 func (s *selection) visible(r *row) bool {
-	return r.fate == live || s.all && r.fate == binned
+	if s.all {
+		return r.fate == live || r.fate == binned
+	}
+	return r.fate == live && (s.archived < 0 || r.text(s.archived) != "true")
 }
 
 // scan returns the rows that the query selects, in its order. from are the candidates; nil means the

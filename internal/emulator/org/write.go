@@ -222,6 +222,7 @@ func (o *Org) settle() {
 	}
 	o.late = waiting
 	o.expire(now)
+	o.archive(now)
 	o.schedule()
 }
 
@@ -233,6 +234,12 @@ func (o *Org) schedule() {
 	}
 	for _, d := range o.bin {
 		due = min(due, d.ends().UnixNano())
+	}
+	if o.overfull() {
+		due = min(due, o.settledBin().UnixNano())
+	}
+	if !o.archiving.IsZero() {
+		due = min(due, o.archiving.UnixNano())
 	}
 	o.due.Store(due)
 }
