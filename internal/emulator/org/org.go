@@ -78,7 +78,7 @@ func New(cfg Config) *Org {
 		cfg.DailyCalls = 15_000
 	}
 	o := &Org{
-		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(), tables: map[string]*table{},
+		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(cfg.Features), tables: map[string]*table{},
 		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{}, serials: map[string]uint64{}, bodies: map[string]*Body{},
 	}
 	o.due.Store(never)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"holdfast/internal/sf"
 )
@@ -46,20 +47,46 @@ func (s *schema) edit(o *Object) *Object {
 // Source: recordTypeInfos of the describes of Contact and Account.
 const masterRecordType sf.ID = "012000000000000AAA"
 
-func standardOrgSchema() *schema {
+// standardSchemas are the schemas of new orgs by their features. A schema is never changed once it is
+// published, so all orgs share them.
+var standardSchemas sync.Map // of Features to *schema
+
+// standardOrgSchema is the schema of a new org with these features.
+func standardOrgSchema(features Features) *schema {
+	if s, ok := standardSchemas.Load(features); ok {
+		return s.(*schema)
+	}
 	std := loadStandard()
 	s := &schema{objects: map[string]*Object{}, sets: maps.Clone(std.sets)}
 	for _, o := range std.objects {
+		if o.feature != "" && !features.on(o.feature) {
+			continue
+		}
 		c := *o
-		c.Fields = slices.Clone(o.Fields)
-		c.RecordTypes = []RecordType{{
-			ID: masterRecordType, Name: "Master", DeveloperName: "Master",
-			Active: true, Available: true, Default: true, Master: true,
-		}}
+		c.Fields = nil
+		for _, f := range o.Fields {
+			if f.feature == "" || features.on(f.feature) {
+				c.Fields = append(c.Fields, f)
+			}
+		}
+		if c.takesRecordTypes() {
+			c.RecordTypes = []RecordType{{
+				ID: masterRecordType, Name: "Master", DeveloperName: "Master",
+				Active: true, Available: true, Default: true, Master: true,
+			}}
+		}
 		s.objects[fold(c.Name)] = &c
 	}
 	s.publish()
-	return s
+	shared, _ := standardSchemas.LoadOrStore(features, s)
+	return shared.(*schema)
+}
+
+// takesRecordTypes reports an object that can have record types: one with layouts that people open.
+// Source: recordTypeInfos of OpportunityContactRole, which has a layout and none; for objects other
+// than those of the describes it is unverified.
+func (o *Object) takesRecordTypes() bool {
+	return o.Layoutable && (o.MruEnabled || o.Name == "CampaignMember")
 }
 
 // publish derives what follows from the fields: positions, child relationships, prefixes.

@@ -3,7 +3,6 @@ package org
 import (
 	"embed"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 //	object Name prefix | Label | Plural | words
 //	  Field type(length or precision,scale) words… | Label
 //	  @macro argument
+//	  @flags Prefix words…: Name Name (booleans PrefixName)
 //	set Name = value~label|value*|value!
 //	targets name = Object,Object
 //
@@ -54,20 +54,20 @@ var loadStandard = sync.OnceValue(func() *standardSchema {
 	if err != nil {
 		panic(err) // the files are part of the program
 	}
-	names := []string{"values.txt", "targets.txt"} // first, because fields name what is in them
-	for _, file := range files {
-		if !slices.Contains(names, file.Name()) {
-			names = append(names, file.Name())
-		}
-	}
-	for _, name := range names {
-		raw, err := standardFiles.ReadFile("standard/" + name)
-		if err != nil {
-			panic(err)
-		}
-		for n, line := range strings.Split(string(raw), "\n") {
-			if err := s.line(line); err != nil {
-				panic(fmt.Sprintf("standard/%s:%d: %v", name, n+1, err))
+	// What fields name comes first: value sets and lists of targets.
+	for _, lists := range []bool{true, false} {
+		for _, file := range files {
+			raw, err := standardFiles.ReadFile("standard/" + file.Name())
+			if err != nil {
+				panic(err)
+			}
+			for n, line := range strings.Split(string(raw), "\n") {
+				if lists != (strings.HasPrefix(line, "set ") || strings.HasPrefix(line, "targets ")) {
+					continue
+				}
+				if err := s.line(line); err != nil {
+					panic(fmt.Sprintf("standard/%s:%d: %v", file.Name(), n+1, err))
+				}
 			}
 		}
 	}
@@ -121,6 +121,15 @@ var macros = map[string]string{
 		$Longitude double(18,15) part=$Address
 		$GeocodeAccuracy picklist(40) restricted part=$Address =GeocodeAccuracy
 		$Address address`,
+	"personaddress": `Person$Street textarea(255) part=Person$Address feature=PersonAccounts | $ Street
+		Person$City string(40) part=Person$Address feature=PersonAccounts | $ City
+		Person$State string(80) part=Person$Address feature=PersonAccounts | $ State/Province
+		Person$PostalCode string(20) part=Person$Address feature=PersonAccounts | $ Zip/Postal Code
+		Person$Country string(80) part=Person$Address feature=PersonAccounts | $ Country
+		Person$Latitude double(18,15) part=Person$Address feature=PersonAccounts | $ Latitude
+		Person$Longitude double(18,15) part=Person$Address feature=PersonAccounts | $ Longitude
+		Person$GeocodeAccuracy picklist(40) restricted part=Person$Address feature=PersonAccounts =GeocodeAccuracy | $ Geocode Accuracy
+		Person$Address address feature=PersonAccounts | $ Address`,
 	"status": `Id id
 		MasterLabel string(255) ro
 		ApiName string(255) ro nonil name
@@ -143,6 +152,15 @@ func (s *standardSchema) line(line string) error {
 		return nil
 	case strings.HasPrefix(line, "object "):
 		return s.object(line[7:])
+	case strings.HasPrefix(line, "@flags "):
+		head, names, _ := strings.Cut(line[len("@flags "):], ":")
+		prefix, words, _ := strings.Cut(head, " ")
+		for _, name := range strings.Fields(names) {
+			if err := s.field(prefix + name + " boolean " + words); err != nil {
+				return err
+			}
+		}
+		return nil
 	case strings.HasPrefix(line, "@"):
 		name, arg, _ := strings.Cut(line[1:], " ")
 		body, ok := macros[name]
