@@ -168,6 +168,7 @@ type signIn struct {
 	ClientID     string `json:"client_id,omitempty" doc:"consumer key of the connected app"`
 	Password     string `json:"password,omitempty" doc:"of the user, for the page that asks whether to allow access"`
 	SecureURL    string `json:"secure_url,omitempty" doc:"where the org's APIs are over https"`
+	ControlToken string `json:"control_token,omitempty" doc:"of the control endpoint"`
 }
 
 func readSignIn(path string) (signIn, error) {

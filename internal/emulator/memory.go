@@ -76,9 +76,9 @@ func openFolder(path string) (*folder, error) {
 
 func (f *folder) close() error { return f.lock.Close() }
 
-// load reads what was saved; nil when nothing was.
-func (f *folder) load() (*memory, error) {
-	file, err := os.Open(filepath.Join(f.path, stateFile))
+// load reads what was saved in a folder; nil when nothing was.
+func load(path string) (*memory, error) {
+	file, err := os.Open(filepath.Join(path, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -126,34 +126,44 @@ func (f *folder) replace(m *memory) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// remember returns the memory with which a server starts: that of Options, what the folder holds, or
-// a new org.
-func remember(o Options) (*memory, *folder, error) {
+// remember returns the memory with which a server starts: that of Options, what the folder holds, a
+// sandbox of another folder's, or a new org. known is false for a new org.
+func remember(o Options) (m *memory, f *folder, known bool, err error) {
 	if o.memory != nil {
-		return o.memory, nil, nil
+		return o.memory, nil, true, nil
 	}
-	var f *folder
 	if o.Folder != "" {
-		var err error
 		if f, err = openFolder(o.Folder); err != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
-		m, err := f.load()
-		if err != nil {
-			return nil, nil, errors.Join(err, f.close())
+		m, err = load(o.Folder)
+	}
+	if err == nil && m == nil && o.SandboxOf != "" {
+		if m, err = load(o.SandboxOf); err == nil && m == nil {
+			err = fmt.Errorf("there is no org in %s to make a sandbox of", o.SandboxOf)
+		} else if err == nil {
+			m.Org.BecomeSandbox(o.Sandbox, m.Org.Admin())
 		}
-		if m != nil {
-			m.Metadata.Adopt(registry(o.Packages))
-			if o.Clock != nil {
-				m.Org.RunLikeClock(o.Clock)
-			}
-			return m, f, nil
+	}
+	if err != nil {
+		if f != nil {
+			err = errors.Join(err, f.close())
 		}
+		return nil, nil, false, err
+	}
+	if m != nil {
+		m.Metadata.Adopt(registry(o.Packages))
+		clock := o.Clock
+		if clock == nil {
+			clock = org.FixedClock(org.Began)
+		}
+		m.Org.RunLikeClock(clock)
+		return m, f, true, nil
 	}
 	engine := org.New(org.Config{
 		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
 	})
-	return &memory{Org: engine, Metadata: metadata.New(engine, registry(o.Packages))}, f, nil
+	return &memory{Org: engine, Metadata: metadata.New(engine, registry(o.Packages))}, f, false, nil
 }
 
 // Save writes the org into its folder at once. Without a folder it does nothing.
@@ -225,7 +235,7 @@ func (s *Server) Sandbox(ctx context.Context, name, addr string) (*Server, error
 	m.Org.BecomeSandbox(name, s.org.Admin())
 	m.Metadata.Adopt(registry(s.options.Packages))
 	o := s.options
-	o.Addr, o.TLSAddr, o.Folder, o.memory, o.Hardness = addr, "", "", m, Hardness{}
+	o.Addr, o.TLSAddr, o.Folder, o.SandboxOf, o.memory, o.Hardness = addr, "", "", "", m, Hardness{}
 	sandbox, err := Start(context.WithoutCancel(ctx), o)
 	if err != nil {
 		return nil, err

@@ -135,7 +135,26 @@ func TestASandboxIsAClone(t *testing.T) {
 	}
 }
 
-// put sends a request to the control endpoint.
+// A sandbox of an org that is kept in a folder, kept in another one.
+func TestASandboxIsMadeOfAFolder(t *testing.T) {
+	prod, dev := t.TempDir(), t.TempDir()
+	c := start(t, emulator.Options{Folder: prod})
+	account, _ := c.lived()
+	c.s.Close()
+	for range 2 { // the second time it is there already
+		box := start(t, emulator.Options{Folder: dev, Sandbox: "dev", SandboxOf: prod})
+		if box.s.Username != c.s.Username+".dev" || !box.s.Kept {
+			t.Errorf("sandbox of %s", box.s.Username)
+		}
+		box.do("GET", "sobjects/Account/"+account, "").ok(200)
+		box.s.Close()
+	}
+	if _, err := emulator.Start(t.Context(), emulator.Options{Sandbox: "dev", SandboxOf: t.TempDir()}); err == nil {
+		t.Error("a sandbox was made of nothing")
+	}
+}
+
+// control sends a request to the control endpoint.
 func (c *client) control(method, path, body string) answer {
 	c.t.Helper()
 	token := c.header.Get("Authorization")

@@ -50,6 +50,9 @@ type Options struct {
 	// Folder is where the org is kept: what is there is read at the start, and the org is saved now and
 	// then and at the end. Empty: the org is in memory alone. One process can have it open at a time.
 	Folder string
+	// Sandbox, when the folder is new, lets the org begin as a sandbox of that name of the org that is
+	// kept in the folder SandboxOf.
+	Sandbox, SandboxOf string
 	// ControlToken opens the control endpoint below /_holdfast/ to whoever on this machine has it;
 	// empty: there is no such endpoint.
 	ControlToken string
@@ -69,6 +72,7 @@ type Server struct {
 	RefreshToken string
 	ClientID     string // of the connected app
 	ClientSecret string
+	Kept         bool // the org was in the folder, or is a sandbox of one that was
 
 	org      *org.Org
 	sessions *sessions
@@ -102,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the emulated org: %w", err)
 	}
-	m, kept, err := remember(o)
+	m, kept, known, err := remember(o)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -120,6 +124,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		options:  o,
 		memory:   m,
 		folder:   kept,
+		Kept:     known,
 	}
 	if s.requests.storm, err = newStorm(engine, o.Hardness); err != nil {
 		return nil, errors.Join(err, listener.Close())

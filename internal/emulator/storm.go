@@ -18,6 +18,9 @@ import (
 // Hardness is everything that an emulated org does to its clients beyond answering them.
 type Hardness = hard.Hardness
 
+// ParseHardness reads the JSON form of a hardness.
+func ParseHardness(text []byte) (Hardness, error) { return hard.Parse(text) }
+
 // Injected is one thing that a hardness did.
 type Injected = hard.Injected
 

@@ -62,10 +62,13 @@ type Caller struct {
 	tx   *transaction `image:"-"` // of Transact; nil outside
 }
 
+// Began is what the clock of an org shows that is given none.
+var Began = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+
 // New makes an org with the standard objects and its first users, profiles and picklist tables.
 func New(cfg Config) *Org {
 	if cfg.Clock == nil {
-		cfg.Clock = FixedClock(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC))
+		cfg.Clock = FixedClock(Began)
 	}
 	if cfg.Name == "" {
 		cfg.Name = "Emulated Org"
