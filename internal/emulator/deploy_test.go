@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/emulator"
 )
@@ -50,7 +51,23 @@ func (c *client) deploy(zipName, idName, archive string) answer {
 		"<DeployOptions><rollbackOnError>true</rollbackOnError><singlePackage>true</singlePackage></DeployOptions>").ok(200)
 	a.has("<done>false</done>", "<state>Queued</state>")
 	id := idOf.FindStringSubmatch(string(a.body))[1]
-	return c.soap("m/66.0", "checkDeployStatus", "<"+idName+">"+id+"</"+idName+"><includeDetails>true</includeDetails>").ok(200)
+	return c.deployed(idName, id)
+}
+
+// deployed asks for a deployment until it is done.
+func (c *client) deployed(idName, id string) answer {
+	c.t.Helper()
+	for {
+		a := c.soap("m/66.0", "checkDeployStatus", "<"+idName+">"+id+"</"+idName+"><includeDetails>true</includeDetails>").ok(200)
+		if strings.Contains(string(a.body), "<done>true</done>") {
+			return a
+		}
+		select {
+		case <-c.t.Context().Done():
+			c.t.Fatal("the deployment does not end")
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 func TestDeploy(t *testing.T) {
@@ -71,5 +88,5 @@ func TestDeploy(t *testing.T) {
 		has("<fullName>Account</fullName>", "<fullName>House__c</fullName>", "<fileName>objects/House__c.object</fileName>")
 	c.soap("m/66.0", "listMetadata", "<queries><type>Nonsense</type></queries>").ok(500).has("sf:INVALID_TYPE")
 	c.soap("m/66.0", "checkDeployStatus", "<id>0Af000000000000AAA</id>").ok(500).has("sf:INVALID_CROSS_REFERENCE_KEY")
-	c.soap("m/66.0", "retrieve", "").ok(500).has("sf:INVALID_OPERATION")
+	c.soap("m/66.0", "createMetadata", "").ok(500).has("sf:INVALID_OPERATION")
 }

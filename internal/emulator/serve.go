@@ -135,6 +135,9 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 	if len(path) > 0 && path[0] == "jobs" {
 		return s.bulk.Serve(w, c)
 	}
+	if len(path) > 0 && path[0] == "metadata" {
+		return s.metadata.Serve(w, c)
+	}
 	return s.rest.Serve(w, c)
 }
 

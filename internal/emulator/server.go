@@ -83,6 +83,7 @@ type Server struct {
 	rest     *rest.API
 	bulk     *bulk.Jobs
 	soap     *soap.API
+	metadata *metadata.Store
 	requests *requests
 
 	options Options
@@ -227,6 +228,9 @@ func (s *Server) SaveError() error { return s.failed }
 
 // Org returns the engine, for tests that arrange or inspect what no API can.
 func (s *Server) Org() *org.Org { return s.org }
+
+// Metadata returns the org's metadata, for tests that hold its jobs or let its Apex tests fail.
+func (s *Server) Metadata() *metadata.Store { return s.metadata }
 
 // Clock returns the org's clock.
 func (s *Server) Clock() *org.Clock { return s.org.Clock() }

@@ -6,66 +6,96 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 )
 
-// The bounds of an archive. Source: Metadata API Developer Guide, "File-Based Calls" (10,000 files,
-// 600 MB uncompressed).
+// The bounds of an archive. Source: Metadata API Developer Guide, "Deploying and Retrieving Metadata
+// with the Zip File" (10,000 files, 39 MB as sent or given back by SOAP, 629,145,600 bytes unpacked).
 const (
-	maxFiles = 10_000
-	maxBytes = 629_145_600
+	maxFiles    = 10_000
+	maxZip      = 39 << 20
+	maxUnpacked = 629_145_600
 )
+
+// refusal is why an archive cannot be deployed at all, or a retrieve not be answered: a StatusCode
+// and its text.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 // archive is the files of a deploy by their path below the folder that holds package.xml.
 type archive struct {
 	files map[string][]byte
+	size  int64 // unpacked
 }
 
-func (a *archive) paths() []string {
-	var out []string
-	for p := range a.files {
-		out = append(out, p)
-	}
-	slices.Sort(out)
-	return out
-}
+func (a *archive) paths() []string { return slices.Sorted(maps.Keys(a.files)) }
 
 // openArchive reads a deploy archive. package.xml stands at the top, or, unless single is set, in the
-// one folder at the top.
+// one folder at the top. Directory entries, which the official client sends, count for nothing.
 func openArchive(raw []byte, single bool) (*archive, error) {
 	r, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
-	if err != nil {
-		return nil, fmt.Errorf("INVALID_ZIP: %w", err)
+	if err != nil { // the wording is unverified
+		return nil, &refusal{"INVALID_OPERATION", "Unable to read zip file: " + err.Error()}
 	}
-	if len(r.File) > maxFiles {
-		return nil, fmt.Errorf("LIMIT_EXCEEDED: %d files, maximum is %d", len(r.File), maxFiles)
+	entries := slices.DeleteFunc(slices.Clone(r.File), func(f *zip.File) bool { return strings.HasSuffix(f.Name, "/") })
+	if len(entries) > maxFiles {
+		// Source: public issues of the official client (forcedotcom/cli 1674, 2910).
+		return nil, &refusal{"INVALID_OPERATION", "Too many files in zip"}
 	}
-	a, total := &archive{files: map[string][]byte{}}, int64(0)
-	for _, f := range r.File {
-		if strings.HasSuffix(f.Name, "/") {
-			continue
+	declared := uint64(0)
+	for _, f := range entries {
+		if declared += min(f.UncompressedSize64, maxUnpacked+1); declared > maxUnpacked {
+			return nil, tooLarge()
 		}
-		name := path.Clean(strings.ReplaceAll(f.Name, `\`, "/"))
-		if !fs.ValidPath(name) {
-			return nil, fmt.Errorf("INVALID_ZIP: path %q", f.Name)
+	}
+	a := &archive{files: map[string][]byte{}}
+	for _, f := range entries {
+		if err := a.unpack(f); err != nil {
+			return nil, err
 		}
-		body, err := f.Open()
-		if err != nil {
-			return nil, fmt.Errorf("INVALID_ZIP: %s: %w", name, err)
-		}
-		content, err := io.ReadAll(io.LimitReader(body, maxBytes-total+1))
-		_ = body.Close() // read in full, or refused
-		if err != nil {
-			return nil, fmt.Errorf("INVALID_ZIP: %s: %w", name, err)
-		}
-		if total += int64(len(content)); total > maxBytes {
-			return nil, fmt.Errorf("LIMIT_EXCEEDED: uncompressed size, maximum is %d bytes", int64(maxBytes))
-		}
-		a.files[name] = content
 	}
 	return a, a.rebase(single)
+}
+
+func tooLarge() error { // the wording is unverified
+	return &refusal{"LIMIT_EXCEEDED", fmt.Sprintf("Maximum size of uncompressed files exceeded: %d bytes", int64(maxUnpacked))}
+}
+
+// unpack takes one file, whose name must be a plain path below the archive that no other file has.
+func (a *archive) unpack(f *zip.File) error {
+	bad := func(why string) error { // the wording is unverified
+		return &refusal{"INVALID_OPERATION", fmt.Sprintf("Invalid file %q in zip: %s", f.Name, why)}
+	}
+	name := f.Name
+	switch {
+	case strings.Contains(name, `\`) || path.Clean(name) != name || !fs.ValidPath(name):
+		return bad("not a path below the package")
+	case !f.Mode().IsRegular():
+		return bad("not a regular file")
+	case a.files[name] != nil:
+		return bad("it occurs twice")
+	}
+	body, err := f.Open()
+	if err != nil {
+		return bad(err.Error())
+	}
+	content, err := io.ReadAll(io.LimitReader(body, maxUnpacked-a.size+1))
+	_ = body.Close() // read in full, or refused
+	if err != nil {
+		return bad(err.Error())
+	}
+	if a.size += int64(len(content)); a.size > maxUnpacked {
+		return tooLarge()
+	}
+	if content == nil {
+		content = []byte{}
+	}
+	a.files[name] = content
+	return nil
 }
 
 // readFolder reads a package of the registry.
@@ -97,8 +127,7 @@ func (a *archive) rebase(single bool) error {
 		}
 	}
 	if root == "" || single {
-		// The wording is unverified.
-		return fmt.Errorf("INVALID_PACKAGE: No package.xml found")
+		return &refusal{"INVALID_PACKAGE", "No package.xml found"}
 	}
 	moved := map[string][]byte{}
 	for p, content := range a.files {
@@ -108,4 +137,23 @@ func (a *archive) rebase(single bool) error {
 	}
 	a.files = moved
 	return nil
+}
+
+// pack makes a zip of files, in the order of their names.
+func pack(files map[string][]byte) ([]byte, error) {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		f, err := w.Create(name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.Write(files[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }

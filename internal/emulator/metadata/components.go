@@ -1,28 +1,12 @@
 package metadata
 
 import (
-	"cmp"
 	"encoding/xml"
-	"path"
 	"slices"
 	"strings"
 
 	"holdfast/internal/emulator/org"
 )
-
-// under returns the files of a folder with a suffix: the name without both, and the path.
-func (a *archive) under(folder, suffix string) [][2]string {
-	var out [][2]string
-	for _, p := range a.paths() {
-		if path.Dir(p) != folder {
-			continue
-		}
-		if name, ok := strings.CutSuffix(path.Base(p), "."+suffix); ok {
-			out = append(out, [2]string{name, p})
-		}
-	}
-	return out
-}
 
 // objectFile is one .object file of a deploy.
 type objectFile struct {
@@ -214,55 +198,5 @@ func (d *deploy) records() {
 		if ok {
 			d.keepFile("CustomMetadata", name, file, id, "", map[string][]byte{file: d.archive.files[file]})
 		}
-	}
-}
-
-// handled are the folders that the engine reads; everything else is kept as it came.
-var handled = []string{"objects", "globalValueSets", "standardValueSets", "customMetadata", "installedPackages"}
-
-// others keeps the components that the engine does not read.
-func (d *deploy) others() {
-	found := map[key]map[string][]byte{}
-	var unknown []string
-	for _, p := range d.archive.paths() {
-		folder, rest, nested := strings.Cut(p, "/")
-		if !nested || slices.Contains(handled, folder) {
-			continue
-		}
-		i := slices.IndexFunc(kinds, func(k kind) bool { return k.folder == folder })
-		if i < 0 {
-			unknown = append(unknown, p)
-			continue
-		}
-		name := strings.TrimSuffix(rest, "-meta.xml")
-		name = strings.TrimSuffix(name, "."+kinds[i].suffix)
-		k := key{kinds[i].name, name}
-		if found[k] == nil {
-			found[k] = map[string][]byte{}
-		}
-		found[k][p] = d.archive.files[p]
-	}
-	for _, p := range unknown {
-		d.messages = append(d.messages, Message{
-			FileName: p, FullName: p, Success: true, ProblemType: "Warning",
-			Problem: "File " + p + " is in a folder of no metadata type", // wording unverified
-		})
-	}
-	var names []key
-	for k := range found {
-		names = append(names, k)
-	}
-	slices.SortFunc(names, func(a, b key) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name)) })
-	for _, k := range names {
-		files := found[k]
-		file := ""
-		for p := range files {
-			if file == "" || len(p) < len(file) {
-				file = p
-			}
-		}
-		_, exists := d.store.components[k]
-		d.done(k.kind, k.name, file, "", !exists)
-		d.keepFile(k.kind, k.name, file, "", "", files)
 	}
 }

@@ -2,19 +2,23 @@ package metadata
 
 import (
 	"errors"
-	"slices"
 	"strings"
+	"sync/atomic"
 
 	"holdfast/internal/emulator/org"
 )
 
-// Options are those of DeployOptions that mean something here.
+// Options are the DeployOptions of the WSDL, without performRetrieve, which changes nothing here.
 type Options struct {
 	CheckOnly         bool
 	RollbackOnError   bool
 	SinglePackage     bool
 	AllowMissingFiles bool
+	AutoUpdatePackage bool
 	IgnoreWarnings    bool
+	PurgeOnDelete     bool
+	TestLevel         string   // one of TestLevel; empty means NoTestRun
+	RunTests          []string // classes, with RunSpecifiedTests
 }
 
 // Message is what a deploy says about one component (DeployMessage).
@@ -34,66 +38,97 @@ type Message struct {
 
 // Result is the outcome of a deploy (DeployResult). Status is one of DeployStatus.
 type Result struct {
-	Status       string // Succeeded, SucceededPartial or Failed
+	Status       string // Succeeded, SucceededPartial, Failed or Canceled
 	Success      bool
 	CheckOnly    bool
 	Total        int
 	Deployed     int
 	Errors       int
+	Files        int
 	Components   []Message // in the order in which they were deployed, package.xml last
-	ErrorCode    string    // of a deploy that could not begin
+	Tests        TestRun
+	ErrorCode    string // of a deploy that could not begin
 	ErrorMessage string
 }
 
 // errRefused makes a transaction take back a deploy that has failures.
 var errRefused = errors.New("deploy has failures")
 
-// Deploy deploys an archive for the caller and returns what became of each component. An archive that
-// cannot be read gives a result too, with ErrorCode.
+// errCanceled makes a transaction take back a deploy that was cancelled.
+var errCanceled = errors.New("deploy was cancelled")
+
+// Deploy deploys an archive for the caller at once, past the queue, and returns what became of each
+// component. An archive that cannot be read gives a result too, with ErrorCode.
 func (s *Store) Deploy(caller org.Caller, raw []byte, opts Options) *Result {
+	return s.deploy(caller, raw, opts, new(atomic.Bool))
+}
+
+// deploy deploys an archive, unless cancelled becomes true before it is done.
+func (s *Store) deploy(caller org.Caller, raw []byte, opts Options, cancelled *atomic.Bool) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, err := openArchive(raw, opts.SinglePackage)
-	if err != nil {
-		code, message, _ := strings.Cut(err.Error(), ": ")
-		return &Result{Status: "Failed", ErrorCode: code, ErrorMessage: message, CheckOnly: opts.CheckOnly}
+	var r *refusal
+	if errors.As(err, &r) && r.code != "INVALID_PACKAGE" {
+		return &Result{Status: "Failed", ErrorCode: r.code, ErrorMessage: r.message, CheckOnly: opts.CheckOnly}
 	}
-	d := &deploy{store: s, caller: caller, opts: opts, archive: a, kept: map[key]Component{}, dropped: map[key]bool{}}
-	err = s.org.Change(caller, d.run)
-	return d.finish(err)
+	d := &deploy{
+		store: s, caller: caller, opts: opts, archive: a, cancelled: cancelled,
+		kept: map[key]Component{}, dropped: map[key]bool{}, ids: map[key]string{}, stripped: map[key]Component{},
+	}
+	if err != nil {
+		// Source: public results: a failure of the component package.xml, named as its own file.
+		d.fail("", "package.xml", "package.xml", "No package.xml found")
+		return d.finish(errRefused)
+	}
+	return d.finish(s.org.Change(caller, d.run))
 }
 
 // deploy is one deploy while it runs.
 type deploy struct {
-	store    *Store
-	caller   org.Caller
-	opts     Options
-	archive  *archive
-	manifest *manifest
-	tx       *org.Tx
-	messages []Message
-	kept     map[key]Component // to be stored when the deploy succeeds
-	dropped  map[key]bool
+	store     *Store
+	caller    org.Caller
+	opts      Options
+	archive   *archive
+	cancelled *atomic.Bool
+	manifest  *manifest
+	tx        *org.Tx
+	messages  []Message
+	pieces    []*piece
+	kept      map[key]Component // of packages, to be stored when the deploy succeeds
+	dropped   map[key]bool
+	stripped  map[key]Component // components that lost a reference to something deleted
+	ids       map[key]string    // of components that are records
+	tests     TestRun
 }
 
 func (d *deploy) run(tx *org.Tx) error {
 	d.tx = tx
 	m, err := readManifest(d.archive.files["package.xml"])
 	if err != nil {
-		d.fail("", "", "package.xml", err.Error())
+		d.fail("", "package.xml", "package.xml", err.Error())
 		return errRefused
 	}
 	d.manifest = m
+	d.read()
 	d.checkManifest()
-	d.destroy("destructiveChangesPre.xml")
-	d.destroy("destructiveChanges.xml") // deletions come before additions by default
-	d.install()
-	d.valueSets()
-	d.objects(d.archive, &renamer{})
-	d.records()
-	d.others()
-	d.destroy("destructiveChangesPost.xml")
-	if d.failures() > 0 && (d.opts.RollbackOnError || d.opts.CheckOnly) {
+	for _, stage := range []func(){
+		func() { d.destroy("destructiveChangesPre.xml") },
+		func() { d.destroy("destructiveChanges.xml") }, // deletions come before additions by default
+		d.install,
+		d.valueSets,
+		func() { d.objects(d.archive, &renamer{}) },
+		d.records,
+		d.others,
+		func() { d.destroy("destructiveChangesPost.xml") },
+		d.runTests,
+	} {
+		if d.cancelled.Load() {
+			return errCanceled
+		}
+		stage()
+	}
+	if d.failures()+len(d.tests.Failures) > 0 && (d.opts.RollbackOnError || d.opts.CheckOnly) {
 		return errRefused
 	}
 	if d.opts.CheckOnly {
@@ -113,16 +148,25 @@ func (d *deploy) failures() int {
 }
 
 func (d *deploy) finish(err error) *Result {
-	r := &Result{CheckOnly: d.opts.CheckOnly, Components: d.messages, Total: len(d.messages), Errors: d.failures()}
+	d.describeChanges()
+	r := &Result{
+		CheckOnly: d.opts.CheckOnly, Components: d.messages, Total: len(d.messages), Errors: d.failures(), Tests: d.tests,
+	}
+	if d.archive != nil {
+		r.Files = len(d.archive.files)
+	}
 	r.Deployed = r.Total - r.Errors
 	switch {
+	case errors.Is(err, errCanceled):
+		r.Status, r.Deployed, r.Components = "Canceled", 0, nil
+		return r
 	case err != nil && !errors.Is(err, org.ErrRollback):
 		r.Status = "Failed"
 		if !errors.Is(err, errRefused) {
 			r.ErrorCode, r.ErrorMessage = "UNKNOWN_EXCEPTION", err.Error()
 		}
 		return r
-	case r.Errors > 0:
+	case r.Errors+len(d.tests.Failures) > 0:
 		r.Status = "SucceededPartial"
 	default:
 		r.Status, r.Success = "Succeeded", true
@@ -130,44 +174,149 @@ func (d *deploy) finish(err error) *Result {
 	if err == nil {
 		d.keep()
 	}
+	for i := range d.messages {
+		m := &d.messages[i]
+		if m.Success && m.ID == "" {
+			m.ID = d.store.components[key{m.ComponentType, m.FullName}].ID
+		}
+	}
 	return r
 }
 
-func (d *deploy) keep() {
-	now := d.store.org.Clock().Now()
-	for k := range d.dropped {
-		delete(d.store.components, k)
+// describeChanges says of each component that was deployed whether it was there before, and whether
+// it differs from what was there.
+func (d *deploy) describeChanges() {
+	byKey := map[key]*piece{}
+	for _, p := range d.pieces {
+		byKey[p.key] = p
 	}
-	for k, c := range d.kept {
-		old, ok := d.store.components[k]
-		c.Created, c.Modified, c.By = now, now, d.caller.User
-		if ok {
-			c.Created, c.ID = old.Created, old.ID
+	standard := func(k key) bool {
+		o, ok := d.store.org.Describe(k.name)
+		return k.kind == "CustomObject" && ok && o.Kind == org.StandardObject
+	}
+	for i := range d.messages {
+		m := &d.messages[i]
+		if !m.Success || m.Deleted || m.ProblemType != "" {
+			continue
 		}
-		if c.ID == "" {
-			c.ID = d.store.componentID()
+		if p := byKey[key{m.ComponentType, m.FullName}]; p != nil {
+			old, exists := d.store.components[p.key]
+			m.Created = m.Created || !exists && !standard(p.key)
+			m.Changed = m.Created || !exists || !p.equalContent(&old)
 		}
-		d.store.components[k] = c
 	}
 }
 
+// keep stores what the deploy brought. The caller holds the store's mu.
+func (d *deploy) keep() {
+	store := d.store
+	for k, c := range d.stripped {
+		store.components[k] = c
+	}
+	for k := range d.dropped {
+		delete(store.components, k)
+	}
+	for k, c := range d.kept {
+		d.put(k, c)
+	}
+	failed := map[key]bool{}
+	for _, m := range d.messages {
+		if !m.Success {
+			failed[key{m.ComponentType, m.FullName}] = true
+		}
+	}
+	for _, p := range d.pieces {
+		if !failed[p.key] {
+			d.putPiece(p)
+		}
+	}
+}
+
+func (d *deploy) putPiece(p *piece) {
+	old, exists := d.store.components[p.key]
+	if exists && p.equalContent(&old) {
+		return
+	}
+	c := Component{
+		Type: p.kind, FullName: p.name, FileName: p.file, ID: d.ids[p.key], Namespace: old.Namespace,
+		files: p.files, body: p.body, parts: old.parts,
+	}
+	if k := kindNamed(p.kind); k != nil && k.composed() {
+		c.FileName, c.parts = k.fileOf(p.name), mergeParts(old.parts, p.parts)
+	} else if k == nil { // a child: it lies in the file of its parent
+		if parent, ok := parentOf(p.kind, p.name); ok {
+			c.FileName = kindNamed(parent.kind).fileOf(parent.name)
+		}
+	} else {
+		c.FileName = listedFile(k, p)
+	}
+	if exists && p.kind == "Flow" {
+		d.keepVersion(old)
+	}
+	d.put(p.key, c)
+}
+
+// listedFile is the file by which a list names a component: without -meta.xml where the content
+// stands beside it, and the folder for a bundle. Source: listMetadata results.
+func listedFile(k *Kind, p *piece) string {
+	if k.bundle || k.Suffix != "" && k.folderOf == "" {
+		return k.fileOf(p.name)
+	}
+	return strings.TrimSuffix(p.file, "-meta.xml")
+}
+
+// put stores a component with its stamps. One that is there keeps its Id and its creation.
+func (d *deploy) put(k key, c Component) {
+	now := d.store.org.Clock().Now()
+	old, ok := d.store.components[k]
+	c.Created, c.Modified, c.By, c.Editor = now, now, d.caller.User, d.caller.User
+	if ok {
+		c.Created, c.By = old.Created, old.By
+		if old.ID != "" {
+			c.ID = old.ID
+		}
+	}
+	if c.ID == "" {
+		c.ID = d.store.componentID(k.kind)
+	}
+	d.store.components[k] = c
+}
+
+// fail notes a component that was not deployed.
 func (d *deploy) fail(kind, name, file, problem string) {
+	m := Message{ComponentType: kind, FullName: name, FileName: file, Problem: problem, ProblemType: "Error"}
+	for _, p := range d.pieces { // failures are few
+		if p.kind == kind && p.name == name {
+			m.Line, m.Column = p.line, p.col
+			break
+		}
+	}
+	d.messages = append(d.messages, m)
+}
+
+// warn notes a problem that is one only where warnings are not ignored.
+// Source: Metadata API Developer Guide, DeployOptions, ignoreWarnings.
+func (d *deploy) warn(kind, name, file, problem string) {
 	d.messages = append(d.messages, Message{
-		ComponentType: kind, FullName: name, FileName: file, Problem: problem, ProblemType: "Error",
+		ComponentType: kind, FullName: name, FileName: file, Problem: problem, ProblemType: "Warning", Success: d.opts.IgnoreWarnings,
 	})
 }
 
-// done notes a component that was deployed, and keeps its file.
+// done notes a component that was deployed.
 func (d *deploy) done(kind, name, file, id string, created bool) {
 	d.messages = append(d.messages, Message{
 		ComponentType: kind, FullName: name, FileName: file, ID: id, Success: true, Changed: !created, Created: created,
 	})
 }
 
-func (d *deploy) keepFile(kind, name, file, id, namespace string, files map[string][]byte) {
-	d.kept[key{kind, name}] = Component{
-		Type: kind, FullName: name, FileName: file, ID: id, Namespace: namespace, Files: files,
+// keepFile keeps the Id of a component that is a record, and a component of an installed package,
+// which has no file in the archive.
+func (d *deploy) keepFile(kind, name, file, id, namespace string, _ map[string][]byte) {
+	if namespace == "" {
+		d.ids[key{kind, name}] = id
+		return
 	}
+	d.kept[key{kind, name}] = Component{Type: kind, FullName: name, FileName: file, ID: id, Namespace: namespace}
 }
 
 // attempt runs one component in a savepoint and notes its outcome.
@@ -192,85 +341,4 @@ func (d *deploy) attempt(kind, name, file string, f func() (id string, created b
 	}
 	d.done(kind, name, file, id, created)
 	return true
-}
-
-// checkManifest refuses types that do not exist (wording unverified) and members without a file, in
-// the words of public deploy results.
-func (d *deploy) checkManifest() {
-	for _, t := range d.manifest.Types {
-		k, known := kindNamed(t.Name)
-		if !known {
-			if !slices.Contains(parts, t.Name) && !strings.HasSuffix(t.Name, "Folder") {
-				d.fail("", "package.xml", "package.xml", "Unknown type name '"+t.Name+"' specified in package.xml")
-			}
-			continue
-		}
-		if d.opts.AllowMissingFiles {
-			continue
-		}
-		for _, member := range t.Members {
-			if member != "*" && !d.hasFile(k, member) {
-				d.fail(t.Name, member, "package.xml", "An object '"+member+"' of type "+t.Name+
-					" was named in package.xml, but was not found in zipped directory")
-			}
-		}
-	}
-}
-
-func (d *deploy) hasFile(k kind, member string) bool {
-	prefix := k.folder + "/" + member
-	for p := range d.archive.files {
-		if p == prefix || strings.HasPrefix(p, prefix+".") || strings.HasPrefix(p, prefix+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-// destroy deletes what a destructive manifest names. A component that is not there is a warning and
-// no failure. Source: Metadata API Developer Guide, "Deleting Components from an Organization".
-func (d *deploy) destroy(file string) {
-	raw, ok := d.archive.files[file]
-	if !ok {
-		return
-	}
-	m, err := readManifest(raw)
-	if err != nil {
-		d.fail("", "", file, err.Error())
-		return
-	}
-	for _, t := range m.Types {
-		for _, member := range t.Members {
-			d.drop(t.Name, member, file)
-		}
-	}
-}
-
-func (d *deploy) drop(kind, member, file string) {
-	var fault *org.Error
-	switch kind {
-	case "CustomField":
-		object, field, _ := strings.Cut(member, ".")
-		fault = d.tx.DropField(object, field)
-	case "CustomObject":
-		fault = d.tx.DropObject(member)
-	default:
-		if _, ok := d.store.components[key{kind, member}]; !ok {
-			fault = &org.Error{Message: "No " + kind + " named: " + member + " found"}
-		}
-	}
-	m := Message{ComponentType: kind, FullName: member, FileName: file, Success: true, Deleted: fault == nil}
-	if fault != nil {
-		m.Problem, m.ProblemType = fault.Message, "Warning"
-	} else {
-		d.dropped[key{kind, member}] = true
-		if kind == "CustomObject" {
-			for k := range d.store.components {
-				if strings.HasPrefix(k.name, member+".") {
-					d.dropped[k] = true
-				}
-			}
-		}
-	}
-	d.messages = append(d.messages, m)
 }

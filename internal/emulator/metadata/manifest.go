@@ -1,32 +1,50 @@
 package metadata
 
 import (
-	"encoding/xml"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // manifest is a package.xml or a destructiveChanges.xml.
 type manifest struct {
-	Version string         `xml:"version"`
-	Types   []manifestType `xml:"types"`
+	Version  string
+	FullName string // of a package; empty for the unpackaged components
+	Types    []manifestType
 }
 
 type manifestType struct {
-	Name    string   `xml:"name"`
-	Members []string `xml:"members"`
+	Name    string
+	Members []string
 }
 
 func readManifest(raw []byte) (*manifest, error) {
-	m := &manifest{}
-	if err := xml.Unmarshal(raw, m); err != nil {
+	root, err := parseXML(raw)
+	if err != nil {
 		return nil, fmt.Errorf("Error parsing file: %w", err) //nolint:staticcheck // the platform's text
+	}
+	if root.name != "Package" {
+		return nil, errors.New("Error parsing file: the root element is not Package") //nolint:staticcheck // as above
+	}
+	m := &manifest{Version: root.value("version"), FullName: root.value("fullName")}
+	for _, t := range root.kids {
+		if t.name != "types" {
+			continue
+		}
+		mt := manifestType{Name: t.value("name")}
+		for _, member := range t.kids {
+			if member.name == "members" {
+				mt.Members = append(mt.Members, strings.TrimSpace(member.text))
+			}
+		}
+		m.Types = append(m.Types, mt)
 	}
 	return m, nil
 }
 
-// has reports a member, or a wildcard for its type.
-func (m *manifest) has(kind, name string) bool {
+// names reports a member, or a wildcard for its type.
+func (m *manifest) names(kind, name string) bool {
 	for _, t := range m.Types {
 		if t.Name == kind && (slices.Contains(t.Members, name) || slices.Contains(t.Members, "*")) {
 			return true
@@ -35,65 +53,25 @@ func (m *manifest) has(kind, name string) bool {
 	return false
 }
 
-// kind is one metadata type that lies in a folder of its own, one file (or a file and its -meta.xml)
-// a component. Source: the metadata registry of source-deploy-retrieve, and describeMetadata.
-type kind struct {
-	name, folder, suffix string
-}
-
-var kinds = []kind{
-	{"CustomObject", "objects", "object"},
-	{"GlobalValueSet", "globalValueSets", "globalValueSet"},
-	{"StandardValueSet", "standardValueSets", "standardValueSet"},
-	{"CustomMetadata", "customMetadata", "md"},
-	{"InstalledPackage", "installedPackages", "installedPackage"},
-	{"Profile", "profiles", "profile"},
-	{"PermissionSet", "permissionsets", "permissionset"},
-	{"PermissionSetGroup", "permissionsetgroups", "permissionsetgroup"},
-	{"Layout", "layouts", "layout"},
-	{"CustomTab", "tabs", "tab"},
-	{"CustomApplication", "applications", "app"},
-	{"CustomLabels", "labels", "labels"},
-	{"CustomPermission", "customPermissions", "customPermission"},
-	{"ApexClass", "classes", "cls"},
-	{"ApexTrigger", "triggers", "trigger"},
-	{"ApexPage", "pages", "page"},
-	{"ApexComponent", "components", "component"},
-	{"Flow", "flows", "flow"},
-	{"Workflow", "workflows", "workflow"},
-	{"QuickAction", "quickActions", "quickAction"},
-	{"FlexiPage", "flexipages", "flexipage"},
-	{"ReportType", "reportTypes", "reportType"},
-	{"Report", "reports", "report"},
-	{"Dashboard", "dashboards", "dashboard"},
-	{"EmailTemplate", "email", "email"},
-	{"MatchingRules", "matchingRules", "matchingRule"},
-	{"DuplicateRule", "duplicateRules", "duplicateRule"},
-	{"StaticResource", "staticresources", "resource"},
-	{"RemoteSiteSetting", "remoteSiteSettings", "remoteSite"},
-	{"CspTrustedSite", "cspTrustedSites", "cspTrustedSite"},
-	{"Prompt", "prompts", "prompt"},
-	{"Role", "roles", "role"},
-	{"Group", "groups", "group"},
-	{"Queue", "queues", "queue"},
-	{"Settings", "settings", "settings"},
-	{"SharingRules", "sharingRules", "sharingRules"},
-	{"AssignmentRules", "assignmentRules", "assignmentRules"},
-	{"NamedCredential", "namedCredentials", "namedCredential"},
-	{"CustomObjectTranslation", "objectTranslations", "objectTranslation"},
-	{"ConnectedApp", "connectedApps", "connectedApp"},
-}
-
-// parts are the metadata types that live inside the file of another: CustomField in CustomObject …
-var parts = []string{
-	"CustomField", "RecordType", "ValidationRule", "ListView", "FieldSet", "CompactLayout", "WebLink", "BusinessProcess",
-	"SharingReason", "Index", "CustomLabel", "WorkflowAlert", "WorkflowFieldUpdate", "WorkflowRule", "MatchingRule",
-}
-
-func kindNamed(name string) (kind, bool) {
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
-	if i < 0 {
-		return kind{}, false
+// has reports a component that a deploy names: itself, a wildcard for its type, or the component in
+// whose file it lives.
+func (m *manifest) has(kind, name string) bool {
+	if m.names(kind, name) {
+		return true
 	}
-	return kinds[i], true
+	if k := kindNamed(kind); k != nil && k.folderOf != "" { // folders are named among what they hold
+		return m.names(k.folderOf, name) || m.within(k.folderOf, name)
+	}
+	parent, ok := parentOf(kind, name)
+	return ok && m.names(parent.kind, parent.name)
+}
+
+// within reports that something in a folder is named.
+func (m *manifest) within(kind, folder string) bool {
+	for _, t := range m.Types {
+		if t.Name == kind && slices.ContainsFunc(t.Members, func(n string) bool { return strings.HasPrefix(n, folder+"/") }) {
+			return true
+		}
+	}
+	return false
 }

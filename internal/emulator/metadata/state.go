@@ -8,4 +8,6 @@ func (s *Store) Still(f func()) {
 }
 
 // Adopt gives a store that was read or copied the packages that can be installed.
-func (s *Store) Adopt(registry Registry) { s.registry = registry }
+func (s *Store) Adopt(registry Registry) {
+	s.registry = registry
+}

@@ -21,14 +21,17 @@ type Store struct {
 	org      *org.Org
 	registry Registry `image:"-"`
 
-	mu         sync.Mutex
+	mu         sync.RWMutex // guards what follows; held for writing by a deploy while it runs
 	components map[key]Component
 	serial     int
+	tests      map[string]string // declared failures by Class or Class.method
+
+	jobs jobs `image:"-"`
 }
 
 type key struct{ kind, name string }
 
-// Component is one component as listMetadata shows it, with its files.
+// Component is one component as listMetadata shows it. What it holds can be had by a retrieve.
 type Component struct {
 	Type      string
 	FullName  string
@@ -37,60 +40,80 @@ type Component struct {
 	ID        string
 	Created   time.Time
 	Modified  time.Time
-	By        sf.ID
-	Files     map[string][]byte // as deployed, by path; nil for a component of an installed package
+	By        sf.ID // who created it
+	Editor    sf.ID // who modified it last
+
+	files map[string][]byte // by path, of a type that is not taken apart
+	parts []part            // of a type that is
+	body  string            // of a component inside the file of another
+	past  bool              // an earlier version of a flow, which no list shows
 }
 
-// New returns the metadata of an org, which has only the standard objects.
+// New returns the metadata of an org, which has only the standard objects. Close ends what runs.
 func New(o *org.Org, registry Registry) *Store {
-	return &Store{org: o, registry: registry, components: map[key]Component{}}
+	s := &Store{org: o, registry: registry, components: map[key]Component{}, tests: map[string]string{}}
+	return s
 }
 
-// List returns the components of a type by full name.
-func (s *Store) List(kind string) []Component {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// idPrefixes are the key prefixes of component Ids. Source: public lists of key prefixes; types that
+// are not here share one of the emulator's own.
+var idPrefixes = map[string]string{
+	"ApexClass": "01p", "ApexTrigger": "01q", "ApexPage": "066", "ApexComponent": "099", "AuraDefinitionBundle": "0Ab",
+	"CompactLayout": "0AH", "CustomApplication": "02u", "CustomField": "00N", "CustomLabel": "101", "CustomObject": "01I",
+	"CustomPermission": "0CP", "CustomTab": "01r", "Dashboard": "01Z", "DashboardFolder": "00l", "Document": "015",
+	"DocumentFolder": "00l", "EmailFolder": "00l", "EmailTemplate": "00X", "FieldSet": "0IX", "FlexiPage": "0M0", "Flow": "301",
+	"GlobalValueSet": "0Nt", "Group": "00G", "InstalledPackage": "0A3", "Layout": "00h", "LightningComponentBundle": "0Rb",
+	"ListView": "00B", "NamedCredential": "0XA", "PermissionSet": "0PS", "PermissionSetGroup": "0PG", "Profile": "00e",
+	"Queue": "00G", "QuickAction": "09D", "RecordType": "012", "RemoteSiteSetting": "0rp", "Report": "00O",
+	"ReportFolder": "00l", "ReportType": "070", "Role": "00E", "StaticResource": "081", "ValidationRule": "03d",
+	"WebLink": "00b", "WorkflowAlert": "01W", "WorkflowFieldUpdate": "04Y", "WorkflowRule": "01Q", "WorkflowTask": "01X",
+}
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// componentID gives a component that is no record an Id. The caller holds mu for writing.
+func (s *Store) componentID(kind string) string {
+	s.serial++
+	return s.id(idPrefixes[kind], s.serial)
+}
+
+// id makes an Id of a prefix ("0Aa" when it is empty), the org's own two characters and a number.
+func (s *Store) id(prefix string, n int) string {
+	if prefix == "" {
+		prefix = "0Aa"
+	}
+	digits := []byte(prefix + string(s.org.ID())[3:5] + "0000000000")
+	for i := len(digits) - 1; n > 0; i-- {
+		digits[i] = base62[n%len(base62)]
+		n /= len(base62)
+	}
+	id, err := sf.ParseID(string(digits))
+	if err != nil { // made of letters and digits
+		panic(err)
+	}
+	return string(id)
+}
+
+// children returns the components inside the file of another, by type and full name. The caller
+// holds mu.
+func (s *Store) children(parent key) []Component {
+	k := kindNamed(parent.kind)
+	if k == nil || len(k.Children) == 0 {
+		return nil
+	}
 	var out []Component
-	for k, c := range s.components {
-		if k.kind == kind {
+	for ck, c := range s.components {
+		if p, ok := parentOf(ck.kind, ck.name); ok && p == parent {
 			out = append(out, c)
 		}
 	}
-	slices.SortFunc(out, func(a, b Component) int { return strings.Compare(a.FullName, b.FullName) })
+	slices.SortFunc(out, compareComponents)
 	return out
 }
 
-// Kind is one metadata type as describeMetadata shows it.
-type Kind struct {
-	Name, Folder, Suffix string
-	Children             []string
-}
-
-// Kinds returns the metadata types that can be deployed.
-func Kinds() []Kind {
-	var out []Kind
-	for _, k := range kinds {
-		kind := Kind{Name: k.name, Folder: k.folder, Suffix: k.suffix}
-		if k.name == "CustomObject" {
-			kind.Children = slices.Clone(parts[:10])
-		}
-		out = append(out, kind)
+func compareComponents(a, b Component) int {
+	if n := strings.Compare(a.Type, b.Type); n != 0 {
+		return n
 	}
-	return out
-}
-
-// componentID gives a component that is no record an Id: 0Aa and a counter. The real prefixes differ
-// by type.
-func (s *Store) componentID() string {
-	s.serial++
-	digits := []byte("0Aa000000000000")
-	for i, n := len(digits)-1, s.serial; n > 0; i-- {
-		digits[i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[n%36]
-		n /= 36
-	}
-	id, err := sf.ParseID(string(digits))
-	if err != nil {
-		return ""
-	}
-	return string(id)
+	return strings.Compare(a.FullName, b.FullName)
 }

@@ -3,117 +3,191 @@ package soap
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"holdfast/internal/emulator/metadata"
-	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
 )
 
-// meta lists the calls of the Metadata API by name. There is no retrieve: the emulated org keeps
-// what was deployed, which is not what a retrieve would give back.
+// meta lists the calls of the Metadata API by name. checkStatus is of versions up to 30 and clients
+// of today still send it.
 var meta = map[string]operation{
-	"deploy": deploy, "checkDeployStatus": checkDeployStatus,
+	"deploy": deploy, "checkDeployStatus": checkDeployStatus, "cancelDeploy": cancelDeploy,
+	"deployRecentValidation": deployRecentValidation, "checkStatus": checkStatus,
+	"retrieve": retrieveMetadata, "checkRetrieveStatus": checkRetrieveStatus,
 	"describeMetadata": describeMetadata, "listMetadata": listMetadata,
 }
 
-// maxQueries is how many queries a listMetadata may hold.
-// Source: Metadata API Developer Guide, listMetadata.
-const maxQueries = 3
-
-// keptDeployments is how many deployments can be asked about; the oldest are forgotten first. The
-// platform keeps them for 30 days.
-const keptDeployments = 100
-
-// deployment is one deploy and what became of it.
-type deployment struct {
-	id     string
-	by     org.User
-	at     time.Time
-	opts   metadata.Options
-	result *metadata.Result
-}
-
-// deploy runs a deployment to its end before it answers; the client learns the outcome when it asks,
-// as on the platform.
-func deploy(a *API, c *call) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.op.value("ZipFile")), ""))
+// unbase64 decodes a zip, which clients wrap into lines or not.
+func unbase64(text string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	if err != nil {
-		return "", wire.BadRequest("INVALID_ZIP", "the ZipFile is not base64: "+err.Error())
+		return nil, wire.BadRequest("INVALID_OPERATION", "the ZipFile is not base64: "+err.Error())
 	}
-	options := c.op.child("DeployOptions")
-	d := &deployment{at: a.cfg.Org.Clock().Now(), opts: metadata.Options{
-		CheckOnly: options.flag("checkOnly"), RollbackOnError: options.flag("rollbackOnError"),
-		SinglePackage: options.flag("singlePackage"), AllowMissingFiles: options.flag("allowMissingFiles"),
-		IgnoreWarnings: options.flag("ignoreWarnings"),
-	}}
-	d.by, _ = a.cfg.Org.UserByID(c.caller.User)
-	d.result = a.cfg.Metadata.Deploy(c.caller, raw, d.opts)
-	a.keep(d)
-	return "<result>" + element("done", false) + element("id", d.id) + element("state", "Queued") + "</result>", nil
+	return raw, nil
 }
 
-// keep remembers a deployment under a new Id.
-func (a *API) keep(d *deployment) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.deployed++
-	id, err := sf.ParseID(fmt.Sprintf("0Af%s%09d", string(a.cfg.Org.ID())[3:6], a.deployed))
-	if err != nil { // the parts are letters and digits
-		panic(err)
+func deploy(a *API, c *call) (string, error) {
+	raw, err := unbase64(c.op.value("ZipFile"))
+	if err != nil {
+		return "", err
 	}
-	d.id = string(id)
-	a.deployments = append(a.deployments, d)
-	if len(a.deployments) > keptDeployments {
-		a.deployments = a.deployments[1:]
+	o := c.op.child("DeployOptions")
+	opts := metadata.Options{
+		CheckOnly: o.flag("checkOnly"), RollbackOnError: o.flag("rollbackOnError"), SinglePackage: o.flag("singlePackage"),
+		AllowMissingFiles: o.flag("allowMissingFiles"), AutoUpdatePackage: o.flag("autoUpdatePackage"),
+		IgnoreWarnings: o.flag("ignoreWarnings"), PurgeOnDelete: o.flag("purgeOnDelete"),
+		TestLevel: o.value("testLevel"), RunTests: o.values("runTests"),
 	}
+	if err := opts.Check(); err != nil {
+		return "", err
+	}
+	return queued(a.cfg.Metadata.StartDeploy(c.caller, raw, opts)), nil
+}
+
+// queued spells the AsyncResult of a call that has just been taken.
+func queued(id string) string {
+	return "<result>" + element("done", false) + element("id", id) + element("state", "Queued") + "</result>"
+}
+
+// asyncID reads the Id of a job in one of the spellings of clients.
+func asyncID(c *call, names ...string) (string, error) {
+	asked := c.op.value(append(names, "asyncProcessId", "id")...)
+	if _, err := sf.ParseID(asked); err != nil {
+		return "", wire.BadRequest("INVALID_ID_FIELD", "invalid id: "+asked)
+	}
+	return asked, nil
+}
+
+func noSuchJob() error {
+	return wire.BadRequest("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 }
 
 func checkDeployStatus(a *API, c *call) (string, error) {
-	asked := c.op.value("asyncProcessId", "id")
-	id, err := sf.ParseID(asked)
+	id, err := asyncID(c)
 	if err != nil {
-		return "", wire.BadRequest("INVALID_ID_FIELD", "invalid id: "+asked)
+		return "", err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, d := range a.deployments {
-		if d.id == string(id) {
-			return d.status(c.op.flag("includeDetails")), nil
-		}
+	d, ok := a.cfg.Metadata.Deployment(id)
+	if !ok {
+		return "", noSuchJob()
 	}
-	return "", wire.BadRequest("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+	return a.deployResult(d, c.op.flag("includeDetails")), nil
 }
 
-// status spells a DeployResult, its elements in the order of the WSDL.
-func (d *deployment) status(details bool) string {
-	r, at := d.result, d.at.Format(stampLayout)
+func cancelDeploy(a *API, c *call) (string, error) {
+	id, err := asyncID(c, "String")
+	if err != nil {
+		return "", err
+	}
+	done, fault := a.cfg.Metadata.Cancel(c.caller, id)
+	if fault != nil {
+		return "", fault
+	}
+	full, err := sf.ParseID(id)
+	return "<result>" + element("done", done) + element("id", full) + "</result>", err
+}
+
+func deployRecentValidation(a *API, c *call) (string, error) {
+	id, err := asyncID(c, "validationId")
+	if err != nil {
+		return "", err
+	}
+	deployed, fault := a.cfg.Metadata.DeployValidated(c.caller, id)
+	if fault != nil {
+		return "", fault
+	}
+	return element("result", deployed), nil
+}
+
+// checkStatus answers for deployments and retrieves alike, in the states of AsyncRequestState.
+func checkStatus(a *API, c *call) (string, error) {
+	id, err := asyncID(c)
+	if err != nil {
+		return "", err
+	}
+	status, done, ok := "", false, false
+	var code, message string
+	if d, found := a.cfg.Metadata.Deployment(id); found {
+		status, done, ok = d.Status, d.Done, true
+		if d.Result != nil {
+			code, message = d.Result.ErrorCode, d.Result.ErrorMessage
+		}
+	} else if r, fault := a.cfg.Metadata.Retrieval(id, false); fault == nil {
+		status, done, ok = r.Status, r.Done, true
+		if r.Result != nil {
+			code, message = r.Result.ErrorCode, r.Result.ErrorMessage
+		}
+	}
+	if !ok {
+		return "", noSuchJob()
+	}
+	state := map[string]string{metadata.Pending: "Queued", metadata.InProgress: "InProgress", metadata.Canceling: "InProgress"}[status]
+	full, err := sf.ParseID(id)
+	reply := element("done", done) + element("id", full)
+	switch {
+	case code != "":
+		reply += element("message", message) + element("state", "Error") + element("statusCode", code)
+	case done:
+		reply += element("state", "Completed")
+	default:
+		reply += element("state", state)
+	}
+	return "<result>" + reply + "</result>", err
+}
+
+// moment spells an element with a time, or nothing when it has not come.
+func moment(name string, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return element(name, t.Format(stampLayout))
+}
+
+// deployResult spells a DeployResult, its elements in the order of the WSDL.
+func (a *API) deployResult(d metadata.Deployment, details bool) string {
+	r := d.Result
+	if r == nil {
+		r = &metadata.Result{}
+	}
+	by, _ := a.cfg.Org.UserByID(d.Caller.User)
 	var b strings.Builder
-	b.WriteString("<result>" + element("checkOnly", d.opts.CheckOnly) + element("completedDate", at) +
-		element("createdBy", d.by.ID) + element("createdByName", d.by.Name) + element("createdDate", at))
+	b.WriteString("<result>")
+	if d.CanceledBy != "" {
+		canceller, _ := a.cfg.Org.UserByID(d.CanceledBy)
+		b.WriteString(element("canceledBy", canceller.ID) + element("canceledByName", canceller.Name))
+	}
+	b.WriteString(element("checkOnly", d.Options.CheckOnly) + moment("completedDate", d.Completed) +
+		element("createdBy", by.ID) + element("createdByName", by.Name) + moment("createdDate", d.Created) + "<details>")
 	if details {
-		b.WriteString("<details>")
-		d.messages(&b, "componentFailures", false)
-		d.messages(&b, "componentSuccesses", true)
-		b.WriteString("<runTestResult><numFailures>0</numFailures><numTestsRun>0</numTestsRun><totalTime>0.0</totalTime></runTestResult></details>")
+		deployMessages(&b, d, "componentFailures", false)
+		deployMessages(&b, d, "componentSuccesses", true)
 	}
-	b.WriteString(element("done", true))
-	if r.ErrorMessage != "" {
-		b.WriteString(element("errorMessage", r.ErrorMessage) + element("errorStatusCode", r.ErrorCode))
+	b.WriteString(testResult(r.Tests, details) + "</details>" + element("done", d.Done))
+	if r.ErrorCode != "" {
+		b.WriteString(element("errorMessage", r.ErrorCode+": "+r.ErrorMessage) + element("errorStatusCode", r.ErrorCode))
 	}
-	b.WriteString(element("id", d.id) + element("ignoreWarnings", d.opts.IgnoreWarnings) + element("lastModifiedDate", at) +
+	tests := len(r.Tests.Successes) + len(r.Tests.Failures)
+	b.WriteString(element("id", d.ID) + element("ignoreWarnings", d.Options.IgnoreWarnings) + moment("lastModifiedDate", d.Modified) +
 		element("numberComponentErrors", r.Errors) + element("numberComponentsDeployed", r.Deployed) +
-		element("numberComponentsTotal", r.Total) + element("numberTestErrors", 0) + element("numberTestsCompleted", 0) +
-		element("numberTestsTotal", 0) + element("rollbackOnError", d.opts.RollbackOnError) + element("runTestsEnabled", false) +
-		element("startDate", at) + element("status", r.Status) + element("success", r.Success) + "</result>")
+		element("numberComponentsTotal", r.Total) + element("numberFiles", r.Files) + element("numberTestErrors", len(r.Tests.Failures)) +
+		element("numberTestsCompleted", tests) + element("numberTestsTotal", tests) +
+		element("rollbackOnError", d.Options.RollbackOnError) + element("runTestsEnabled", d.Options.TestsEnabled()) +
+		moment("startDate", d.Started) + element("status", d.Status) + element("success", r.Success) +
+		element("zipSize", d.ZipSize) + "</result>")
 	return b.String()
 }
 
-// messages spells the DeployMessages of those components that succeeded, or of those that did not.
-func (d *deployment) messages(b *strings.Builder, name string, success bool) {
-	for _, m := range d.result.Components {
+// deployMessages spells the DeployMessages of those components that succeeded, or of those that did
+// not.
+func deployMessages(b *strings.Builder, d metadata.Deployment, name string, success bool) {
+	if d.Result == nil {
+		return
+	}
+	for _, m := range d.Result.Components {
 		if m.Success != success {
 			continue
 		}
@@ -122,7 +196,7 @@ func (d *deployment) messages(b *strings.Builder, name string, success bool) {
 			b.WriteString(element("columnNumber", m.Column))
 		}
 		b.WriteString(element("componentType", m.ComponentType) + element("created", m.Created) +
-			element("createdDate", d.at.Format(stampLayout)) + element("deleted", m.Deleted) +
+			moment("createdDate", d.Completed) + element("deleted", m.Deleted) +
 			element("fileName", m.FileName) + element("fullName", m.FullName))
 		if m.ID != "" {
 			b.WriteString(element("id", m.ID))
@@ -133,33 +207,72 @@ func (d *deployment) messages(b *strings.Builder, name string, success bool) {
 		if m.Problem != "" {
 			b.WriteString(element("problem", m.Problem) + element("problemType", m.ProblemType))
 		}
-		b.WriteString(element("success", m.Success) + element("warning", m.ProblemType == "Warning") + "</" + name + ">")
+		b.WriteString(element("success", m.Success) + "</" + name + ">")
 	}
 }
 
-func describeMetadata(_ *API, _ *call) (string, error) {
+// testResult spells the RunTestsResult of a deploy. No time passes while tests are not run.
+func testResult(t metadata.TestRun, details bool) string {
+	var b strings.Builder
+	name := func(namespace string) string {
+		if namespace == "" {
+			return `<namespace xsi:nil="true"/>`
+		}
+		return element("namespace", namespace)
+	}
+	b.WriteString("<runTestResult>")
+	if details {
+		for _, f := range t.Failures {
+			method := element("methodName", f.Method)
+			if f.Method == "" {
+				method = `<methodName xsi:nil="true"/>`
+			}
+			b.WriteString("<failures>" + element("id", f.ID) + element("message", f.Message) + method +
+				element("name", f.Class) + name(f.Namespace) + element("packageName", f.Class) +
+				element("stackTrace", fmt.Sprintf("Class.%s.%s: line 1, column 1", f.Class, f.Method)) +
+				element("time", "0.0") + element("type", "Class") + "</failures>")
+		}
+	}
+	b.WriteString(element("numFailures", len(t.Failures)) + element("numTestsRun", len(t.Failures)+len(t.Successes)))
+	if details {
+		for _, s := range t.Successes {
+			b.WriteString("<successes>" + element("id", s.ID) + element("methodName", s.Method) + element("name", s.Class) +
+				name(s.Namespace) + element("time", "0.0") + "</successes>")
+		}
+	}
+	b.WriteString(element("totalTime", "0.0") + "</runTestResult>")
+	return b.String()
+}
+
+// versionOf reads a version such as 66.0, or takes that of the call.
+func versionOf(c *call, text string) int {
+	if n, ok := Major(text); ok {
+		return n
+	}
+	return c.version
+}
+
+func describeMetadata(_ *API, c *call) (string, error) {
 	var b strings.Builder
 	b.WriteString("<result>")
-	for _, k := range metadata.Kinds() {
+	for _, k := range metadata.Kinds(versionOf(c, c.op.value("asOfVersion", "apiVersion"))) {
 		b.WriteString("<metadataObjects>")
 		for _, child := range k.Children {
-			b.WriteString(element("childXmlNames", child))
+			b.WriteString(element("childXmlNames", child.Name))
 		}
-		b.WriteString(element("directoryName", k.Folder) + element("inFolder", false) + element("metaFile", hasMetaFile(k.Name)) +
-			element("suffix", k.Suffix) + element("xmlName", k.Name) + "</metadataObjects>")
+		b.WriteString(element("directoryName", k.Folder) + element("inFolder", k.InFolder) + element("metaFile", k.MetaFile))
+		if k.Suffix != "" {
+			b.WriteString(element("suffix", k.Suffix))
+		}
+		b.WriteString(element("xmlName", k.Name) + "</metadataObjects>")
 	}
 	b.WriteString("<organizationNamespace/>" + element("partialSaveAllowed", true) + element("testRequired", false) + "</result>")
 	return b.String(), nil
 }
 
-// hasMetaFile reports types whose content stands apart from their -meta.xml.
-func hasMetaFile(kind string) bool {
-	switch kind {
-	case "ApexClass", "ApexTrigger", "ApexPage", "ApexComponent", "StaticResource", "EmailTemplate":
-		return true
-	}
-	return false
-}
+// maxQueries is how many queries a listMetadata may hold.
+// Source: Metadata API Developer Guide, listMetadata.
+const maxQueries = 3
 
 func listMetadata(a *API, c *call) (string, error) {
 	queries := c.op.all("queries")
@@ -169,44 +282,19 @@ func listMetadata(a *API, c *call) (string, error) {
 	var b strings.Builder
 	for _, q := range queries {
 		kind := q.value("type")
-		known := false
-		for _, k := range metadata.Kinds() {
-			known = known || k.Name == kind
-			for _, child := range k.Children {
-				known = known || child == kind
-			}
-		}
-		if !known {
+		if !metadata.Known(kind) { // source: public answers (forcedotcom/cli issue 2858)
 			return "", wire.BadRequest("INVALID_TYPE", "Unknown type:"+kind)
 		}
-		for _, component := range a.components(kind) {
-			a.fileProperties(&b, component)
+		for _, component := range a.cfg.Metadata.List(kind, q.value("folder")) {
+			a.fileProperties(&b, "result", component)
 		}
 	}
 	return b.String(), nil
 }
 
-// components are those deployed, and for CustomObject the standard objects before them.
-func (a *API) components(kind string) []metadata.Component {
-	list := a.cfg.Metadata.List(kind)
-	if kind != "CustomObject" {
-		return list
-	}
-	deployed := map[string]bool{}
-	for _, c := range list {
-		deployed[c.FullName] = true
-	}
-	var all []metadata.Component
-	for _, o := range a.cfg.Org.Objects() {
-		if o.Kind == org.StandardObject && o.Layoutable && !deployed[o.Name] {
-			all = append(all, metadata.Component{Type: kind, FullName: o.Name, FileName: "objects/" + o.Name + ".object", By: a.cfg.Org.Admin().User})
-		}
-	}
-	return append(all, list...)
-}
-
-// fileProperties spells a component as listMetadata does; a standard one has the epoch for a date.
-func (a *API) fileProperties(b *strings.Builder, c metadata.Component) {
+// fileProperties spells a component as listMetadata and retrieve do; a standard one has the epoch for
+// a date.
+func (a *API) fileProperties(b *strings.Builder, name string, c metadata.Component) {
 	stamp := func(t time.Time) string {
 		if t.IsZero() {
 			t = time.Unix(0, 0).UTC()
@@ -214,13 +302,73 @@ func (a *API) fileProperties(b *strings.Builder, c metadata.Component) {
 		return t.Format(stampLayout)
 	}
 	by, _ := a.cfg.Org.UserByID(c.By)
-	b.WriteString("<result>" + element("createdById", c.By) + element("createdByName", by.Name) + element("createdDate", stamp(c.Created)) +
-		element("fileName", c.FileName) + element("fullName", c.FullName) + element("id", c.ID) + element("lastModifiedById", c.By) +
-		element("lastModifiedByName", by.Name) + element("lastModifiedDate", stamp(c.Modified)))
+	editor, _ := a.cfg.Org.UserByID(c.Editor)
+	b.WriteString("<" + name + ">" + element("createdById", c.By) + element("createdByName", by.Name) + element("createdDate", stamp(c.Created)) +
+		element("fileName", c.FileName) + element("fullName", c.FullName) + element("id", c.ID) + element("lastModifiedById", c.Editor) +
+		element("lastModifiedByName", editor.Name) + element("lastModifiedDate", stamp(c.Modified)))
 	if c.Namespace != "" {
 		b.WriteString(element("manageableState", "installed") + element("namespacePrefix", c.Namespace))
 	} else {
 		b.WriteString(element("manageableState", "unmanaged"))
 	}
-	b.WriteString(element("type", c.Type) + "</result>")
+	b.WriteString(element("type", c.Type) + "</" + name + ">")
+}
+
+func retrieveMetadata(a *API, c *call) (string, error) {
+	q := c.op.child("retrieveRequest", "request")
+	if q == nil {
+		return "", wire.BadRequest("INVALID_OPERATION", "a retrieve needs a request")
+	}
+	req := metadata.RetrieveRequest{
+		Version: versionOf(c, q.value("apiVersion")), SinglePackage: q.flag("singlePackage"),
+		PackageNames: slices.DeleteFunc(q.values("packageNames"), func(s string) bool { return s == "" }), SpecificFiles: q.values("specificFiles"),
+	}
+	if u := q.child("unpackaged"); u != nil {
+		req.Unpackaged = true
+		if v := u.value("version"); v != "" {
+			req.Version = versionOf(c, v)
+		}
+		for _, t := range u.all("types") {
+			req.Types = append(req.Types, metadata.Wanted{Type: t.value("name"), Members: t.values("members")})
+		}
+	}
+	return queued(a.cfg.Metadata.StartRetrieve(c.caller, req)), nil
+}
+
+// checkRetrieveStatus spells a RetrieveResult, its elements in the order of the WSDL. The zip comes
+// along unless the client does not want it. Source: Metadata API Developer Guide, checkRetrieveStatus.
+func checkRetrieveStatus(a *API, c *call) (string, error) {
+	id, err := asyncID(c)
+	if err != nil {
+		return "", err
+	}
+	take := c.op.child("includeZip") == nil || c.op.flag("includeZip")
+	r, fault := a.cfg.Metadata.Retrieval(id, take)
+	if fault != nil {
+		return "", fault
+	}
+	var b strings.Builder
+	b.WriteString("<result>" + element("done", r.Done))
+	result := r.Result
+	if result == nil {
+		result = &metadata.RetrieveResult{}
+	}
+	if result.ErrorCode != "" {
+		b.WriteString(element("errorMessage", result.ErrorMessage) + element("errorStatusCode", result.ErrorCode))
+	}
+	for _, f := range result.Files {
+		a.fileProperties(&b, "fileProperties", f)
+	}
+	b.WriteString(element("id", r.ID))
+	for _, m := range result.Messages {
+		b.WriteString("<messages>" + element("fileName", m.FileName) + element("problem", m.Problem) + "</messages>")
+	}
+	b.WriteString(element("status", r.Status) + element("success", r.Status == metadata.Succeeded))
+	if take && result.Zip != nil {
+		b.WriteString("<zipFile>" + base64.StdEncoding.EncodeToString(result.Zip) + "</zipFile>")
+	} else {
+		b.WriteString(`<zipFile xsi:nil="true"/>`)
+	}
+	b.WriteString("</result>")
+	return b.String(), nil
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"holdfast/internal/emulator/metadata"
@@ -48,10 +47,6 @@ type Config struct {
 // API serves SOAP for one org. It is safe for concurrent use.
 type API struct {
 	cfg Config
-
-	mu          sync.Mutex // guards what follows
-	deployed    int
-	deployments []*deployment // oldest first
 }
 
 // New returns the SOAP API of an org.
