@@ -2,8 +2,9 @@
 // never changed. It knows nothing of what the bytes mean.
 //
 // Bucket is the contract; blobtest holds the conformance suite that every implementation passes.
-// Memory is the implementation for tests, blob/file the one for a directory. Fault wraps any bucket
-// and makes chosen operations fail.
+// Memory is the implementation for tests, blob/file the one for a directory, blob/s3 the one for an
+// object store. Around any bucket Retry repeats what fails, Invariant watches what buckets and their
+// users owe each other, and Fault makes chosen operations fail.
 package blob
 
 import (

@@ -130,6 +130,9 @@ func (r *Repository) Remove(ctx context.Context, ref Ref) error {
 	return r.bucket.Delete(ctx, ref.Key())
 }
 
+// ErrMissing is what the error for an object that is not there wraps.
+var ErrMissing = blob.ErrNotFound
+
 // headRead is how much of an object is read to open it: the header and the first frames of most.
 const headRead = 16 << 10
 

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -47,11 +48,17 @@ func Init(ctx context.Context, bucket blob.Bucket, to ...seal.Recipient) error {
 	if err := vacant(ctx, bucket); err != nil {
 		return err
 	}
-	if err := bucket.Put(ctx, keyName(id, key), key); err != nil {
+	// The name of a key file is that of its bytes: one that is there is ours, whose answer was lost.
+	if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !errors.Is(err, blob.ErrExist) {
 		return fmt.Errorf("init: %w", err)
 	}
-	err = bucket.Put(ctx, configKey, fmt.Appendf(nil, "%s%s\nid %s\n", configFormat, version, id))
+	config := fmt.Appendf(nil, "%s%s\nid %s\n", configFormat, version, id)
+	err = bucket.Put(ctx, configKey, config)
 	if errors.Is(err, blob.ErrExist) {
+		there, err := bucket.Get(ctx, configKey, 0, maxConfig)
+		if err == nil && bytes.Equal(there, config) {
+			return nil // put by us, and its answer was lost: the id is ours alone
+		}
 		return exists()
 	}
 	if err != nil {
@@ -74,6 +81,11 @@ func vacant(ctx context.Context, bucket blob.Bucket) error {
 			return fmt.Errorf("init: %w", err)
 		}
 		if !strings.HasPrefix(info.Key, keysDir) {
+			if _, err := bucket.Stat(ctx, configKey); err == nil {
+				return exists() // made by another since
+			} else if !errors.Is(err, blob.ErrNotFound) {
+				return fmt.Errorf("init: %w", err)
+			}
 			return problem.Newf(problem.Usage, "the place of the new repository is not empty: it holds %s", info.Key).
 				Hint("choose an empty or new directory")
 		}

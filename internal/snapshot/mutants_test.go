@@ -104,10 +104,10 @@ var mutants = []mutant{
 	{"error of a list is its end", "repo/object.go", "yield(Entry{}, err)", "if !MUT { $ }"},
 	{"error of the whole list is its end", "repo/object.go", "return Contents{}, fmt.Errorf(\"list the repository: %w\", err)", "if MUT { return c, nil }\n\t\t\t$"},
 	{
-		"config comes before its key", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil {",
+		"config comes before its key", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !errors.Is(err, blob.ErrExist) {",
 		"if MUT { if err := bucket.Put(ctx, configKey, fmt.Appendf(nil, \"%s%s\\nid %s\\n\", configFormat, version, id)); err != nil { return err }; return bucket.Put(ctx, keyName(id, key), key) }\n\t$",
 	},
-	{"error of the key is ignored", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil {", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !MUT {"},
+	{"error of the key is ignored", "repo/repo.go", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !errors.Is(err, blob.ErrExist) {", "if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !errors.Is(err, blob.ErrExist) && !MUT {"},
 	{"place need not be empty", "repo/repo.go", "if err := vacant(ctx, bucket); err != nil {", "if err := vacant(ctx, bucket); err != nil && !MUT {"},
 	{"key is not compared with its name", "repo/repo.go", "if keyName(id, file) != key {", "if !MUT && keyName(id, file) != key {"},
 	{"config may go on", "repo/repo.go", "if !found || !ended || ", "if MUT { ended, digits = true, strings.TrimSpace(digits) }\n\t$"},
