@@ -26,6 +26,11 @@ var ErrExist = errors.New("object exists already")
 // ErrNotFound is the error for a key under which there is no object.
 var ErrNotFound = errors.New("no such object")
 
+// ErrRetained is the error of a Delete that the medium refuses for now, because a lock or a hold is on the
+// object: nothing changed. It is an expected state and no failure; an error that wraps it may have a
+// method RetainedUntil() time.Time that says for how long, the zero time when that is not known.
+var ErrRetained = errors.New("object is retained")
+
 // Info says what a listing knows of an object.
 type Info struct {
 	Key  string
@@ -36,8 +41,8 @@ type Info struct {
 // processes may use the same bucket at once.
 //
 // A key is one to eight elements joined by "/"; see ValidKey. Where "a" is an object there is no
-// "a/b", and the other way round: a Put of the second is an error. Errors wrap ErrExist or ErrNotFound
-// where they apply; a medium without room gives a problem of kind NoSpace, a medium that does not
+// "a/b", and the other way round: a Put of the second is an error. Errors wrap ErrExist, ErrNotFound
+// or ErrRetained where they apply; a medium without room gives a problem of kind NoSpace, a medium that does not
 // answer gives any other error.
 type Bucket interface {
 	// Put stores the object, whole or not at all, and only if there is none under the key. When it
@@ -57,7 +62,8 @@ type Bucket interface {
 	// every object put before the call was yielded. An absent prefix is an empty listing.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 
-	// Delete removes the object, durably. Deleting what is not there is success.
+	// Delete removes the object, durably. Deleting what is not there is success. The error wraps
+	// ErrRetained when the object is locked: it stays, listed and readable.
 	Delete(ctx context.Context, key string) error
 }
 

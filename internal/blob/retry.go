@@ -26,8 +26,8 @@ const (
 
 // Retry is a bucket over a medium that fails now and then and has no retries of its own, such as a share
 // of a network: an operation that failed is made again, a few times, with growing waits. Errors that
-// another attempt cannot change are returned at once: ErrExist, ErrNotFound, and every problem with a
-// kind. A put whose answer was lost and that is made again may give ErrExist, which is as good.
+// another attempt cannot change are returned at once: ErrExist, ErrNotFound, ErrRetained, and every
+// problem with a kind. A put whose answer was lost and that is made again may give ErrExist, which is as good.
 type Retry struct {
 	bucket Bucket
 	pace   Pace
@@ -41,7 +41,8 @@ func (r *Retry) String() string { return fmt.Sprint(r.bucket) }
 
 // final reports an error that another attempt cannot change.
 func final(err error) bool {
-	return errors.Is(err, ErrExist) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrInvariant) ||
+	return errors.Is(err, ErrExist) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrRetained) ||
+		errors.Is(err, ErrInvariant) ||
 		problem.KindOf(err) != problem.Failed
 }
 

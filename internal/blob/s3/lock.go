@@ -39,6 +39,9 @@ func (e *RetainedError) Error() string {
 	return fmt.Sprintf("delete %s: retained by Object Lock (%s) until %s", e.Key, e.Mode, e.Until.Format(time.RFC3339))
 }
 
+// Is reports that it is a blob.ErrRetained.
+func (e *RetainedError) Is(target error) bool { return target == blob.ErrRetained }
+
 // RetainedUntil returns when the object can be deleted; the zero time when that is not known. A
 // caller that does not know this package finds a retained object by this method.
 func (e *RetainedError) RetainedUntil() time.Time {

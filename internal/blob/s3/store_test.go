@@ -278,7 +278,7 @@ func TestS3StoreLockHolds(t *testing.T) {
 
 	err = b.Delete(ctx, "k")
 	retained, ok := errors.AsType[*RetainedError](err)
-	if !ok || !retained.Until.Equal(lock.Until) || retained.Key != "k" || !retained.RetainedUntil().Equal(lock.Until) {
+	if !ok || !errors.Is(err, blob.ErrRetained) || !retained.Until.Equal(lock.Until) || retained.Key != "k" || !retained.RetainedUntil().Equal(lock.Until) {
 		t.Errorf("delete: %v", err)
 	}
 	if keys, err := keysOf(ctx, b, ""); err != nil || !slices.Equal(keys, []string{"k"}) {
