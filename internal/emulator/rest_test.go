@@ -338,3 +338,109 @@ func TestCompositeGraph(t *testing.T) {
 	}
 	c.do("POST", "composite/graph", `{"graphs":[{"graphId":"1","compositeRequest":[`+deep[1:]+`]}]}`).refused(400, "INVALID_INPUT", "depth")
 }
+
+// The Tooling API tells of the schema; some of it the data API tells, too.
+func TestTooling(t *testing.T) {
+	c := start(t, emulator.Options{})
+	ask := func(api, soql string) answer { return c.do("GET", api+"query?q="+url.QueryEscape(soql), "") }
+	for _, api := range []string{"", "tooling/"} {
+		var p page
+		ask(api, "SELECT QualifiedApiName, Label FROM EntityDefinition WHERE IsDeprecatedAndHidden = false AND QualifiedApiName IN ('Lead','Account') ORDER BY QualifiedApiName").
+			ok(200).into(&p)
+		if p.TotalSize != 2 || p.Records[0]["QualifiedApiName"] != "Account" || p.Records[1]["Label"] != "Lead" {
+			t.Errorf("%s: %v", api, p.Records)
+		}
+	}
+	ask("tooling/", "SELECT QualifiedApiName, DataType, EntityDefinition.QualifiedApiName FROM FieldDefinition WHERE EntityDefinition.QualifiedApiName = 'Account' AND QualifiedApiName = 'Name'").
+		ok(200).has(`"QualifiedApiName":"Name","DataType":"Text(255)","EntityDefinition":{"attributes":{"type":"EntityDefinition"},"QualifiedApiName":"Account"}`)
+	ask("", "SELECT QualifiedApiName FROM FieldDefinition").refused(400, "MALFORMED_QUERY", "a filter on a reified column is required")
+	ask("tooling/", "SELECT Id FROM StandardValueSet WHERE MasterLabel = 'Nothing'").ok(200).has(`"totalSize":0`)
+	ask("", "SELECT Id FROM StandardValueSet").refused(400, "INVALID_TYPE", "StandardValueSet")
+	ask("tooling/", "SELECT COUNT() FROM ApexLog").ok(200).has(`"totalSize":0`)
+	ask("tooling/", "SELECT Nme FROM ApexClass").refused(400, "INVALID_FIELD", "No such column 'Nme'")
+	ask("tooling/", "SELECT Id FROM ScratchOrgInfo").refused(400, "INVALID_TYPE", "ScratchOrgInfo")
+	ask("tooling/", "SELECT Id, Name FROM User").ok(200)
+	c.do("GET", "tooling/sobjects", "").ok(200).has(`"name":"EntityDefinition"`)
+	c.do("GET", "tooling/sobjects/ApexClass/describe", "").ok(200).has(`"keyPrefix":"01p"`)
+	c.do("GET", "tooling/sobjects/SourceMember/describe", "").refused(404, "NOT_FOUND", "")
+	c.do("GET", "tooling/sobjects/EntityDefinition/Account", "").ok(200).has(`"KeyPrefix":"001"`)
+}
+
+// Bytes come beside the fields, before or after them.
+func TestMultipart(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.header.Set("Content-Type", "multipart/form-data; boundary=xx")
+	const blob = "--xx\r\nContent-Disposition: form-data; name=\"VersionData\"; filename=\"a.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00\xff\r\n\r\n"
+	const entity = "--xx\r\nContent-Disposition: form-data; name=\"entity_content\"\r\nContent-Type: application/json\r\n\r\n{\"PathOnClient\":\"a.bin\",\"Title\":\"a\"}\r\n"
+	for _, body := range []string{blob + entity + "--xx--\r\n", entity + blob + "--xx--\r\n"} {
+		id := c.create("ContentVersion", body)
+		if got := c.do("GET", "sobjects/ContentVersion/"+id+"/VersionData", "").ok(200); string(got.body) != "\x00\xff\r\n" {
+			t.Errorf("%q came back", got.body)
+		}
+	}
+	c.do("POST", "sobjects/ContentVersion", blob+"--xx--\r\n").refused(400, "INVALID_MULTIPART_REQUEST", "fields")
+	c.do("POST", "sobjects/ContentVersion", strings.Replace(blob, "VersionData", "Title", 1)+entity+"--xx--\r\n").refused(400, "INVALID_MULTIPART_REQUEST", "Title")
+	c.do("POST", "sobjects/ContentVersion", entity[:40]).refused(400, "INVALID_MULTIPART_REQUEST", "")
+	c.header.Set("Content-Type", "text/plain")
+	c.do("POST", "sobjects/Account", `{"Name":"x"}`).refused(415, "UNSUPPORTED_MEDIA_TYPE", "text/plain")
+}
+
+func TestRelationshipsByPath(t *testing.T) {
+	c := start(t, emulator.Options{})
+	parent := c.create("Account", `{"Name":"A"}`)
+	child := c.create("Contact", `{"LastName":"x","AccountId":"`+parent+`"}`)
+	c.do("GET", "sobjects/Contact/"+child+"/Account?fields=Name", "").ok(200).has(`"Name":"A"`, `"type":"Account"`)
+	c.do("GET", "sobjects/Account/"+parent+"/Contacts?fields=LastName", "").ok(200).has(`"totalSize":1,"done":true`, `"LastName":"x"`)
+	c.do("GET", "sobjects/Account/"+parent+"/Nothing", "").refused(404, "NOT_FOUND", "")
+	c.do("GET", "sobjects/Account/"+parent+"/Parent", "").refused(404, "NOT_FOUND", "")
+	c.do("GET", "sobjects/Account/001000000000000AAA/Contacts", "").refused(404, "NOT_FOUND", "")
+}
+
+func TestConditionalRequests(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	c.header.Set("If-Modified-Since", "Mon, 05 Jan 2026 08:00:00 GMT")
+	c.do("GET", "sobjects/Account/"+id, "").ok(304)
+	c.header.Set("If-Modified-Since", "Mon, 05 Jan 2026 07:59:59 GMT")
+	c.do("GET", "sobjects/Account/"+id, "").ok(200)
+	c.header.Del("If-Modified-Since")
+	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 07:00:00 GMT")
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(412)
+	c.do("DELETE", "sobjects/Account/"+id, "").ok(412)
+	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 08:00:00 GMT")
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(204)
+}
+
+func TestColumnsOfAQuery(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.create("Account", `{"Name":"A"}`)
+	columns := func(soql string) string {
+		var m struct {
+			ColumnMetadata []struct {
+				ColumnName, DisplayName string
+				Aggregate               bool
+				JoinColumns             []struct{ ColumnName string }
+			}
+			GroupBy, IDSelected bool
+		}
+		c.do("GET", "query?columns=true&q="+url.QueryEscape(soql), "").ok(200).into(&m)
+		return fmt.Sprint(m)
+	}
+	for soql, want := range map[string]string{
+		"SELECT Id, Name, Owner.Name FROM Account":                                 "{[{Id Id false []} {Name Name false []} {Owner Owner false [{Name}]}] false true}",
+		"SELECT Name, (SELECT LastName, FirstName FROM Contacts) FROM Account":     "{[{Name Name false []} {Contacts Contacts true [{LastName} {FirstName}]}] false false}",
+		"SELECT Type, COUNT(Id), MAX(CreatedDate) last FROM Account GROUP BY Type": "{[{Type Type false []} {expr0 count(Id) true []} {last max(CreatedDate) true []}] true false}",
+	} {
+		if got := columns(soql); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", soql, got, want)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	c.do("GET", "query?explain="+url.QueryEscape("SELECT Id FROM Account WHERE Id = '"+id+"'"), "").ok(200).has(`"leadingOperationType":"Index"`, `"cardinality":1`)
+	c.do("GET", "query?explain="+url.QueryEscape("SELECT Id FROM Account"), "").ok(200).has(`"leadingOperationType":"TableScan"`)
+	c.do("GET", "query?explain="+url.QueryEscape("SELECT Id FROM Foo"), "").refused(400, "INVALID_TYPE", "Foo")
+}

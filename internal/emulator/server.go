@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		OrgID:    string(engine.ID()),
 		UserID:   string(engine.Admin().User),
 		org:      engine,
-		rest:     rest.New(engine, cursors),
+		rest:     rest.New(rest.Config{Org: engine, Cursors: cursors}),
 		requests: newRequests(),
 		seed:     o.Seed,
 		ended:    make(chan struct{}),

@@ -40,11 +40,15 @@ type Column struct {
 	// ByType is true for a TYPEOF.
 	ByType bool
 
-	source   int // 0: the row itself; else 1 + position in parents
+	below    []Column // of a child sub-select: its select list
+	source   int      // 0: the row itself; else 1 + position in parents
 	texts    []string
 	children []*Answer
 	records  []*Record
 }
+
+// Below returns the select list of a child sub-select.
+func (c Column) Below() []Column { return c.below }
 
 // parents are the records at the end of one relationship path, one for each row of an answer.
 type parents struct {

@@ -75,9 +75,13 @@ func (s *selection) selectChild(x *soql.Child) error {
 		if err != nil {
 			return err
 		}
+		below := make([]Column, len(sub.columns))
+		for i, it := range sub.columns {
+			below[i] = it.column
+		}
 		s.columns = append(s.columns, item{
 			sub: sub, lookup: child.Field(c.Field).column,
-			column: Column{Path: []string{c.RelationshipName}, Children: true},
+			column: Column{Path: []string{c.RelationshipName}, Children: true, below: below},
 		})
 		return nil
 	}

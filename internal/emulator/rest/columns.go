@@ -42,7 +42,24 @@ func columnsOf(q *soql.Query, a *org.Answer) columnMetadata {
 		}
 	}
 	m.ColumnMetadata = nestColumns(a.Columns, 0, &m.IDSelected)
+	nameCalls(q, m.ColumnMetadata)
 	return m
+}
+
+// nameCalls marks the aggregates and shows them as they were written, as count(Id): the client takes
+// the name of the column for an alias unless it is one that the org made up, such as expr0.
+func nameCalls(q *soql.Query, columns []columnInfo) {
+	if !q.IsAggregate() || len(columns) != len(q.Select) {
+		return
+	}
+	for i, item := range q.Select {
+		if call, ok := item.(*soql.Call); ok {
+			columns[i].Aggregate = call.IsAggregate()
+			if call.Arg != nil {
+				columns[i].DisplayName = strings.ToLower(call.Name) + "(" + call.Arg.String() + ")"
+			}
+		}
+	}
 }
 
 // nestColumns groups neighbouring columns that go through the same relationship under one column
@@ -65,7 +82,10 @@ func nestColumns(columns []org.Column, depth int, idSelected *bool) []columnInfo
 			to++
 		}
 		parent := columnInfo{ColumnName: name, DisplayName: name, ApexType: "complexvalue", JoinColumns: []columnInfo{}}
-		if !col.Children {
+		if col.Children {
+			// What the client knows a sub-query by.
+			parent.Aggregate, parent.JoinColumns = true, nestColumns(col.Below(), 0, new(bool))
+		} else {
 			parent.ForeignKeyName = &name
 			parent.JoinColumns = nestColumns(columns[i:to], depth+1, idSelected)
 		}
@@ -77,7 +97,7 @@ func nestColumns(columns []org.Column, depth int, idSelected *bool) []columnInfo
 
 func leafColumn(name string, col org.Column) columnInfo {
 	info := columnInfo{
-		Aggregate: col.Field == nil, ApexType: string(col.Type), ColumnName: name, DisplayName: name, JoinColumns: []columnInfo{},
+		ApexType: string(col.Type), ColumnName: name, DisplayName: name, JoinColumns: []columnInfo{},
 	}
 	switch col.Type {
 	case sf.TypeBoolean:

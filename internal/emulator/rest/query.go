@@ -27,12 +27,18 @@ func (a *API) queryAll(w http.ResponseWriter, c *wire.Call) error { return a.run
 func (a *API) run(w http.ResponseWriter, c *wire.Call, all bool) error {
 	form := c.URL.Query()
 	text := form.Get("q")
+	if explain := form.Get("explain"); explain != "" {
+		return a.explain(w, c, explain)
+	}
 	if text == "" {
 		return wire.BadRequest("MALFORMED_QUERY", "A query string has to be specified")
 	}
 	q, err := soql.Parse(text)
 	if err != nil {
 		return err
+	}
+	if v := a.virtualNamed(q.From.Name, false); v != nil {
+		return a.queryVirtual(w, c, q, v)
 	}
 	answer, err := a.org.Query(c.Caller, q, all || q.AllRows)
 	if err != nil {
@@ -94,18 +100,4 @@ func (a *API) queryMore(w http.ResponseWriter, c *wire.Call) error {
 		return err
 	}
 	return a.page(w, c, cur, id, from)
-}
-
-// toolingQuery answers the few objects that the Tooling API shares with the data API; an org without
-// source tracking has nothing else to tell the clients recorded so far.
-func (a *API) toolingQuery(w http.ResponseWriter, c *wire.Call) error {
-	q, err := soql.Parse(c.URL.Query().Get("q"))
-	if err != nil {
-		return err
-	}
-	switch strings.ToLower(q.From.Name) {
-	case "user", "organization", "profile", "recordtype":
-		return a.query(w, c)
-	}
-	return q.ErrorAt(q.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported.", q.From.Name)
 }

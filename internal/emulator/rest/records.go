@@ -17,7 +17,7 @@ func (a *API) create(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	row, err := readRow(c, object.Name)
+	row, err := a.readRow(c, object)
 	if err != nil {
 		return err
 	}
@@ -27,14 +27,6 @@ func (a *API) create(w http.ResponseWriter, c *wire.Call) error {
 	}
 	w.Header().Set("Location", c.Root()+"/sobjects/"+object.Name+"/"+string(result.ID))
 	return wire.Reply(w, http.StatusCreated, savedOf(result, false))
-}
-
-func readRow(c *wire.Call, name string) (org.Row, error) {
-	var body object
-	if err := c.ReadJSON(&body); err != nil {
-		return org.Row{}, err
-	}
-	return rowOf(body, name)
 }
 
 // read answers GET sobjects/X/Id.
@@ -48,17 +40,10 @@ func (a *API) read(w http.ResponseWriter, c *wire.Call) error {
 
 // show writes one record with the fields asked for, or all of them.
 func (a *API) show(w http.ResponseWriter, c *wire.Call, object *org.Object, id string) error {
-	var fields []string
-	if list := c.URL.Query().Get("fields"); list != "" {
-		for f := range strings.SplitSeq(list, ",") {
-			fields = append(fields, strings.TrimSpace(f))
-		}
-	} else {
-		for _, f := range object.Fields {
-			fields = append(fields, f.Name)
-		}
+	if a.conditional(w, c, object, id) {
+		return nil
 	}
-	records, err := a.org.Retrieve(c.Caller, object.Name, []string{id}, withID(fields))
+	records, err := a.org.Retrieve(c.Caller, object.Name, []string{id}, withID(fieldsAsked(c, object)))
 	if err != nil {
 		return err
 	}
@@ -98,7 +83,7 @@ func (a *API) update(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	row, err := readRow(c, object.Name)
+	row, err := a.readRow(c, object)
 	if err != nil {
 		return err
 	}
@@ -120,6 +105,9 @@ func (a *API) remove(w http.ResponseWriter, c *wire.Call) error {
 // change updates or deletes one record. Where a load says that the Id is an invalid cross reference,
 // the resource of one record says that there is none.
 func (a *API) change(w http.ResponseWriter, c *wire.Call, op org.Op, row org.Row, object *org.Object) error {
+	if a.conditional(w, c, object, row.ID) {
+		return nil
+	}
 	_, err := a.one(c, op, row, org.Options{})
 	if err == nil {
 		return noContent(w)
@@ -176,6 +164,9 @@ func (a *API) readByKey(w http.ResponseWriter, c *wire.Call) error {
 	if served, err := a.blob(w, c); served || err != nil {
 		return err
 	}
+	if served, err := a.related(w, c); served || err != nil {
+		return err
+	}
 	object, id, answered, err := a.byKey(w, c)
 	switch {
 	case err != nil || answered:
@@ -218,7 +209,7 @@ func (a *API) upsertByKey(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	row, err := readRow(c, object.Name)
+	row, err := a.readRow(c, object)
 	if err != nil {
 		return err
 	}

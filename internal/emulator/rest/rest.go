@@ -10,14 +10,34 @@ import (
 
 // API serves the REST resources of one org. It is safe for concurrent use.
 type API struct {
+	cfg       Config
 	org       *org.Org
 	cursors   *wire.Cursors
 	resources []resource
+	virtuals  []*virtual
 }
 
-// New returns the REST API of the org. Cursors are shared with SOAP.
-func New(o *org.Org, cursors *wire.Cursors) *API {
-	return &API{org: o, cursors: cursors, resources: resources()}
+// Config of the REST API of an org.
+type Config struct {
+	Org     *org.Org
+	Cursors *wire.Cursors // shared with SOAP
+	// Components returns the components of a type of metadata, for the Tooling API; nil: there are none.
+	Components func(kind string) []Component
+	// ValueSet returns the values of a standard value set, or nil; nil: there are none.
+	ValueSet func(name string) []org.PicklistValue
+}
+
+// New returns the REST API of an org.
+func New(cfg Config) *API {
+	a := &API{cfg: cfg, org: cfg.Org, cursors: cfg.Cursors, resources: resources()}
+	if cfg.Components == nil {
+		a.cfg.Components = func(string) []Component { return nil }
+	}
+	if cfg.ValueSet == nil {
+		a.cfg.ValueSet = func(string) []org.PicklistValue { return nil }
+	}
+	a.virtuals = a.newVirtuals()
+	return a
 }
 
 // resource is one row of the table of resources: which calls it takes, and who serves them.
@@ -64,6 +84,9 @@ func resources() []resource {
 		{"PATCH", []string{"composite", "sobjects", "*", "*"}, (*API).upsertMany},
 		{"GET", []string{"tooling"}, (*API).root},
 		{"GET", []string{"tooling", "query"}, (*API).toolingQuery},
+		{"GET", []string{"tooling", "sobjects"}, (*API).toolingGlobal},
+		{"GET", []string{"tooling", "sobjects", "*", "describe"}, (*API).toolingDescribe},
+		{"GET", []string{"tooling", "sobjects", "*", "*"}, (*API).toolingRecord},
 	}
 }
 

@@ -62,7 +62,7 @@ func (a *API) page(c *call, cur *wire.Cursor, id string, from int) string {
 	} else {
 		b.WriteString(null("queryLocator"))
 	}
-	s := speller{b: &b, enterprise: c.kind == "c"}
+	s := speller{b: &b, org: a.cfg.Org, enterprise: c.kind == "c"}
 	for i := from; i < to; i++ {
 		s.record("records", cur.Answer.Record(i))
 	}
@@ -74,6 +74,7 @@ func (a *API) page(c *call, cur *wire.Cursor, id string, from int) string {
 // API each is of the type of its object.
 type speller struct {
 	b          *strings.Builder
+	org        *org.Org
 	enterprise bool
 }
 
@@ -120,6 +121,8 @@ func (s speller) cell(c org.Cell, aggregate bool) {
 		s.compound(name, c)
 	case aggregate:
 		s.b.WriteString("<" + name + ` xsi:type="` + xsdType(c.Type) + `">` + escape(valueText(c.Type, c.Text)) + "</" + name + ">")
+	case c.Type == sf.TypeBase64:
+		s.b.WriteString(element(name, s.org.Base64(c.Text)))
 	default:
 		s.b.WriteString(element(name, valueText(c.Type, c.Text)))
 	}
@@ -195,7 +198,7 @@ func retrieve(a *API, c *call) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	s := speller{b: &b, enterprise: c.kind == "c"}
+	s := speller{b: &b, org: a.cfg.Org, enterprise: c.kind == "c"}
 	for _, r := range records {
 		if r == nil {
 			b.WriteString(null("result"))
@@ -271,7 +274,7 @@ func search(a *API, c *call) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString("<result>" + element("queryId", ""))
-	sp := speller{b: &b, enterprise: c.kind == "c"}
+	sp := speller{b: &b, org: a.cfg.Org, enterprise: c.kind == "c"}
 	for _, r := range found {
 		b.WriteString("<searchRecords>")
 		sp.record("record", r)

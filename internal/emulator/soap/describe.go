@@ -150,7 +150,7 @@ func fieldText(f *org.Field) string {
 		b.WriteString(element("relationshipOrder", strconv.Itoa(f.RelationshipOrder)))
 	}
 	return b.String() + flags(flag{"restrictedDelete", f.RestrictedDelete}, flag{"restrictedPicklist", f.RestrictedPicklist}) +
-		element("scale", f.Scale) + flags(flag{"searchPrefilterable", f.SearchPrefilterable}) + element("soapType", f.SoapType) +
+		element("scale", f.Scale) + flags(flag{"searchPrefilterable", f.SearchPrefilterable}) + element("soapType", soapType(f.SoapType)) +
 		flags(flag{"sortable", f.Sortable}) + element("type", f.Type) +
 		flags(flag{"unique", f.Unique}, flag{"updateable", f.Updateable}, flag{"writeRequiresMasterRead", f.WriteRequiresMasterRead})
 }
@@ -168,4 +168,14 @@ func defaultText(f *org.Field) string {
 		kind = f.SoapType
 	}
 	return `<defaultValue xsi:type="` + kind + `">` + escape(f.DefaultValue) + "</defaultValue>"
+}
+
+// soapType is the type of a field in the words of the WSDL, which differ for compounds from those that
+// REST uses. Source: soapType of the partner WSDL, and describes by REST.
+func soapType(name string) string {
+	switch name {
+	case "urn:address", "urn:location", "urn:json":
+		return "tns:" + strings.TrimPrefix(name, "urn:")
+	}
+	return name
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -87,6 +88,10 @@ func Segments(path string) []string {
 
 // ReadJSON decodes the body of the request into v. Numbers in an any keep their text (json.Number).
 func (c *Call) ReadJSON(v any) error {
+	// A request that does not say what it sends is read as JSON; whether the platform does is unverified.
+	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err == nil && kind != "application/json" {
+		return BadRequest("UNSUPPORTED_MEDIA_TYPE", "Content-Type '"+kind+"' not supported.")
+	}
 	body, err := io.ReadAll(io.LimitReader(c.Body, maxJSON+1))
 	if err != nil {
 		return BadRequest("JSON_PARSER_ERROR", "the body could not be read: "+err.Error())
