@@ -94,11 +94,14 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 		w.bury(p, forGood)
 	}
 	if !forGood {
+		if len(w.o.bin) == 0 {
+			w.o.binFrom = w.at
+		}
 		w.o.bin[d.root] = d
 		w.o.binned += len(d.records)
 		w.o.dueBy(d.ends())
 		if w.o.overfull() {
-			w.o.dueBy(w.at.Add(binGrace))
+			w.o.dueBy(w.o.binFrom.Add(binGrace))
 		}
 		w.also(func() {
 			delete(w.o.bin, d.root)
@@ -126,17 +129,6 @@ const (
 func (o *Org) overfull() bool {
 	l := o.limits.all["DataStorageMB"]
 	return l != nil && o.binned > binPerMegabyte*l.Max
-}
-
-// settledBin is when the oldest deletion in the bin has been there long enough to go.
-func (o *Org) settledBin() time.Time {
-	oldest := time.Time{}
-	for _, d := range o.bin {
-		if oldest.IsZero() || d.at.Before(oldest) {
-			oldest = d.at
-		}
-	}
-	return oldest.Add(binGrace)
 }
 
 // overflow removes the oldest deletions from a bin that holds too many records.

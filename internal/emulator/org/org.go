@@ -44,6 +44,7 @@ type Org struct {
 	grain     time.Duration           // stamps are cut to it
 	late      []lateWrite
 	limits    limits
+	binFrom   time.Time         // no deletion in the Recycle Bin is older
 	binned    int               // records in the Recycle Bin
 	archiving time.Time         // when the next activity is archived; zero when none is due
 	bodies    map[string]*Body  // bytes of files, by key

@@ -177,6 +177,7 @@ func (d *draft) shadow() *Error {
 	contact := d.w.plant("Contact", values)
 	r := d.t.find(d.id)
 	d.w.amend(place{d.t, r.pos}, map[string]string{"PersonContactId": string(contact)})
+	d.put("PersonContactId", string(contact)) // for a second save
 	return nil
 }
 

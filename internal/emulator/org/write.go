@@ -229,17 +229,27 @@ func (o *Org) settle() {
 // schedule works out when settle next has something to do.
 func (o *Org) schedule() {
 	due := never
+	o.binFrom = time.Time{}
 	for _, l := range o.late {
 		due = min(due, l.at.UnixNano())
 	}
 	for _, d := range o.bin {
 		due = min(due, d.ends().UnixNano())
+		o.binFrom = earliest(o.binFrom, d.at)
 	}
 	if o.overfull() {
-		due = min(due, o.settledBin().UnixNano())
+		due = min(due, o.binFrom.Add(binGrace).UnixNano())
 	}
 	if !o.archiving.IsZero() {
 		due = min(due, o.archiving.UnixNano())
 	}
 	o.due.Store(due)
+}
+
+// earliest is the earlier of two times, of which the zero one is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -1,0 +1,71 @@
+package org_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"holdfast/internal/emulator/org"
+)
+
+// Source: SOAP API Developer Guide, "Archived Activities".
+func TestOldActivitiesAreArchived(t *testing.T) {
+	w := newWorld(t)
+	w.add("Task", "Subject=done", "Status=Completed", "ActivityDate=2026-03-01")
+	w.add("Task", "Subject=open", "ActivityDate=2026-03-01")
+	w.add("Task", "Subject=ancient", "Status=Completed", "ActivityDate=2020-01-01")
+	w.add("Event", "Subject=party", "ActivityDateTime=2026-03-01T10:00:00Z", "DurationInMinutes=60")
+	w.wants("SELECT Subject FROM Task ORDER BY Subject", "ancient", "done", "open") // until the night
+	w.clock.Advance(24 * time.Hour)
+	w.wants("SELECT Subject FROM Task ORDER BY Subject", "done", "open")
+	w.clock.Advance(365 * 24 * time.Hour)
+	w.wants("SELECT Subject FROM Task", "open")
+	w.wants("SELECT Subject FROM Event")
+	want := []string{"ancient|true", "done|true", "open|false"}
+	if have := w.lines("SELECT Subject, IsArchived FROM Task ORDER BY Subject", true); !slices.Equal(have, want) {
+		t.Errorf("queryAll shows %q, want %q", have, want)
+	}
+	id := w.lines("SELECT Id FROM Task WHERE Subject = 'done'", true)[0]
+	if r := w.one(org.Update, org.Row{ID: id, Fields: fields("Description=kept")}, org.Options{}); !r.Success {
+		t.Errorf("an archived task was not updated: %v", r.Errors)
+	}
+	w.refused("INVALID_FIELD_FOR_INSERT_UPDATE", org.Update, org.Row{ID: id, Fields: fields("IsArchived=false")})
+}
+
+// Source: Salesforce Help, "Recycle Bin": 25 records for each megabyte, the oldest go after two hours.
+func TestBinOverflows(t *testing.T) {
+	w := newWorld(t)
+	w.SetLimit("DataStorageMB", 1, 1)
+	for range 20 {
+		w.do(org.Delete, w.add("Account", "Name=old"))
+	}
+	w.clock.Advance(time.Hour)
+	for range 10 {
+		w.do(org.Delete, w.add("Account", "Name=new"))
+	}
+	count := func() int { return len(w.lines("SELECT Id FROM Account WHERE IsDeleted = true", true)) }
+	if count() != 30 {
+		t.Errorf("the bin holds %d records before the two hours are over", count())
+	}
+	w.clock.Advance(time.Hour)
+	if count() != 25 {
+		t.Errorf("the bin holds %d records, want 25", count())
+	}
+	if have := w.lines("SELECT Id FROM Account WHERE Name = 'new' AND IsDeleted = true", true); len(have) != 10 {
+		t.Errorf("%d of the ten newest are left", len(have))
+	}
+}
+
+func TestUndeleteMakesRoomInTheBin(t *testing.T) {
+	w := newWorld(t)
+	w.SetLimit("DataStorageMB", 1, 1)
+	for range 30 {
+		id := w.add("Account", "Name=A")
+		w.do(org.Delete, id)
+		w.do(org.Undelete, id)
+	}
+	last := w.add("Account", "Name=last")
+	w.do(org.Delete, last)
+	w.clock.Advance(3 * time.Hour)
+	w.do(org.Undelete, last)
+}
