@@ -5,8 +5,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
 )
 
 func TestVersionsNeedNoSession(t *testing.T) {
@@ -354,6 +356,8 @@ func TestTooling(t *testing.T) {
 	ask("tooling/", "SELECT QualifiedApiName, DataType, EntityDefinition.QualifiedApiName FROM FieldDefinition WHERE EntityDefinition.QualifiedApiName = 'Account' AND QualifiedApiName = 'Name'").
 		ok(200).has(`"QualifiedApiName":"Name","DataType":"Text(255)","EntityDefinition":{"attributes":{"type":"EntityDefinition"},"QualifiedApiName":"Account"}`)
 	ask("", "SELECT QualifiedApiName FROM FieldDefinition").refused(400, "MALFORMED_QUERY", "a filter on a reified column is required")
+	ask("tooling/", "SELECT Id, MasterLabel, Metadata FROM StandardValueSet WHERE MasterLabel = 'LeadSource'").ok(200).
+		has(`"MasterLabel":"LeadSource"`, `"standardValue":[{"label":"Web","valueName":"Web"`)
 	ask("tooling/", "SELECT Id FROM StandardValueSet WHERE MasterLabel = 'Nothing'").ok(200).has(`"totalSize":0`)
 	ask("", "SELECT Id FROM StandardValueSet").refused(400, "INVALID_TYPE", "StandardValueSet")
 	ask("tooling/", "SELECT COUNT() FROM ApexLog").ok(200).has(`"totalSize":0`)
@@ -409,6 +413,19 @@ func TestConditionalRequests(t *testing.T) {
 	c.do("DELETE", "sobjects/Account/"+id, "").ok(412)
 	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 08:00:00 GMT")
 	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(204)
+}
+
+func TestDescribeIfModified(t *testing.T) {
+	c := start(t, emulator.Options{})
+	stamp := c.do("GET", "sobjects/Account/describe", "").ok(200).header.Get("Last-Modified")
+	c.header.Set("If-Modified-Since", stamp)
+	c.do("GET", "sobjects/Account/describe", "").ok(304)
+	c.do("GET", "sobjects", "").ok(304)
+	c.s.Clock().Advance(time.Hour)
+	if err := c.s.Org().Change(c.s.Org().Admin(), func(*org.Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	c.do("GET", "sobjects/Account/describe", "").ok(200)
 }
 
 func TestColumnsOfAQuery(t *testing.T) {

@@ -118,7 +118,6 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		OrgID:    string(engine.ID()),
 		UserID:   string(engine.Admin().User),
 		org:      engine,
-		rest:     rest.New(rest.Config{Org: engine, Cursors: cursors}),
 		requests: newRequests(),
 		seed:     o.Seed,
 		ended:    make(chan struct{}),
@@ -145,8 +144,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.AccessToken = s.sessions.open(session{user: user.ID, app: s.app, scope: defaultScope})
 	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
+	s.metadata = m.Metadata
+	s.rest = rest.New(rest.Config{
+		Org: engine, Cursors: cursors, Components: components(s.metadata), ValueSet: s.metadata.ValueSet,
+	})
 	s.soap = soap.New(soap.Config{
-		Org: engine, Metadata: m.Metadata, Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
+		Org: engine, Metadata: s.metadata, Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,
 		SetPassword: s.sessions.setPassword, NewPassword: s.sessions.newPassword, SessionLife: o.SessionLife, Cursors: cursors,
 	})
 	// What clients do wrong is told to them: the log of the standard library would write it on stderr.
@@ -213,6 +216,7 @@ func (s *Server) shutdown() {
 	}
 	s.served.Wait()
 	s.bulk.Close()
+	s.metadata.Close()
 	s.forget()
 }
 

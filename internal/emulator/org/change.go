@@ -31,7 +31,7 @@ func (o *Org) Change(caller Caller, f func(*Tx) error) error {
 		return err
 	}
 	t.expose()
-	o.objects = t.prefixes
+	o.schema.changed, o.objects = o.clock.Now(), t.prefixes
 	t.work.commit()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"holdfast/internal/sf"
 )
@@ -19,6 +20,7 @@ type schema struct {
 	kids     map[string][]childRef      // by folded name of the parent
 	sorted   []*Object
 	labels   map[string]string // custom labels by folded name
+	changed  time.Time         // zero: never since the org was made
 }
 
 // childRef is a reference as the parent sees it.

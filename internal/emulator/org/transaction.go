@@ -1,5 +1,11 @@
 package org
 
+import (
+	"time"
+
+	"holdfast/internal/sf"
+)
+
 // transaction is what several calls of one caller did so far, so that all of it can be taken back.
 type transaction struct {
 	undo  []undo
@@ -58,4 +64,20 @@ func (o *Org) writing(c Caller) func() {
 	o.alone.RLock()
 	leave := o.write()
 	return func() { leave(); o.alone.RUnlock() }
+}
+
+// SchemaModified returns when an object or a field changed last, which is when the org was made until
+// something is deployed.
+func (o *Org) SchemaModified() time.Time {
+	defer o.read()()
+	if !o.schema.changed.IsZero() {
+		return o.schema.changed
+	}
+	t := o.tables["organization"]
+	if f := t.object.Field("CreatedDate"); f != nil && len(t.rows) > 0 {
+		if made, err := sf.ParseDatetime(t.rows[0].text(f.column)); err == nil {
+			return made
+		}
+	}
+	return o.clock.Now()
 }

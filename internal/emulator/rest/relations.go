@@ -185,3 +185,18 @@ func (a *API) conditional(w http.ResponseWriter, c *wire.Call, object *org.Objec
 	at, ok := a.stampOf(c, object, id)
 	return ok && unmodified(w, c, at)
 }
+
+// describeIfModified and describeGlobalIfModified answer a describe unless the client has it already.
+func (a *API) describeIfModified(w http.ResponseWriter, c *wire.Call) error {
+	if unmodified(w, c, a.org.SchemaModified()) {
+		return nil
+	}
+	return a.describe(w, c)
+}
+
+func (a *API) describeGlobalIfModified(w http.ResponseWriter, c *wire.Call) error {
+	if unmodified(w, c, a.org.SchemaModified()) {
+		return nil
+	}
+	return a.describeGlobal(w, c)
+}
