@@ -41,10 +41,35 @@ func (d *deploy) objects(a *archive, rn *renamer) {
 	}
 	for _, f := range files {
 		for _, target := range targetsOf(f.name) {
-			d.tx.Finish(target)
+			for _, p := range d.tx.Finish(target) {
+				p.Fatal = p.Fatal && rn.namespace == "" // packages name fields of packages that come later
+				d.formulaProblem(f, p)
+			}
 		}
 		for _, rt := range f.def.RecordTypes {
 			d.recordType(rn, f, rt)
+		}
+	}
+	d.tx.ReadAgain()
+	for _, f := range files {
+		for _, v := range f.def.ValidationRules {
+			d.validationRule(rn, f, v)
+		}
+	}
+}
+
+// formulaProblem says of a field that was deployed what is wrong with its formula.
+func (d *deploy) formulaProblem(f *objectFile, p org.FormulaProblem) {
+	for i := range d.messages {
+		m := &d.messages[i]
+		if m.ComponentType != "CustomField" || m.FullName != f.name+"."+p.Field || !m.Success {
+			continue
+		}
+		if m.Problem, m.ProblemType = p.Message, "Warning"; p.Fatal {
+			*m = Message{ComponentType: m.ComponentType, FullName: m.FullName, FileName: m.FileName, Problem: p.Message, ProblemType: "Error"}
+			for _, target := range targetsOf(f.name) {
+				_ = d.tx.DropField(target, p.Field) // it is there: it was deployed a moment ago
+			}
 		}
 	}
 }
@@ -122,7 +147,7 @@ func (d *deploy) recordType(rn *renamer, f *objectFile, rt recordType) {
 	ok := d.attempt("RecordType", name, f.path, func() (string, bool, *org.Error) {
 		got, created, err := d.tx.PutRecordType(org.RecordTypeSpec{
 			Object: f.name, DeveloperName: rt.FullName, Namespace: rn.namespace, Label: rt.Label,
-			Description: rt.Description, Active: rt.Active,
+			Description: rt.Description, Active: rt.Active, Picklists: picklistOffers(rt.Offers),
 		})
 		id = string(got)
 		return id, created, err

@@ -117,7 +117,12 @@ func (d *deploy) run(tx *org.Tx) error {
 		func() { d.destroy("destructiveChanges.xml") }, // deletions come before additions by default
 		d.install,
 		d.valueSets,
+		d.labels,
 		func() { d.objects(d.archive, &renamer{}) },
+		d.duplicateRules,
+		d.assignmentRules,
+		d.workflows,
+		d.automation,
 		d.records,
 		d.others,
 		func() { d.destroy("destructiveChangesPost.xml") },

@@ -127,7 +127,7 @@ func (d *deploy) dropFromEngine(k key, stored bool) *org.Error {
 	case "CustomObject":
 		return d.tx.DropObject(k.name)
 	}
-	if stored {
+	if d.dropRule(k) || stored {
 		return nil
 	}
 	// Source: public deploy results (forcedotcom/cli issue 1534).

@@ -164,19 +164,24 @@ func (rn *renamer) field(object string, s org.FieldSpec) org.FieldSpec {
 	if s.ValueSetName != "" {
 		s.ValueSetName = rn.prefixed(s.ValueSetName)
 	}
-	rewrite := func(text string) string {
-		return customWord.ReplaceAllStringFunc(text, func(word string) string {
-			field := word[:len(word)-1] + "c"
-			if !plainCustom(word) {
-				return word
-			}
-			if rn.names[field] {
-				return rn.prefixed(word)
-			}
-			full := rn.fieldName(object, field)
-			return full[:len(full)-1] + word[len(word)-1:]
-		})
-	}
-	s.Formula, s.DefaultValue = rewrite(s.Formula), rewrite(s.DefaultValue)
+	s.Formula, s.DefaultValue = rn.formula(object, s.Formula), rn.formula(object, s.DefaultValue)
 	return s
+}
+
+// formula gives the custom names in a formula their namespace.
+func (rn *renamer) formula(object, text string) string {
+	if rn.namespace == "" {
+		return text
+	}
+	return customWord.ReplaceAllStringFunc(text, func(word string) string {
+		field := word[:len(word)-1] + "c"
+		if !plainCustom(word) {
+			return word
+		}
+		if rn.names[field] {
+			return rn.prefixed(word)
+		}
+		full := rn.fieldName(object, field)
+		return full[:len(full)-1] + word[len(word)-1:]
+	})
 }

@@ -19,6 +19,8 @@ type customObject struct {
 	NameField          *customField  `xml:"nameField"`
 	Fields             []customField `xml:"fields"`
 	RecordTypes        []recordType  `xml:"recordTypes"`
+
+	ValidationRules []validationRule `xml:"validationRules"`
 }
 
 type customField struct {
@@ -53,6 +55,8 @@ type customField struct {
 	SummaryFilterItems       []filterItem `xml:"summaryFilterItems"`
 	ValueSet                 *valueSet    `xml:"valueSet"`
 	Picklist                 *picklist    `xml:"picklist"` // until API 37
+
+	LookupFilter *lookupFilter `xml:"lookupFilter"`
 }
 
 type filterItem struct {
@@ -94,6 +98,8 @@ type recordType struct {
 	Label       string `xml:"label"`
 	Description string `xml:"description"`
 	Active      bool   `xml:"active"`
+
+	Offers []offers `xml:"picklistValues"`
 }
 
 func readObject(raw []byte) (*customObject, error) {
@@ -152,6 +158,7 @@ func (f *customField) spec() org.FieldSpec {
 		WriteRequiresMasterRead: f.WriteRequiresMasterRead, Formula: f.Formula,
 		BlankAsZero: f.FormulaTreatBlanksAs == "BlankAsZero", SummaryOperation: f.SummaryOperation,
 		SummaryForeignKey: f.SummaryForeignKey, SummarizedField: f.SummarizedField,
+		LookupFilter: f.LookupFilter.spec(),
 	}
 	for _, i := range f.SummaryFilterItems {
 		s.SummaryFilters = append(s.SummaryFilters, org.SummaryFilter(i))

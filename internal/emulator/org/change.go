@@ -155,6 +155,9 @@ type RecordTypeSpec struct {
 	Label         string
 	Description   string
 	Active        bool
+	// Picklists are the values that the record type offers, by field; a picklist that is not named offers
+	// all of its values.
+	Picklists map[string][]string
 	// Default makes it the record type of records that name none, for all users.
 	Default bool
 }
@@ -179,6 +182,7 @@ func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
 		rt := &o.RecordTypes[i]
 		if strings.EqualFold(rt.DeveloperName, spec.DeveloperName) && !rt.Master {
 			rt.Name, rt.Active, rt.Available = spec.Label, spec.Active, spec.Active
+			o.offer(rt.ID, spec.Picklists)
 			t.defaultRecordType(o, i, spec.Default)
 			return rt.ID, false, nil
 		}
@@ -194,6 +198,7 @@ func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
 		Person: person,
 	})
 	t.defaultRecordType(o, len(o.RecordTypes)-2, spec.Default)
+	o.offer(id, spec.Picklists)
 	return id, true, nil
 }
 

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -88,11 +89,18 @@ func (c Criteria) compile(s *schema, o *Object) (*condition, *Error) {
 
 // booleanFormula reads a formula that decides something about a record.
 func (s *schema) booleanFormula(o *Object, text string, use formula.Use) (*compiled, *Error) {
+	return s.ruleFormula(o, text, use, formula.TypeBoolean)
+}
+
+// ruleFormula reads a formula of a rule. A standard field or label that this org lacks, and a real one may
+// have, reads as blank.
+func (s *schema) ruleFormula(o *Object, text string, use formula.Use, want formula.Type) (*compiled, *Error) {
 	f, err := formula.Parse(text)
 	if err == nil {
-		_, err = f.Check(s.lookUp(o), use, formula.TypeBoolean)
+		_, err = f.Check(s.lookUp(o), use, want)
 	}
-	if err != nil {
+	var missing *formula.MissingFieldError
+	if err != nil && (!errors.As(err, &missing) || customPath(missing.Path)) {
 		return nil, fault("FIELD_INTEGRITY_EXCEPTION", "Error: "+err.Error())
 	}
 	return &compiled{Formula: f}, nil

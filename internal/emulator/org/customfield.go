@@ -2,11 +2,8 @@ package org
 
 import (
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"holdfast/internal/emulator/formula"
 	"holdfast/internal/sf"
@@ -222,21 +219,6 @@ func (t *Tx) newCustomField(o *Object, spec FieldSpec) (*Field, *Error) {
 	return f, nil
 }
 
-// compile reads the formula of a field. What it names is checked by Finish, when all fields are there.
-// A text that is no formula is refused, in the words of public deploy results.
-func (f *Field) compile(spec FieldSpec) *Error {
-	if n := utf8.RuneCountInString(spec.Formula); n > formula.MaxLength {
-		return fault("STRING_TOO_LONG", fmt.Sprintf("Error: Formula is too long (%d characters).  Maximum length is %d characters", n, formula.MaxLength))
-	}
-	parsed, err := formula.Parse(spec.Formula)
-	if err != nil {
-		return fault("FIELD_INTEGRITY_EXCEPTION", "Error: "+err.Error())
-	}
-	f.formula = &compiled{parsed, spec.BlankAsZero}
-	f.FormulaUnread = len(parsed.Unread()) > 0
-	return nil
-}
-
 // constantText is the text of a constant default as describe shows it; empty when it is not constant.
 func constantText(f *formula.Formula) string {
 	if v, ok := f.Constant(); ok && (v.Type == formula.TypeBoolean || v.Type == formula.TypeText) {
@@ -295,14 +277,6 @@ func validFor(controller *Field, allowed []string) string {
 	return base64.StdEncoding.EncodeToString(bits)
 }
 
-// FormulaProblem is what Finish finds wrong with a formula field. Fatal is what the platform refuses;
-// otherwise the formula is right and cannot be computed here.
-type FormulaProblem struct {
-	Field   string
-	Message string
-	Fatal   bool
-}
-
 // Finish derives what needs all fields of an object: which values a dependent picklist offers, and
 // whether its formulas are right. A deploy calls it once all fields are there.
 func (t *Tx) Finish(object string) []FormulaProblem {
@@ -324,7 +298,7 @@ func (t *Tx) Finish(object string) []FormulaProblem {
 		}
 		if f.formula != nil {
 			p := t.checkFormula(o, f)
-			if c.FormulaUnread = p != nil; p != nil {
+			if c.FormulaUnread = p != nil && !p.Computed; p != nil {
 				problems = append(problems, *p)
 			}
 		}
@@ -332,62 +306,6 @@ func (t *Tx) Finish(object string) []FormulaProblem {
 		o.Fields[i] = &c
 	}
 	return problems
-}
-
-// checkFormula checks what a formula field names and of what type it is.
-func (t *Tx) checkFormula(o *Object, f *Field) *FormulaProblem {
-	if unread := f.formula.Unread(); len(unread) > 0 {
-		return &FormulaProblem{Field: f.Name, Message: "Function " + unread[0] + " is not computed by this org: the field reads as null"}
-	}
-	if n := t.compiledSize(o, f, 0); n > formula.MaxCompiled {
-		return &FormulaProblem{f.Name, fmt.Sprintf("Error: Compiled formula is too big to execute (%d characters). Maximum size is %d characters",
-			n, formula.MaxCompiled), true}
-	}
-	_, err := f.formula.Check(t.schema.lookUp(o), formula.Field, formulaType(f))
-	var missing *formula.MissingFieldError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &missing) && !customPath(missing.Path):
-		// A standard field or label that this org lacks and a real one may have.
-		return &FormulaProblem{Field: f.Name, Message: err.Error() + " The field reads as null in this org"}
-	}
-	return &FormulaProblem{f.Name, "Error: " + err.Error(), true}
-}
-
-// customPath reports a path that ends at a custom field, which a deploy would have brought.
-func customPath(path []string) bool {
-	return !strings.HasPrefix(path[0], "$") && strings.HasSuffix(fold(path[len(path)-1]), "__c")
-}
-
-// lookUp tells formulas the types of the fields of an object.
-func (s *schema) lookUp(o *Object) formula.Schema {
-	return func(path []string) (formula.Type, bool) {
-		if strings.HasPrefix(path[0], "$") {
-			return s.globalType(path)
-		}
-		t := s.pathType(o, path)
-		return t, t != formula.TypeNull
-	}
-}
-
-// compiledSize is the length of a formula with the formulas that it uses in their places.
-func (t *Tx) compiledSize(o *Object, f *Field, depth int) int {
-	n := len(f.formula.Text())
-	if depth > maxFormulaChain || n > formula.MaxCompiled {
-		return n
-	}
-	for _, path := range f.formula.Fields() {
-		if len(path) != 1 {
-			continue
-		}
-		if used := t.schema.formulaField(o, path[0]); used != nil && used.formula != nil && used.Name != f.Name {
-			if n += t.compiledSize(o, used, depth+1); n > formula.MaxCompiled {
-				return n
-			}
-		}
-	}
-	return n
 }
 
 // relateField gives a reference its relationship names and what happens to it when its parent goes.

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"maps"
 	"strings"
 
 	"holdfast/internal/emulator/formula"
@@ -30,8 +31,7 @@ func (s *schema) globalType(path []string) (formula.Type, bool) {
 			return plainType(f), true
 		}
 	case kind == "$label" && len(path) >= 2:
-		_, ok := s.labels[labelKey(path[1:])]
-		return formula.TypeText, ok
+		return formula.TypeText, true // one that is not there reads as blank, and the deploy says so
 	case kind == "$permission" && len(path) == 2:
 		return formula.TypeBoolean, true
 	case kind == "$api" && len(path) == 2:
@@ -197,4 +197,14 @@ func (s *scene) find(result, key []string, value formula.Value) formula.Value {
 		}
 	}
 	return formula.Value{}
+}
+
+// PutLabel defines or changes a custom label, by its full name.
+func (t *Tx) PutLabel(name, value string) {
+	labels := maps.Clone(t.schema.labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[fold(name)] = value
+	t.schema.labels = labels
 }

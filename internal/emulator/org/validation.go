@@ -2,6 +2,7 @@ package org
 
 import (
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 
@@ -226,4 +227,22 @@ func validNow(controller *Field, bitmap, value string) bool {
 		at = slices.IndexFunc(controller.Picklist, func(v PicklistValue) bool { return strings.EqualFold(v.Value, value) })
 	}
 	return at >= 0 && at/8 < len(bits) && bits[at/8]&(0x80>>(at%8)) != 0
+}
+
+// offer notes which picklist values a record type offers. o is private to the transaction.
+func (o *Object) offer(recordType sf.ID, picklists map[string][]string) {
+	if picklists == nil {
+		return
+	}
+	lists := map[string][]string{}
+	for field, values := range picklists {
+		for _, v := range values {
+			lists[fold(field)] = append(lists[fold(field)], fold(v))
+		}
+	}
+	o.availability = maps.Clone(o.availability)
+	if o.availability == nil {
+		o.availability = map[string]map[string][]string{}
+	}
+	o.availability[string(recordType)] = lists
 }

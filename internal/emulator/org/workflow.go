@@ -29,13 +29,23 @@ type assignment struct {
 	when    []*condition
 }
 
-// PutAssignmentRules defines the assignment rules of an object. Of several one may be active.
+// DropAssignmentRule deletes the assignment rule of that name.
+func (t *Tx) DropAssignmentRule(object, name string) *Error {
+	c := t.conduct(object)
+	if c == nil || c.assignment == nil || !strings.EqualFold(c.assignment.name, name) {
+		return missing("AssignmentRule", object+"."+name)
+	}
+	c.assignment = nil
+	return nil
+}
+
+// PutAssignmentRules defines assignment rules of an object; the others stay. Of all of them one may be active.
 func (t *Tx) PutAssignmentRules(object string, rules []AssignmentRuleSpec) *Error {
 	o := t.schema.object(object)
 	if o == nil {
 		return missing("CustomObject", object)
 	}
-	var active *assignment
+	c := t.conduct(object)
 	for _, rule := range rules {
 		a := &assignment{name: rule.Name, entries: rule.Entries}
 		for _, e := range rule.Entries {
@@ -45,11 +55,13 @@ func (t *Tx) PutAssignmentRules(object string, rules []AssignmentRuleSpec) *Erro
 			}
 			a.when = append(a.when, when)
 		}
-		if rule.Active {
-			active = a
+		switch {
+		case rule.Active:
+			c.assignment = a
+		case c.assignment != nil && strings.EqualFold(c.assignment.name, rule.Name):
+			c.assignment = nil
 		}
 	}
-	t.conduct(object).assignment = active
 	return nil
 }
 
@@ -132,12 +144,46 @@ type fieldUpdate struct {
 	formula *compiled
 }
 
-// PutWorkflow defines the workflow rules of an object.
+// DropWorkflowRule deletes a workflow rule.
+func (t *Tx) DropWorkflowRule(object, name string) *Error {
+	c := t.conduct(object)
+	if c != nil && c.workflow != nil {
+		spec := c.workflow.spec
+		spec.Rules = slices.DeleteFunc(slices.Clone(spec.Rules), func(r WorkflowRule) bool { return strings.EqualFold(r.Name, name) })
+		if len(spec.Rules) < len(c.workflow.spec.Rules) {
+			c.workflow = nil
+			return t.PutWorkflow(spec)
+		}
+	}
+	return missing("WorkflowRule", object+"."+name)
+}
+
+// joined adds what a deploy brings to what is there, by name.
+func (spec WorkflowSpec) joined(old *workflow) WorkflowSpec {
+	if old == nil {
+		return spec
+	}
+	for _, u := range old.spec.Updates {
+		if !slices.ContainsFunc(spec.Updates, func(n FieldUpdate) bool { return strings.EqualFold(n.Name, u.Name) }) {
+			spec.Updates = append(spec.Updates, u)
+		}
+	}
+	for _, r := range old.spec.Rules {
+		if !slices.ContainsFunc(spec.Rules, func(n WorkflowRule) bool { return strings.EqualFold(n.Name, r.Name) }) {
+			spec.Rules = append(spec.Rules, r)
+		}
+	}
+	return spec
+}
+
+// PutWorkflow defines or changes workflow rules and field updates of an object; the others stay.
 func (t *Tx) PutWorkflow(spec WorkflowSpec) *Error {
 	o := t.schema.object(spec.Object)
 	if o == nil {
 		return missing("CustomObject", spec.Object)
 	}
+	c := t.conduct(spec.Object)
+	spec = spec.joined(c.workflow)
 	wf := &workflow{spec: spec, updates: map[string]*fieldUpdate{}}
 	for _, u := range spec.Updates {
 		update := &fieldUpdate{FieldUpdate: u}
@@ -145,14 +191,11 @@ func (t *Tx) PutWorkflow(spec WorkflowSpec) *Error {
 			return fault("INVALID_FIELD", "Field "+u.Field+" does not exist. Check spelling.")
 		}
 		if u.Operation == "Formula" {
-			f, err := formula.Parse(u.Formula)
-			if err == nil {
-				_, err = f.Check(t.schema.lookUp(o), formula.Workflow, formula.TypeUnknown)
-			}
+			f, err := t.schema.ruleFormula(o, u.Formula, formula.Workflow, formula.TypeUnknown)
 			if err != nil {
-				return fault("FIELD_INTEGRITY_EXCEPTION", "Error: "+err.Error())
+				return err
 			}
-			update.formula = &compiled{Formula: f}
+			update.formula = f
 		}
 		wf.updates[fold(u.Name)] = update
 	}
@@ -168,7 +211,7 @@ func (t *Tx) PutWorkflow(spec WorkflowSpec) *Error {
 		}
 		wf.when = append(wf.when, when)
 	}
-	t.conduct(spec.Object).workflow = wf
+	c.workflow = wf
 	return nil
 }
 
