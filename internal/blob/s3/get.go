@@ -37,16 +37,20 @@ func (b *Bucket) get(ctx context.Context, key string, offset, length int64) ([]b
 	if _, _, err := blob.Range(0, offset, length); err != nil {
 		return nil, err
 	}
+	version, err := b.version(ctx, key)
+	if err != nil {
+		return nil, err
+	}
 	if length == 0 {
-		return b.nothing(ctx, key, 0)
+		return b.nothing(ctx, key, version, 0)
 	}
 	var body []byte
-	err := b.try(ctx, func() (err error) {
-		body, err = b.getOnce(ctx, key, offset, length)
+	err = b.try(ctx, func() (err error) {
+		body, err = b.getOnce(ctx, key, version, offset, length)
 		return err
 	})
 	if beyond(err) {
-		return b.nothing(ctx, key, offset)
+		return b.nothing(ctx, key, version, offset)
 	}
 	if err != nil {
 		return nil, err
@@ -61,8 +65,8 @@ func beyond(err error) bool {
 }
 
 // nothing returns no bytes when the object ends at or before the offset, or none were asked for.
-func (b *Bucket) nothing(ctx context.Context, key string, offset int64) ([]byte, error) {
-	info, err := b.head(ctx, key, "")
+func (b *Bucket) nothing(ctx context.Context, key, version string, offset int64) ([]byte, error) {
+	info, err := b.head(ctx, key, version)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +76,10 @@ func (b *Bucket) nothing(ctx context.Context, key string, offset int64) ([]byte,
 	return []byte{}, nil
 }
 
-// getOnce makes one request. A negative length means up to the end; zero is not allowed.
-func (b *Bucket) getOnce(ctx context.Context, key string, offset, length int64) ([]byte, error) {
-	var options minio.GetObjectOptions
+// getOnce makes one request for a version, or for the latest. A negative length means up to the end; zero is
+// not allowed.
+func (b *Bucket) getOnce(ctx context.Context, key, version string, offset, length int64) ([]byte, error) {
+	options := minio.GetObjectOptions{VersionID: version}
 	whole := offset == 0 && length < 0
 	switch {
 	case whole:

@@ -25,6 +25,10 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, e
 		if prefix != "" && !blob.ValidKey(strings.TrimSuffix(prefix, "/")) {
 			return // no key begins with that
 		}
+		if b.first {
+			b.listFirst(ctx, prefix, yield)
+			return
+		}
 		last := "" // of the names seen: where a failed listing goes on
 		for n := 1; ; n++ {
 			before := last

@@ -61,6 +61,9 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if b.first {
+		return readOnly("delete " + key)
+	}
 	err := b.remove(ctx, key)
 	if err == nil || absent(err) {
 		return nil

@@ -44,6 +44,9 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
 	if err := blob.CheckPut(key, body); err != nil {
 		return err
 	}
+	if b.first {
+		return readOnly("put " + key)
+	}
 	if err := b.guard(ctx); err != nil {
 		return err
 	}

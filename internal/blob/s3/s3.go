@@ -19,6 +19,9 @@
 // *RetainedError. In a bucket with versions Delete removes all versions of the key; it never leaves
 // a delete marker behind, which would hide what is still there and paid for.
 //
+// A store that obeys cannot be made to lose a locked object, but to hide it: anybody with the rights may
+// put another version or a delete marker on top. Config.First reads what lies below.
+//
 // What it does not do: create buckets, set their policies, or refuse the key "a/b" beside "a", which
 // S3 cannot and callers do not.
 package s3
@@ -55,6 +58,11 @@ type Config struct {
 
 	Retention time.Duration // lock each object for so long in COMPLIANCE mode; 0: no lock
 
+	// First reads each object as it was first put, whatever was put or deleted over it since: what an
+	// attacker with all rights can do to a locked object is to hide it. It needs a bucket with versions,
+	// and one more request for each object. Such a bucket is for reading; Put and Delete refuse.
+	First bool
+
 	// Time and chance, for tests; nil is the real thing.
 	Now    func() time.Time
 	Sleep  func(context.Context, time.Duration) error
@@ -72,10 +80,12 @@ type Bucket struct {
 	prefix    string // ends with "/", or is empty
 	name      string // where it is, for messages
 	retention time.Duration
+	first     bool
 	pageKeys  int // of one request of a listing
 
 	mu      sync.Mutex
 	guarded bool // the store is known to obey If-None-Match
+	firsts  map[string]string
 }
 
 const (
@@ -138,7 +148,7 @@ func connect(c Config) (*Bucket, error) {
 	}
 	b := &Bucket{
 		keys: keys, creds: credentials.New(keys), pace: newPace(c), wire: newWire(),
-		bucket: c.Bucket, retention: c.Retention, pageKeys: maxPageKeys,
+		bucket: c.Bucket, retention: c.Retention, first: c.First, pageKeys: maxPageKeys,
 		name: "s3://" + path.Join(c.Bucket, c.Prefix) + " at " + endpoint.Host,
 	}
 	if c.Prefix != "" {
@@ -211,7 +221,11 @@ func (b *Bucket) Stat(ctx context.Context, key string) (blob.Info, error) {
 	if err := ctx.Err(); err != nil {
 		return blob.Info{}, err
 	}
-	info, err := b.head(ctx, key, "")
+	version, err := b.version(ctx, key)
+	if err != nil {
+		return blob.Info{}, b.explain("stat "+key, err)
+	}
+	info, err := b.head(ctx, key, version)
 	if err != nil {
 		return blob.Info{}, b.explain("stat "+key, err)
 	}
@@ -240,7 +254,7 @@ func (b *Bucket) head(ctx context.Context, key, version string) (minio.ObjectInf
 // confirm asks again, with a request whose refusal says why, after HEAD found no object: its answer has
 // no body, and any proxy on the way can say 404.
 func (b *Bucket) confirm(ctx context.Context, key string) error {
-	_, err := b.getOnce(ctx, key, 0, 1)
+	_, err := b.getOnce(ctx, key, "", 0, 1)
 	if err == nil || beyond(err) {
 		return fmt.Errorf("%w: an object that is there and is not", errNotS3)
 	}
