@@ -116,7 +116,7 @@ func (a *app) settleIn(cmd *cobra.Command, server *emulator.Server, dir string) 
 	if err := os.WriteFile(token, []byte(server.AccessToken+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the token: %w", err)
 	}
-	return a.addOrg(config.Org{Name: "demo", InstanceURL: server.URL, AccessTokenFile: token})
+	return a.addOrg(cmd.Context(), config.Org{Name: "demo", InstanceURL: server.URL, AccessTokenFile: token}, signInWay{})
 }
 
 // narrate tells the story as it happens: on standard output, or with --json on standard error.

@@ -94,44 +94,73 @@ func (a *app) connect(ctx context.Context, name string) (*salesforce.Org, error)
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := readCredentials(o)
-	if err != nil {
+	c := salesforce.Config{InstanceURL: o.InstanceURL, Progress: a.notice}
+	if err := a.readCredentials(orgs, o, &c); err != nil {
 		return nil, fmt.Errorf("org %s: %w", name, err)
 	}
-	org, err := salesforce.Connect(ctx, salesforce.Config{
-		InstanceURL: o.InstanceURL, Credentials: credentials, Progress: a.notice,
-	})
+	org, err := salesforce.Connect(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("org %s: %w", name, err)
 	}
 	return org, nil
 }
 
-// readCredentials reads the secrets of an org from their files.
-func readCredentials(o config.Org) (salesforce.Credentials, error) {
-	c := salesforce.Credentials{ClientID: o.ClientID, Username: o.Username, LoginURL: o.LoginURL}
+// readCredentials reads the secrets of an org from where they are kept, into the configuration.
+func (a *app) readCredentials(orgs config.Orgs, o config.Org, c *salesforce.Config) error {
+	cred := &c.Credentials
+	*cred = salesforce.Credentials{ClientID: o.ClientID, Username: o.Username, LoginURL: o.LoginURL}
 	var token string
 	var err error
+	if o.ClientSecretFile != "" {
+		if token, err = config.ReadToken(o.ClientSecretFile); err != nil {
+			return err
+		}
+		cred.ClientSecret = salesforce.Secret(token)
+	}
 	switch o.Auth {
 	case config.AuthAccessToken:
 		token, err = config.ReadToken(o.AccessTokenFile)
-		c.AccessToken = salesforce.Secret(token)
+		cred.AccessToken = salesforce.Secret(token)
 	case config.AuthRefreshToken:
 		token, err = config.ReadToken(o.RefreshTokenFile)
-		c.RefreshToken = salesforce.Secret(token)
+		cred.RefreshToken = salesforce.Secret(token)
 	case config.AuthJWT:
 		var pem []byte
 		pem, err = config.ReadSecret(o.JWTKeyFile)
-		c.PrivateKeyPEM = salesforce.Secret(pem)
+		cred.PrivateKeyPEM = salesforce.Secret(pem)
 	case config.AuthSignInFile:
 		var s signIn
 		s, err = readSignIn(o.SignInFile)
-		c.AccessToken, c.RefreshToken = salesforce.Secret(s.AccessToken), salesforce.Secret(s.RefreshToken)
-		c.ClientID, c.Username = s.ClientID, s.Username
+		cred.AccessToken, cred.RefreshToken = salesforce.Secret(s.AccessToken), salesforce.Secret(s.RefreshToken)
+		cred.ClientID, cred.Username = s.ClientID, s.Username
+	case config.AuthSealedToken:
+		err = a.unsealToken(orgs, o, c)
+	case config.AuthSF:
+		c.Obtain = func(ctx context.Context) (salesforce.Secret, error) {
+			login, err := askSF(ctx, o.SFAlias)
+			return salesforce.Secret(login.AccessToken), err
+		}
 	}
-	if err == nil && o.ClientSecretFile != "" {
-		token, err = config.ReadToken(o.ClientSecretFile)
-		c.ClientSecret = salesforce.Secret(token)
+	return err
+}
+
+// unsealToken opens the sealed token of an org; one that the org rotates is sealed in its place.
+func (a *app) unsealToken(orgs config.Orgs, o config.Org, c *salesforce.Config) error {
+	keeper, err := a.tokenKeeper(orgs, o.Name)
+	if err != nil {
+		return err
 	}
-	return c, err
+	token, err := keeper.get(o)
+	if err != nil {
+		return err
+	}
+	c.Credentials.RefreshToken = salesforce.Secret(token.RefreshToken)
+	if token.ClientSecret != "" {
+		c.Credentials.ClientSecret = salesforce.Secret(token.ClientSecret)
+	}
+	c.Rotated = func(refresh salesforce.Secret) error {
+		token.RefreshToken = string(refresh)
+		return keeper.put(&o, token)
+	}
+	return nil
 }

@@ -1,22 +1,24 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
+	"holdfast/internal/salesforce"
 )
 
 // orgResult is what the org commands print with --json.
 type orgResult struct {
 	Name        string   `json:"name" doc:"what the org is called here"`
 	InstanceURL string   `json:"instance_url" doc:"where its APIs are"`
-	Auth        string   `json:"auth" doc:"access-token, refresh-token, jwt or sign-in-file"`
+	Auth        string   `json:"auth" doc:"access-token, refresh-token, jwt, client-credentials, sealed-token, sf or sign-in-file"`
 	Username    string   `json:"username,omitempty" doc:"who signs in, where the way of signing in names it"`
 	SecretFiles []string `json:"secret_files" doc:"paths of the files that hold the secrets; never the secrets"`
 }
@@ -68,32 +70,49 @@ func (a *app) completeOrg(_ *cobra.Command, args []string, _ string) ([]cobra.Co
 
 func (a *app) orgAddCommand() *cobra.Command {
 	var o config.Org
+	var way signInWay
 	cmd := a.command(spec{
 		use:   "add NAME",
-		short: "remember an org and where its secrets are",
-		long: `Remembers an org under a name: its URL, and the paths of the files that hold its secrets. The secrets
-themselves are read when they are needed and are never copied. Secret files must be readable by their
-owner alone (chmod 600).
+		short: "sign in to an org, and remember it",
+		long: `Remembers an org under a name: its URL, and how to sign in to it. Secrets that you keep in files are read
+when they are needed and are never copied; the files must be readable by their owner alone (chmod 600).
 
 Give exactly one way to sign in:
 
-  --access-token-file FILE                        a session; it ends when the org ends it
-  --refresh-token-file FILE --client-id ID        renewed as long as the org allows it
+  --web --client-id ID                            in your browser, as you do every day; the token is sealed for the
+                                                  daily key. The connected app needs the callback URL
+                                                  http://localhost:1717/OauthRedirect
+  --from-sf ALIAS                                 the login of that alias or username in the sf command line, which
+                                                  keeps it and is asked for a session when one is needed
+  --sfdx-auth-url-file FILE                       force://… as ` + "`sf org auth show-sfdx-auth-url`" + ` prints it; the token is
+                                                  sealed for the daily key
   --jwt-key-file FILE --client-id ID --username U a connected app with a certificate (best for schedules)
+  --client-credentials --client-id ID --client-secret-file FILE
+                                                  a connected app that acts as the user whom its settings name
+  --refresh-token-file FILE --client-id ID        renewed as long as the org allows it
+  --access-token-file FILE                        a session; it ends when the org ends it
   --sign-in-file FILE                             a JSON object as ` + "`holdfast emulate`" + ` prints it: instance_url,
                                                   access_token, and if there are any refresh_token and client_id`,
-		example: `holdfast org add prod --instance-url https://example.my.salesforce.com \
+		example: `holdfast org add prod --web --client-id 3MVG9… --instance-url https://example.my.salesforce.com
+holdfast org add prod --from-sf production
+holdfast org add prod --instance-url https://example.my.salesforce.com \
     --jwt-key-file /etc/holdfast/prod.pem --client-id 3MVG9… --username backup@example.com
 holdfast org add practice --sign-in-file emulator.json`,
-		kinds:  []problem.Kind{},
+		kinds:  []problem.Kind{problem.Unauthorized, problem.Unreachable, problem.WrongKey},
 		result: orgResult{}, min: 1, max: 1,
-	}, func(_ *cobra.Command, args []string) error {
+	}, func(cmd *cobra.Command, args []string) error {
 		o.Name = args[0]
-		return a.addOrg(o)
+		return a.addOrg(cmd.Context(), o, way)
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&o.InstanceURL, "instance-url", "", "`URL` of the org, such as https://example.my.salesforce.com")
 	flags.StringVar(&o.LoginURL, "login-url", "", "`URL` where tokens are asked for, when that is not the instance URL")
+	flags.BoolVar(&way.web, "web", false, "sign in in the browser")
+	flags.BoolVar(&way.noBrowser, "no-browser", false, "with --web: print the address, and let me open it")
+	flags.IntVar(&way.port, "callback-port", salesforce.DefaultCallbackPort, "with --web: `port` of the callback URL")
+	flags.StringVar(&o.SFAlias, "from-sf", "", "`alias` or username of a login of the sf command line")
+	flags.StringVar(&way.authURLFile, "sfdx-auth-url-file", "", "`file` with an SFDX authorization URL")
+	flags.BoolVar(&way.client, "client-credentials", false, "sign in as the connected app itself")
 	flags.StringVar(&o.AccessTokenFile, "access-token-file", "", "`file` with an access token")
 	flags.StringVar(&o.RefreshTokenFile, "refresh-token-file", "", "`file` with a refresh token")
 	flags.StringVar(&o.ClientSecretFile, "client-secret-file", "", "`file` with the secret of the connected app, if it has one")
@@ -101,51 +120,40 @@ holdfast org add practice --sign-in-file emulator.json`,
 	flags.StringVar(&o.SignInFile, "sign-in-file", "", "`file` with a JSON object as the emulator prints it")
 	flags.StringVar(&o.ClientID, "client-id", "", "consumer `key` of the connected app")
 	flags.StringVar(&o.Username, "username", "", "`username` that signs in by JWT")
+	flags.StringVar(&a.keyFile, config.KeyFile.Flag, "", flagText(config.KeyFile))
 	return cmd
 }
 
-func (a *app) addOrg(o config.Org) error {
-	ways := 0
-	for _, secret := range []struct {
-		auth string // the way to sign in that the file stands for; empty when it only goes along
-		path *string
-	}{
-		{config.AuthAccessToken, &o.AccessTokenFile},
-		{config.AuthRefreshToken, &o.RefreshTokenFile},
-		{config.AuthJWT, &o.JWTKeyFile},
-		{config.AuthSignInFile, &o.SignInFile},
-		{"", &o.ClientSecretFile},
-	} {
-		if *secret.path == "" {
-			continue
-		}
-		full, err := filepath.Abs(*secret.path)
-		if err != nil {
-			return fmt.Errorf("org %s: %w", o.Name, err)
-		}
-		if err := config.CheckSecret(full); err != nil {
-			return err
-		}
-		*secret.path = full
-		if secret.auth != "" {
-			o.Auth = secret.auth
-			ways++
-		}
+func (a *app) addOrg(ctx context.Context, o config.Org, way signInWay) error {
+	if err := way.choose(&o); err != nil {
+		return err
 	}
-	if ways > 1 {
-		return problem.Newf(problem.Usage, "org %s: %d ways to sign in are given", o.Name, ways).
-			Hint("give one of --access-token-file, --refresh-token-file, --jwt-key-file and --sign-in-file")
+	orgs, err := a.orgs()
+	if err != nil {
+		return err
 	}
-	if o.Auth == config.AuthSignInFile {
+	if _, err := orgs.Get(o.Name); problem.KindOf(err) != problem.NotFound {
+		return cmp.Or(err, error(problem.Newf(problem.Usage, "org %s is already there", o.Name).
+			Hint("remove it with `holdfast org remove %s` or choose another name", o.Name)))
+	}
+	switch {
+	case o.Auth == config.AuthSignInFile:
 		s, err := readSignIn(o.SignInFile)
 		if err != nil {
 			return err
 		}
-		if o.InstanceURL == "" {
-			o.InstanceURL = s.InstanceURL
+		o.InstanceURL = cmp.Or(o.InstanceURL, s.InstanceURL)
+	case o.Auth == config.AuthSF:
+		login, err := askSF(ctx, o.SFAlias)
+		if err != nil {
+			return err
 		}
+		o.InstanceURL, o.Username = cmp.Or(o.InstanceURL, login.InstanceURL), login.Username
+	case way.web:
+		err = a.signInByBrowser(ctx, orgs, &o, way)
+	case way.authURLFile != "":
+		err = a.takeAuthURL(ctx, orgs, &o, way)
 	}
-	orgs, err := a.orgs()
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,13 @@ const maxOrgFile = 64 << 10
 
 // The ways to sign in to an org.
 const (
-	AuthAccessToken  = "access-token"
-	AuthRefreshToken = "refresh-token"
-	AuthJWT          = "jwt"
-	AuthSignInFile   = "sign-in-file"
+	AuthAccessToken       = "access-token"
+	AuthRefreshToken      = "refresh-token"
+	AuthJWT               = "jwt"
+	AuthSignInFile        = "sign-in-file"
+	AuthClientCredentials = "client-credentials"
+	AuthSealedToken       = "sealed-token"
+	AuthSF                = "sf"
 )
 
 // Org is what the machine remembers of one org: how to reach it and where its secrets are. Paths
@@ -49,6 +52,10 @@ type Org struct {
 	SignInFile       string `yaml:"sign_in_file,omitempty"`
 	ClientID         string `yaml:"client_id,omitempty"`
 	Username         string `yaml:"username,omitempty"`
+
+	// SealedTokenFile holds what a sign-in brought, sealed for the daily key; see docs/format/orgs.md.
+	SealedTokenFile string `yaml:"sealed_token_file,omitempty"`
+	SFAlias         string `yaml:"sf_alias,omitempty"` // alias or username of a login of the sf command line
 }
 
 // orgFile is the form of docs/format/orgs.md.
@@ -62,7 +69,7 @@ var orgName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // SecretFiles returns the files that hold secrets of the org.
 func (o Org) SecretFiles() []string {
-	all := []string{o.AccessTokenFile, o.RefreshTokenFile, o.ClientSecretFile, o.JWTKeyFile, o.SignInFile}
+	all := []string{o.AccessTokenFile, o.RefreshTokenFile, o.ClientSecretFile, o.JWTKeyFile, o.SignInFile, o.SealedTokenFile}
 	return slices.DeleteFunc(all, func(p string) bool { return p == "" })
 }
 
@@ -92,9 +99,15 @@ func (o Org) Validate() error {
 		missing = firstMissing("jwt_key_file", o.JWTKeyFile, "client_id", o.ClientID, "username", o.Username)
 	case AuthSignInFile:
 		missing = firstMissing("sign_in_file", o.SignInFile)
+	case AuthClientCredentials:
+		missing = firstMissing("client_secret_file", o.ClientSecretFile, "client_id", o.ClientID)
+	case AuthSealedToken:
+		missing = firstMissing("sealed_token_file", o.SealedTokenFile, "client_id", o.ClientID)
+	case AuthSF:
+		missing = firstMissing("sf_alias", o.SFAlias)
 	default:
 		return problem.Newf(problem.Usage, "org %s: no way to sign in", o.Name).
-			Hint("give --access-token-file, --refresh-token-file, --jwt-key-file or --sign-in-file")
+			Hint("give --web, --from-sf or one of the files, see `holdfast org add --help`")
 	}
 	if missing != "" {
 		return problem.Newf(problem.Usage, "org %s: sign-in by %s needs %s", o.Name, o.Auth, missing).
@@ -256,7 +269,8 @@ func (s Orgs) List() ([]Org, error) {
 	return orgs, nil
 }
 
-// Remove forgets the org. Snapshots of it and its secret files stay.
+// Remove forgets the org, and the token that was sealed for it here. Snapshots of it and its secret
+// files stay.
 func (s Orgs) Remove(name string) error {
 	if _, err := os.Stat(s.path(name)); !orgName.MatchString(name) || errors.Is(err, fs.ErrNotExist) {
 		return problem.Newf(problem.NotFound, "org %s is not known here", name).
@@ -264,6 +278,9 @@ func (s Orgs) Remove(name string) error {
 	}
 	if err := os.Remove(s.path(name)); err != nil {
 		return fmt.Errorf("remove org %s: %w", name, err)
+	}
+	if err := os.Remove(s.SealedTokenPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the token of org %s: %w", name, err)
 	}
 	return nil
 }

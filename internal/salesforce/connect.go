@@ -36,6 +36,13 @@ type Config struct {
 	APIVersion  string // such as "66.0"; empty means DefaultAPIVersion
 	Budget      Budget
 
+	// Obtain asks whoever keeps the login, such as the sf command line, for an access token; it takes
+	// the place of credentials that renew.
+	Obtain func(ctx context.Context) (Secret, error)
+	// Rotated keeps the refresh token that takes the place of the one given, which the org no longer
+	// takes: apps may be set to rotate. Without it the new one lasts as long as the connection.
+	Rotated func(refresh Secret) error
+
 	HTTPClient *http.Client      // nil means one with sensible bounds; its redirect policy is not used
 	Progress   func(text string) // told of waits and retries, from any goroutine; may be nil
 
@@ -88,7 +95,7 @@ func Connect(ctx context.Context, c Config) (*Org, error) {
 		return nil, problem.New(problem.Usage, fmt.Sprintf("API budget of %v of the daily calls", share)).
 			Hint("give a share above 0 and up to 1")
 	}
-	s, err := newSession(c.Credentials, instance)
+	s, err := newSession(c, instance)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,9 @@ func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(hidden) }
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // Credentials say how to sign in. The first of these that is complete is used to renew a session:
-// JWT bearer (ClientID, Username, PrivateKeyPEM), then refresh token (ClientID, RefreshToken). An
-// AccessToken is used until the org refuses it; alone it cannot be renewed.
+// JWT bearer (ClientID, Username, PrivateKeyPEM), refresh token (ClientID, RefreshToken), client
+// credentials (ClientID, ClientSecret). An AccessToken is used until the org refuses it; alone it
+// cannot be renewed.
 type Credentials struct {
 	AccessToken Secret
 
@@ -38,10 +39,16 @@ type Credentials struct {
 }
 
 // renewable reports whether a new access token can be asked for.
-func (c Credentials) renewable() bool { return c.jwt() || c.refresh() }
+func (c Credentials) renewable() bool { return c.jwt() || c.refresh() || c.client() }
 
 func (c Credentials) jwt() bool {
 	return c.PrivateKeyPEM != "" && c.ClientID != "" && c.Username != ""
 }
 
 func (c Credentials) refresh() bool { return c.RefreshToken != "" && c.ClientID != "" }
+
+// client reports the client credentials flow (RFC 6749, section 4.4): the app acts as the user that
+// its settings name.
+func (c Credentials) client() bool {
+	return c.ClientSecret != "" && c.ClientID != "" && c.RefreshToken == ""
+}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"holdfast/internal/emulator"
+	"holdfast/internal/problem"
 	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 )
@@ -332,5 +336,108 @@ func TestTrap25DroppedRepliesOfWrites(t *testing.T) {
 	server.Intercept(nil)
 	if n, err := org.Count(t.Context(), "Account", false); err != nil || n != before+3 {
 		t.Errorf("%d accounts, %v", n, err)
+	}
+}
+
+func TestEmulatorSignsInAsTheApp(t *testing.T) {
+	server, c := emulated(t, emulator.Options{Seed: 1})
+	c.Credentials = salesforce.Credentials{ClientID: server.ClientID, ClientSecret: salesforce.Secret(server.ClientSecret)}
+	org, err := salesforce.Connect(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.ExpireSessions()
+	if _, err := org.ServerTime(t.Context()); err != nil {
+		t.Errorf("after the session ended: %v", err)
+	}
+}
+
+func TestALoginThatOthersKeepIsAskedForWhenTheSessionEnds(t *testing.T) {
+	server, c := emulated(t, emulator.Options{Seed: 1})
+	asked := 0
+	c.Credentials = salesforce.Credentials{}
+	c.Obtain = func(context.Context) (salesforce.Secret, error) {
+		asked++
+		return salesforce.Secret(server.AccessToken), nil // a keeper that has no other
+	}
+	org, err := salesforce.Connect(t.Context(), c)
+	if err != nil || asked != 1 {
+		t.Fatalf("asked %d times: %v", asked, err)
+	}
+	server.ExpireSessions()
+	_, err = org.ServerTime(t.Context())
+	if problem.KindOf(err) != problem.Unauthorized || asked != 2 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}
+
+// inBrowser is a user: it opens the address, allows access, and follows the redirect to this machine.
+func inBrowser(t *testing.T, server *emulator.Server, decision string) func(string) {
+	return func(address string) {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		form := u.Query()
+		form.Set("username", server.Username)
+		form.Set("password", server.Password)
+		form.Set("decision", decision)
+		u.RawQuery = ""
+		go func() {
+			stranger, err := http.Get(form.Get("redirect_uri") + "?code=x&state=guessed")
+			if err != nil || stranger.StatusCode != http.StatusBadRequest {
+				t.Errorf("a page that guesses: %v %v", stranger, err)
+			}
+			reply, err := http.PostForm(u.String(), form)
+			if err != nil || reply.StatusCode != http.StatusOK {
+				t.Errorf("the user's browser: %v %v", reply, err)
+			}
+		}()
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestSignInByBrowser(t *testing.T) {
+	server, c := emulated(t, emulator.Options{Seed: 1})
+	b := salesforce.Browser{LoginURL: server.URL, ClientID: server.ClientID, Port: freePort(t), Show: inBrowser(t, server, "allow")}
+	tokens, err := b.SignIn(t.Context())
+	if err != nil || tokens.RefreshToken == "" || tokens.InstanceURL != server.URL {
+		t.Fatalf("instance %s, %v", tokens.InstanceURL, err)
+	}
+	c.Credentials = salesforce.Credentials{ClientID: server.ClientID, RefreshToken: tokens.RefreshToken}
+	if _, err := salesforce.Connect(t.Context(), c); err != nil {
+		t.Errorf("with the refresh token: %v", err)
+	}
+	b.Show = inBrowser(t, server, "deny")
+	if _, err := b.SignIn(t.Context()); problem.KindOf(err) != problem.Unauthorized || !strings.Contains(err.Error(), "denied") {
+		t.Errorf("a user who does not allow it: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Show = func(string) { cancel() }
+	if _, err := b.SignIn(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a user who gives up: %v", err)
+	}
+}
+
+func TestAuthorizationURLs(t *testing.T) {
+	c, err := salesforce.ParseAuthURL("force://PlatformCLI::5Aep861_x.y==@example.my.salesforce.com")
+	if err != nil || c.ClientID != "PlatformCLI" || c.ClientSecret != "" || string(c.RefreshToken) != "5Aep861_x.y==" ||
+		c.LoginURL != "https://example.my.salesforce.com" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, text := range []string{"", "https://example.com", "force://a:b@c", "force://id:secret:hush token@host", "force://id:secret:hush@host/path"} {
+		if _, err := salesforce.ParseAuthURL(salesforce.Secret(text)); problem.KindOf(err) != problem.Usage || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -33,8 +33,10 @@ const (
 
 // session holds the access token and gets a new one when the org refuses it.
 type session struct {
-	cred Credentials
-	key  *rsa.PrivateKey // for JWT bearer
+	cred    Credentials
+	obtain  func(context.Context) (Secret, error) // nil: the token endpoint is asked
+	rotated func(Secret) error                    // may be nil
+	key     *rsa.PrivateKey                       // for JWT bearer
 
 	renewing chan struct{} // held by the one call that asks for a token
 
@@ -46,9 +48,10 @@ type session struct {
 	secrets  []string
 }
 
-func newSession(cred Credentials, instance string) (*session, error) {
+func newSession(c Config, instance string) (*session, error) {
+	cred := c.Credentials
 	s := &session{
-		cred: cred, token: string(cred.AccessToken), refresh: string(cred.RefreshToken),
+		cred: cred, obtain: c.Obtain, rotated: c.Rotated, token: string(cred.AccessToken), refresh: string(cred.RefreshToken),
 		instance: instance, renewing: make(chan struct{}, 1),
 	}
 	if cred.jwt() {
@@ -58,13 +61,16 @@ func newSession(cred Credentials, instance string) (*session, error) {
 		}
 		s.key = key
 	}
-	if s.token == "" && !cred.renewable() {
+	if s.token == "" && !s.renewable() {
 		return nil, problem.New(problem.Usage, "no complete credentials for the org").
-			Hint("give an access token, or a client id with a refresh token, or a client id with a username and a private key")
+			Hint("give an access token, or a client id with a refresh token or a secret, or a client id with a username and a private key")
 	}
 	s.keepSecret(string(cred.AccessToken), string(cred.RefreshToken), string(cred.ClientSecret))
 	return s, nil
 }
+
+// renewable reports whether a new access token can be had.
+func (s *session) renewable() bool { return s.obtain != nil || s.cred.renewable() }
 
 // parseKey reads an RSA private key. Its errors say nothing of the key's text.
 func parseKey(text string) (*rsa.PrivateKey, error) {
@@ -139,7 +145,7 @@ func (o *Org) renew(ctx context.Context, stale string) error {
 	if refused != nil {
 		return refused
 	}
-	if !s.cred.renewable() {
+	if !s.renewable() {
 		return problem.New(problem.Unauthorized, "the access token has expired or was revoked").
 			Hint("sign in to the org again, or use a refresh token or a JWT key so that the session can be renewed")
 	}
@@ -156,6 +162,9 @@ func (o *Org) renew(ctx context.Context, stale string) error {
 // failure that may pass is tried again.
 func (o *Org) requestToken(ctx context.Context) error {
 	const what = "sign in"
+	if o.session.obtain != nil {
+		return o.obtain(ctx)
+	}
 	for n := 1; ; n++ {
 		form, err := o.tokenForm()
 		if err != nil {
@@ -178,6 +187,24 @@ func (o *Org) requestToken(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// obtain takes the access token of whoever keeps the login.
+func (o *Org) obtain(ctx context.Context) error {
+	token, err := o.session.obtain(ctx)
+	if err != nil {
+		return err
+	}
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token == "" || string(token) == s.token {
+		return problem.New(problem.Unauthorized, "the session has expired, and no other is to be had").
+			Hint("sign in to the org again where the login is kept")
+	}
+	s.token = string(token)
+	s.keepSecret(s.token)
+	return nil
 }
 
 // tokenProblem explains a refusal of the token endpoint.
@@ -210,10 +237,15 @@ func (o *Org) tokenForm() (url.Values, error) {
 		o.session.mu.Unlock()
 		return url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion}}, nil
 	}
-	o.session.mu.Lock()
-	refresh := o.session.refresh
-	o.session.mu.Unlock()
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {c.ClientID}}
+	form := url.Values{"client_id": {c.ClientID}}
+	if c.refresh() {
+		o.session.mu.Lock()
+		form.Set("refresh_token", o.session.refresh)
+		o.session.mu.Unlock()
+		form.Set("grant_type", "refresh_token")
+	} else {
+		form.Set("grant_type", "client_credentials")
+	}
 	if c.ClientSecret != "" {
 		form.Set("client_secret", string(c.ClientSecret))
 	}
@@ -270,34 +302,58 @@ func (o *Org) askToken(ctx context.Context, form url.Values) (verdict, time.Dura
 	return final, 0, o.keepToken(raw)
 }
 
-// keepToken makes the token of the reply the current one.
+// keepToken makes the token of the reply the current one. A refresh token that replaces the last is
+// kept before anything else can fail: the org takes the old one no more.
 func (o *Org) keepToken(raw []byte) error {
+	t, err := readTokens(raw)
+	if err != nil {
+		return err
+	}
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = string(t.AccessToken)
+	if t.InstanceURL != "" {
+		s.instance = t.InstanceURL
+	}
+	s.keepSecret(string(t.AccessToken), string(t.RefreshToken))
+	if t.RefreshToken == "" || string(t.RefreshToken) == s.refresh {
+		return nil
+	}
+	s.refresh = string(t.RefreshToken)
+	if s.rotated == nil {
+		return nil
+	}
+	if err := s.rotated(t.RefreshToken); err != nil {
+		o.notice("the org has rotated the refresh token, and the new one could not be kept: " + err.Error() +
+			"; sign in to the org again before the next run")
+	}
+	return nil
+}
+
+// Tokens are what a sign-in brings.
+type Tokens struct {
+	AccessToken  Secret
+	RefreshToken Secret // empty when the org gave none
+	InstanceURL  string // scheme and host; empty when the org named none
+}
+
+// readTokens reads the reply of a token endpoint. Its errors say nothing of the reply.
+func readTokens(raw []byte) (Tokens, error) {
 	var reply struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 		InstanceURL  string `json:"instance_url"`
 	}
-	// The decoder's error is not passed on: it could quote the reply, which holds the token.
 	if json.Unmarshal(bytes.TrimSpace(raw), &reply) != nil || reply.AccessToken == "" {
-		return &Fault{Status: http.StatusOK, Message: "the reply to the sign-in holds no access token"}
+		return Tokens{}, &Fault{Status: http.StatusOK, Message: "the reply to the sign-in holds no access token"}
 	}
-	instance := ""
+	t := Tokens{AccessToken: Secret(reply.AccessToken), RefreshToken: Secret(reply.RefreshToken)}
 	if reply.InstanceURL != "" {
 		var err error
-		if instance, err = checkURL(reply.InstanceURL); err != nil {
-			return &Fault{Status: http.StatusOK, Message: "the reply to the sign-in names an unusable instance address"}
+		if t.InstanceURL, err = checkURL(reply.InstanceURL); err != nil {
+			return Tokens{}, &Fault{Status: http.StatusOK, Message: "the reply to the sign-in names an unusable instance address"}
 		}
 	}
-	s := o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.token = reply.AccessToken
-	if instance != "" {
-		s.instance = instance
-	}
-	if reply.RefreshToken != "" {
-		s.refresh = reply.RefreshToken
-	}
-	s.keepSecret(reply.AccessToken, reply.RefreshToken)
-	return nil
+	return t, nil
 }
