@@ -157,6 +157,9 @@ func (g *grouping) fold(call *soql.Call) (int, error) {
 			return 0, g.s.q.ErrorAt(call.Pos, "INVALID_FIELD", "field %s does not support aggregate operator %s", tr.field.Name, call.Name)
 		}
 		f.col = soql.Column[*row]{Type: valueType(tr.field), Get: g.s.o.reader(g.s.t, tr)}
+		if g.s.o.cfg.Features.MultiCurrency && tr.field.Type == sf.TypeCurrency { // sums are in the corporate currency
+			f.col.Get = g.s.o.inCurrency(g.s.t, tr, f.col.Get, corporateCurrency)
+		}
 	}
 	g.folds = append(g.folds, f)
 	return len(g.folds) - 1, nil

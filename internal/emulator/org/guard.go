@@ -5,6 +5,11 @@ import "holdfast/internal/sf"
 // guard refuses writes that the object itself forbids, whatever the fields are, and derives what the
 // rules of fields need. It runs before the rules of single objects.
 func (d *draft) guard() *Error {
+	if d.w.o.cfg.Features.MultiCurrency {
+		if err := d.denominate(); err != nil {
+			return err
+		}
+	}
 	switch d.object.Name {
 	case "Account":
 		if d.w.o.cfg.Features.PersonAccounts {
@@ -20,6 +25,8 @@ func (d *draft) guard() *Error {
 		}
 	case "Task", "Event":
 		return d.unconverted("WhoId")
+	case "CurrencyType":
+		return d.currencyType()
 	case "Order", "Contract":
 		return d.binding()
 	case "OrderItem":
@@ -82,6 +89,8 @@ func (d *draft) consequences() *Error {
 		}
 	case "FeedItem":
 		d.mirror()
+	case "CurrencyType":
+		d.offer()
 	case "OpportunityLineItem":
 		d.w.total(d.get("OpportunityId"))
 	case "Task", "Event":

@@ -35,6 +35,9 @@ func (o *Org) populate() {
 		"Name": "CEO", "DeveloperName": "CEO", "OpportunityAccessForAccountOwner": "Edit",
 	})
 	w.plant("Pricebook2", map[string]string{"Name": "Standard Price Book", "IsStandard": "true", "IsActive": "true"})
+	if o.cfg.Features.MultiCurrency {
+		w.plantCurrency()
+	}
 	o.plantStatuses(w)
 	w.commit()
 }

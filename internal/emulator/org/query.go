@@ -67,7 +67,7 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 		archived: archived(object),
 	}
 	s.rows = soql.Rows[*row]{
-		Query: q, Env: soql.Env{Now: s.now}, Column: s.resolve, Members: s.members,
+		Query: q, Env: soql.Env{Now: s.now}, Column: s.resolve, Members: s.members, Call: s.converted,
 	}
 	if q.Limit != nil {
 		s.limit = int(*q.Limit)

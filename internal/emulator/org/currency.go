@@ -1,0 +1,167 @@
+package org
+
+import (
+	"math/big"
+	"slices"
+	"strings"
+
+	"holdfast/internal/sf"
+	"holdfast/internal/soql"
+)
+
+// Multiple currencies. Sources: Object Reference, CurrencyType; SOQL Reference, convertCurrency() and
+// "Querying Currency Fields in Multi-Currency Orgs"; Salesforce Help, "Implications of Enabling
+// Multiple Currencies". Amounts are kept in the currency of their record, and rates say how much of a
+// currency one unit of the corporate one is worth. Dated rates are not applied.
+
+// corporateCurrency is the first currency of an org.
+const corporateCurrency = "USD"
+
+// plantCurrency makes the corporate currency of an org that has several.
+func (w *work) plantCurrency() {
+	w.plant("CurrencyType", map[string]string{
+		"IsoCode": corporateCurrency, "ConversionRate": "1", "DecimalPlaces": "2", "IsActive": "true", "IsCorporate": "true",
+	})
+}
+
+// currencyType checks a currency. The codes are StatusCodes of the partner WSDL; the wordings are
+// unverified.
+func (d *draft) currencyType() *Error {
+	rate, ok := parseNumber(d.get("ConversionRate"))
+	corporate := d.get("IsCorporate") == "true"
+	switch {
+	case ok && rate.Sign() <= 0:
+		return fault("INVALID_CURRENCY_CONV_RATE", "the conversion rate must be greater than zero", "ConversionRate")
+	case d.was("IsCorporate") == "true" && !corporate:
+		return fault("CANT_UNSET_CORP_CURRENCY", "another currency must become the corporate one", "IsCorporate")
+	case corporate && ok && rate.Cmp(big.NewRat(1, 1)) != 0:
+		return fault("INVALID_CURRENCY_CORP_RATE", "the rate of the corporate currency is 1", "ConversionRate")
+	case d.old != nil && corporate && d.get("IsActive") != "true":
+		return fault("CANT_DISABLE_CORP_CURRENCY", "the corporate currency cannot be switched off", "IsActive")
+	case len(d.get("IsoCode")) != 3:
+		return fault("INVALID_CURRENCY_ISO", "not a currency: "+d.get("IsoCode"), "IsoCode")
+	}
+	return d.sibling("IsoCode", "")
+}
+
+// offer adds a new currency to the values of every CurrencyIsoCode.
+func (d *draft) offer() {
+	o, code := d.w.o, d.get("IsoCode")
+	if d.old != nil || slices.ContainsFunc(o.schema.sets["CurrencyIsoCode"], func(v PicklistValue) bool { return v.Value == code }) {
+		return
+	}
+	before, objects := o.schema, o.objects
+	tx := &Tx{org: o, schema: o.schema.copy(), work: d.w, prefixes: o.objects}
+	list := append(slices.Clone(before.sets["CurrencyIsoCode"]), PicklistValue{Value: code, Label: code, Active: true})
+	tx.schema.sets["CurrencyIsoCode"] = list
+	for _, object := range before.objects {
+		for i, f := range object.Fields {
+			if f.set == "CurrencyIsoCode" {
+				c := *f
+				c.Picklist = list
+				tx.schema.edit(tx.schema.object(object.Name)).Fields[i] = &c
+			}
+		}
+	}
+	tx.expose()
+	o.objects = objects
+	d.w.also(func() {
+		o.schema = before
+		o.adoptTables()
+	})
+}
+
+// denominate gives a record its currency: that of its parent for what is a line of it, else that of
+// the user. A record in a currency that is switched off is refused.
+func (d *draft) denominate() *Error {
+	f := d.object.Field("CurrencyIsoCode")
+	if f == nil || f.column < 0 || d.object.Name == "User" {
+		return nil
+	}
+	if d.old == nil && !d.given[f.column] {
+		d.vals[f.column] = d.w.o.userCurrency(d.w.caller)
+	}
+	for _, lookup := range []string{"OpportunityId", "OrderId", "QuoteId"} {
+		if p := d.w.o.record(sf.ID(d.get(lookup))); p.r != nil && strings.HasSuffix(d.object.Name, "Item") {
+			d.vals[f.column] = orElse(p.t.text(p.r, "CurrencyIsoCode"), d.vals[f.column])
+		}
+	}
+	code := d.vals[f.column]
+	if d.old != nil && d.old.text(f.column) == code {
+		return nil
+	}
+	if _, active := d.w.o.rate(code); !active {
+		return fault("INVALID_CURRENCY_ISO", "not an active currency: "+code, "CurrencyIsoCode")
+	}
+	return nil
+}
+
+func (o *Org) userCurrency(caller Caller) string {
+	users := o.tables["user"]
+	if r := users.find(caller.User); r != nil {
+		if code := users.text(r, "DefaultCurrencyIsoCode"); code != "" {
+			return code
+		}
+	}
+	t := o.tables["currencytype"]
+	for _, r := range t.rows {
+		if r.fate == live && t.text(r, "IsCorporate") == "true" {
+			return t.text(r, "IsoCode")
+		}
+	}
+	return corporateCurrency
+}
+
+// rate is what one unit of the corporate currency is worth, and whether the currency is active.
+func (o *Org) rate(code string) (*big.Rat, bool) {
+	t := o.tables["currencytype"]
+	for _, r := range t.holding(t.object.Field("IsoCode").column, code) {
+		if rate, ok := parseNumber(t.text(r, "ConversionRate")); ok && r.fate == live {
+			return rate, t.text(r, "IsActive") == "true"
+		}
+	}
+	return nil, false
+}
+
+// exchange converts an amount between two currencies.
+func (o *Org) exchange(amount, from, to string, scale int) string {
+	n, ok := parseNumber(amount)
+	a, _ := o.rate(from)
+	b, _ := o.rate(to)
+	if !ok || a == nil || b == nil || from == to {
+		return amount
+	}
+	return decimal(n.Mul(n.Quo(n, a), b), scale)
+}
+
+// converted is a column with its amounts in the currency of the reader, as convertCurrency() gives
+// them. It does not touch an org with one currency.
+func (s *selection) converted(call *soql.Call, use soql.Use) (soql.Column[*row], bool, error) {
+	if call.Name != "CONVERTCURRENCY" || call.Arg == nil || !s.o.cfg.Features.MultiCurrency {
+		return soql.Column[*row]{}, false, nil
+	}
+	tr, err := s.o.schema.locate(s.q, s.object, call.Arg)
+	if err != nil {
+		return soql.Column[*row]{}, true, err
+	}
+	if tr.field.Type != sf.TypeCurrency { // the wording is unverified
+		return soql.Column[*row]{}, true, s.q.ErrorAt(call.Pos, "INVALID_FIELD", "convertCurrency is not valid on field %s", tr.field.Name)
+	}
+	col, err := s.resolve(call.Arg, use)
+	if err != nil {
+		return soql.Column[*row]{}, true, err
+	}
+	col.Get = s.o.inCurrency(s.t, tr, col.Get, s.o.userCurrency(s.caller))
+	return col, true, nil
+}
+
+// inCurrency reads amounts of the records at the end of a trail in one currency.
+func (o *Org) inCurrency(t *table, tr *trail, get func(*row) string, to string) func(*row) string {
+	return func(r *row) string {
+		pt, p := o.walk(t, r, tr.hops)
+		if p == nil {
+			return get(r)
+		}
+		return o.exchange(get(r), pt.text(p, "CurrencyIsoCode"), to, tr.field.Scale)
+	}
+}
