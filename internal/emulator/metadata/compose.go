@@ -44,6 +44,9 @@ func (t *retrieve) component(k key) {
 	if c.Type == "" {
 		c = Component{Type: k.kind, FullName: k.name, FileName: kind.fileOf(k.name), By: t.store.org.Admin().User, Editor: t.store.org.Admin().User}
 	}
+	if kind.composed() {
+		c.FileName = kind.fileOf(k.name)
+	}
 	properties := c
 	properties.FileName = t.folder + c.FileName
 	if t.whole[k] {

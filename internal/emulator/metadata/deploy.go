@@ -321,6 +321,11 @@ func (d *deploy) keepFile(kind, name, file, id, namespace string, _ map[string][
 		d.ids[key{kind, name}] = id
 		return
 	}
+	if parent, ok := parentOf(kind, name); ok {
+		file = kindNamed(parent.kind).fileOf(parent.name)
+	} else if k := kindNamed(kind); k != nil {
+		file = k.fileOf(name)
+	}
 	d.kept[key{kind, name}] = Component{Type: kind, FullName: name, FileName: file, ID: id, Namespace: namespace}
 }
 

@@ -35,13 +35,16 @@ func readManifest(raw []byte) (*manifest, error) {
 		mt := manifestType{Name: t.value("name")}
 		for _, member := range t.kids {
 			if member.name == "members" {
-				mt.Members = append(mt.Members, strings.TrimSpace(member.text))
+				mt.Members = append(mt.Members, plainMember(member.text))
 			}
 		}
 		m.Types = append(m.Types, mt)
 	}
 	return m, nil
 }
+
+// plainMember is the name of a member. The official client ends the names of folders with a slash.
+func plainMember(text string) string { return strings.TrimSuffix(strings.TrimSpace(text), "/") }
 
 // names reports a member, or a wildcard for its type.
 func (m *manifest) names(kind, name string) bool {

@@ -245,7 +245,7 @@ func (t *retrieve) resolve(types []Wanted) {
 				t.all(w.Type)
 				continue
 			}
-			t.member(w.Type, member)
+			t.member(w.Type, plainMember(member))
 		}
 	}
 }
