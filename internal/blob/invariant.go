@@ -87,12 +87,12 @@ func (v *Invariant) Put(ctx context.Context, key string, body []byte) error {
 
 // same reads back what was put.
 func (v *Invariant) same(ctx context.Context, key string, body []byte) error {
-	got, err := v.Bucket.Get(ctx, key, 0, -1)
+	got, err := v.Get(ctx, key, 0, -1)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("put %s: %w: it is not there", key, ErrInvariant)
 		}
-		return nil //nolint:nilerr // the medium does not answer: nothing is known, and the put was acknowledged
+		return nil // the medium does not answer: nothing is known, and the put was acknowledged
 	}
 	if !bytes.Equal(got, body) {
 		return fmt.Errorf("put %s: %w: %d other bytes are there", key, ErrInvariant, len(got))
@@ -120,7 +120,7 @@ func (v *Invariant) referents(ctx context.Context, key string, began int) error 
 		if known {
 			continue
 		}
-		if _, err := v.Bucket.Stat(ctx, to); errors.Is(err, ErrNotFound) {
+		if _, err := v.Stat(ctx, to); errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("put %s: %w: it refers to %s, which is not there", key, ErrInvariant, to)
 		}
 	}

@@ -205,8 +205,8 @@ func TestCrashAtEveryOperationLosesNothing(t *testing.T) {
 	want := scheduleCount(1_000, 50_000, 1_000_000)
 	share := scheduleCount(6, 1, 1) // of few schedules, more programs
 	done, operations, programs := 0, 0, uint64(0)
-	first, only := uint64(0), ""
-	if only = os.Getenv(replayEnv); only != "" {
+	first, only := uint64(0), os.Getenv(replayEnv)
+	if only != "" {
 		if _, err := fmt.Sscanf(only, "%d/", &first); err != nil {
 			t.Fatal(err)
 		}
