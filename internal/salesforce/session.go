@@ -150,7 +150,9 @@ func (o *Org) renew(ctx context.Context, stale string) error {
 			Hint("sign in to the org again, or use a refresh token or a JWT key so that the session can be renewed")
 	}
 	err := o.requestToken(ctx)
-	if problem.KindOf(err) == problem.Unauthorized {
+	// A renewal that is broken off returns why: that may be another call's refusal, and says nothing of
+	// these credentials.
+	if ctx.Err() == nil && problem.KindOf(err) == problem.Unauthorized {
 		s.mu.Lock()
 		s.refused = err
 		s.mu.Unlock()
