@@ -94,6 +94,13 @@ func (d *deploy) object(a *archive, rn *renamer, f *objectFile) bool {
 	for _, target := range targetsOf(f.name) {
 		_, exists := d.tx.Object(target)
 		if exists && !f.def.defined(f.name) {
+			if !strings.Contains(target, "__") && (f.def.EnableHistory || f.def.SharingModel != "") {
+				spec := f.def.spec(target)
+				d.attempt("CustomObject", f.name, f.path, func() (string, bool, *org.Error) {
+					_, err := d.tx.PutObject(spec)
+					return "", false, err
+				})
+			}
 			continue
 		}
 		if !exists && !f.def.defined(f.name) {

@@ -16,11 +16,20 @@ type customObject struct {
 	SharingModel       string        `xml:"sharingModel"`
 	EnableFeeds        bool          `xml:"enableFeeds"`
 	EnableActivities   bool          `xml:"enableActivities"`
+	EnableHistory      bool          `xml:"enableHistory"`
+	Indexes            []index       `xml:"indexes"`
 	NameField          *customField  `xml:"nameField"`
 	Fields             []customField `xml:"fields"`
 	RecordTypes        []recordType  `xml:"recordTypes"`
 
 	ValidationRules []validationRule `xml:"validationRules"`
+}
+
+// index is the one of a big object.
+type index struct {
+	Fields []struct {
+		Name string `xml:"name"`
+	} `xml:"fields"`
 }
 
 type customField struct {
@@ -41,6 +50,8 @@ type customField struct {
 	MaskChar                 string       `xml:"maskChar"`
 	MaskType                 string       `xml:"maskType"`
 	DisplayLocationInDecimal bool         `xml:"displayLocationInDecimal"`
+	TrackHistory             bool         `xml:"trackHistory"`
+	TrackFeedHistory         bool         `xml:"trackFeedHistory"`
 	ReferenceTo              string       `xml:"referenceTo"`
 	RelationshipName         string       `xml:"relationshipName"`
 	RelationshipOrder        int          `xml:"relationshipOrder"`
@@ -112,6 +123,8 @@ func kindOf(name string, o *customObject) org.Kind {
 	switch {
 	case strings.HasSuffix(name, "__mdt"):
 		return org.CustomMetadata
+	case strings.HasSuffix(name, "__b"):
+		return org.BigObject
 	case strings.HasSuffix(name, "__e"):
 		return org.PlatformEvent
 	case o.CustomSettingsType == "Hierarchy":
@@ -128,6 +141,12 @@ func (o *customObject) spec(name string) org.ObjectSpec {
 	s := org.ObjectSpec{
 		Name: name, Label: o.Label, LabelPlural: o.PluralLabel, Kind: kindOf(name, o),
 		Feeds: o.EnableFeeds, Activities: o.EnableActivities, ControlledByParent: o.SharingModel == "ControlledByParent",
+		History: o.EnableHistory, Sharing: o.SharingModel,
+	}
+	for _, i := range o.Indexes {
+		for _, f := range i.Fields {
+			s.Index = append(s.Index, f.Name)
+		}
 	}
 	if n := o.NameField; n != nil {
 		s.NameField = org.NameSpec{
@@ -152,6 +171,7 @@ func (f *customField) spec() org.FieldSpec {
 		Required: f.Required, Unique: f.Unique, CaseSensitive: f.CaseSensitive, ExternalID: f.ExternalID,
 		DefaultValue: f.DefaultValue, HelpText: f.InlineHelpText, DisplayFormat: f.DisplayFormat,
 		StartingNumber: f.StartingNumber, MaskChar: f.MaskChar, MaskType: f.MaskType,
+		TrackHistory: f.TrackHistory, TrackFeedHistory: f.TrackFeedHistory,
 		DisplayLocationInDecimal: f.DisplayLocationInDecimal, ReferenceTo: f.ReferenceTo,
 		RelationshipName: f.RelationshipName, RelationshipOrder: f.RelationshipOrder,
 		DeleteConstraint: f.DeleteConstraint, Reparentable: f.Reparentable,

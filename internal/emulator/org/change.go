@@ -16,6 +16,7 @@ type Tx struct {
 	work   *work
 	// prefixes is how many custom objects there are, which numbers their key prefixes.
 	prefixes int
+	links    []linkMetadata // metadata relationships to records that are not there yet
 }
 
 // Change runs f under the org's lock. When f returns an error nothing of it remains. f must use the
@@ -72,10 +73,11 @@ type ObjectSpec struct {
 	LabelPlural string
 	Kind        Kind
 	NameField   NameSpec
-	Feeds       bool   // enableFeeds
-	History     bool   // enableHistory
-	Sharing     string // sharingModel; empty is ReadWrite
-	Activities  bool   // enableActivities: tasks and events can be about its records
+	Feeds       bool     // enableFeeds
+	History     bool     // enableHistory
+	Sharing     string   // sharingModel; empty is ReadWrite
+	Index       []string // of a big object: its fields, in order
+	Activities  bool     // enableActivities: tasks and events can be about its records
 	// ControlledByParent takes OwnerId away, as a master-detail field does.
 	ControlledByParent bool
 }
@@ -122,6 +124,8 @@ func (t *Tx) prefix(kind Kind) string {
 	switch kind {
 	case CustomMetadata:
 		first = "m"
+	case BigObject:
+		first = "x"
 	case PlatformEvent:
 		first = "e"
 	}
@@ -301,7 +305,7 @@ func (t *Tx) PutMetadataRecord(object, developerName, label string, values []Ass
 	}
 	table := t.org.tables[fold(object)]
 	d := &draft{w: t.work, t: table, object: o, vals: make([]string, table.columns), given: map[int]bool{}}
-	for _, r := range table.holding(o.Field("DeveloperName").column, developerName) {
+	for _, r := range table.holding(o.Field("QualifiedApiName").column, developerName) {
 		if r.fate == live {
 			d.old, d.id, d.vals = r, r.id, table.dense(r)
 		}
@@ -312,7 +316,7 @@ func (t *Tx) PutMetadataRecord(object, developerName, label string, values []Ass
 			return "", false, fault("INVALID_FIELD", "Field "+a.Field+" does not exist. Check spelling.")
 		}
 		text := a.Text
-		if f.Type != sf.TypeReference { // metadata relationships hold names
+		if f.Type != sf.TypeReference {
 			var err *Error
 			if text, err = f.read(a.Text, false); err != nil {
 				return "", false, err
@@ -333,13 +337,21 @@ func (t *Tx) PutMetadataRecord(object, developerName, label string, values []Ass
 	if packaged {
 		d.put("DeveloperName", name)
 	}
+	pos := int32(len(table.rows))
 	if d.old != nil {
-		t.work.set(table, table.pack(d.id, d.vals, live, d.old.pos))
-		return d.id, false, nil
+		pos = d.old.pos
+	} else {
+		d.id = t.org.newID(table)
 	}
-	d.id = t.org.newID(table)
-	t.work.set(table, table.pack(d.id, d.vals, live, int32(len(table.rows))))
-	return d.id, true, nil
+	for _, a := range values {
+		if f := o.Field(a.Field); f.Type == sf.TypeReference && !f.holdsName() && a.Text != "" {
+			d.vals[f.column] = "" // until the record of that name is there
+			t.links = append(t.links, linkMetadata{table, d.id, f.column, fold(f.spec.ReferenceTo), a.Text})
+		}
+	}
+	t.work.set(table, table.pack(d.id, d.vals, live, pos))
+	t.connect()
+	return d.id, d.old == nil, nil
 }
 
 // DropField deletes a custom field and its values.

@@ -24,6 +24,8 @@ func newCustomObject(spec ObjectSpec) *Object {
 			Label string(40) ! noperm
 			QualifiedApiName string(70) ro nonil`)
 		return o
+	case BigObject:
+		return newBigObject(o)
 	case PlatformEvent:
 		o.Updateable, o.Deletable, o.Undeletable, o.Queryable, o.Replicateable = false, false, false, false, false
 		o.Retrieveable, o.Searchable, o.MruEnabled, o.Layoutable = false, false, false, false

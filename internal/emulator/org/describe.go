@@ -16,6 +16,7 @@ const (
 	HierarchySetting // custom setting with records of the org, profiles and users
 	ListSetting      // custom setting with named records
 	CustomMetadata   // __mdt: records arrive by deploy only
+	BigObject        // __b: found by an index
 	PlatformEvent    // __e: published, never queried
 )
 

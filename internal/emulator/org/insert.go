@@ -28,6 +28,9 @@ func (w *work) insert(in *Row) (Result, *Error) {
 	if object.Kind == PlatformEvent { // published and not kept
 		return Result{ID: w.o.newID(t), Success: true, Created: true}, d.check(nil)
 	}
+	if object.Kind == BigObject {
+		return d.store()
+	}
 	d.defaults()
 	if err := d.prepare("before insert"); err != nil {
 		return Result{}, err

@@ -77,6 +77,11 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 			return nil, &Error{Code: "NUMBER_OUTSIDE_VALID_RANGE", Message: "Maximum SOQL offset allowed is 2000"}
 		}
 	}
+	if object.Kind == BigObject {
+		if err := byIndex(q, object); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if q.Where != nil {
 		if s.test, err = s.rows.Condition(q.Where); err != nil {
@@ -123,7 +128,7 @@ func (s *selection) resolve(p *soql.Path, use soql.Use) (soql.Column[*row], erro
 
 // valueType is the type that a query compares a field as: a metadata relationship holds a name.
 func valueType(f *Field) sf.FieldType {
-	if f.Type == sf.TypeReference && f.spec.Type == "MetadataRelationship" {
+	if f.Type == sf.TypeReference && f.holdsName() {
 		return sf.TypeString
 	}
 	return f.Type
@@ -272,7 +277,7 @@ func (s *selection) lookUp(f *Field, literals []soql.Literal) ([]*row, bool) {
 			return nil, false
 		}
 		text := l.Text
-		if f.Type == sf.TypeID || f.Type == sf.TypeReference && f.spec.Type != "MetadataRelationship" {
+		if f.Type == sf.TypeID || f.Type == sf.TypeReference && !f.holdsName() {
 			id, err := sf.ParseID(text)
 			if err != nil {
 				return nil, false
