@@ -21,7 +21,7 @@ const maxRetainDays = 36500
 //	s3://BUCKET[/PREFIX][?SETTING=VALUE[&...]]
 //
 // with the settings endpoint (a URL), region, path-style (true or false), credentials (a file),
-// profile, and retain-days (a number of days of 24 hours). A location never holds credentials, and an
+// profile, retain-days (a number of days of 24 hours), and versions (latest or first; see Config.First). A location never holds credentials, and an
 // error never repeats what is in the place of them. The error is a problem of kind Usage.
 func Parse(location string) (Config, error) {
 	u, err := url.Parse(location)
@@ -69,9 +69,14 @@ func (c *Config) set(name, value string) error {
 			return problem.Newf(problem.Usage, "retain-days=%s of %s: not a number from 1 to %d", value, c.Bucket, maxRetainDays)
 		}
 		c.Retention = time.Duration(days) * 24 * time.Hour
+	case "versions":
+		if value != "first" && value != "latest" {
+			return problem.Newf(problem.Usage, "versions=%s of %s: neither first nor latest", value, c.Bucket)
+		}
+		c.First = value == "first"
 	default:
 		return problem.Newf(problem.Usage, "%s has no setting %q", c.Bucket, name).
-			Hint("there are endpoint, region, path-style, credentials, profile and retain-days")
+			Hint("there are endpoint, region, path-style, credentials, profile, retain-days and versions")
 	}
 	return nil
 }
