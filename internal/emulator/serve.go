@@ -107,6 +107,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, segments []strin
 		return s.oauth(w, r, segments[2])
 	case len(segments) == 3 && segments[0] == "id":
 		return s.identity(w, r, segments[1], segments[2])
+	case len(segments) > 3 && segments[0] == "services" && segments[1] == "async":
+		s.async(w, r, segments)
+		return nil
 	case len(segments) == 2 && segments[0] == "services" && segments[1] == "data":
 		return rest.Versions(w)
 	}

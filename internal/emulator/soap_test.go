@@ -103,6 +103,14 @@ func TestSOAPRecords(t *testing.T) {
 		has("<faultcode>sf:INVALID_FIELD</faultcode>", "<sf:InvalidFieldFault", "<sf:row>-1</sf:row>")
 }
 
+// The emulated org runs no Apex and says so.
+func TestSOAPRefusesApex(t *testing.T) {
+	c := start(t, emulator.Options{})
+	c.soap("s/66.0/"+c.s.OrgID[:15], "executeAnonymous", "<String>System.debug(1);</String>").ok(200).
+		has("<compiled>false</compiled>", "<compileProblem>Apex cannot be run in an emulated org.</compileProblem>", "<success>false</success>")
+	c.soap("x/66.0", "query", "").ok(500).has("sf:INVALID_OPERATION")
+}
+
 // soapHeader sends a partner call with a header of its own.
 func (c *client) soapHeader(header, op, inside string) answer {
 	c.t.Helper()

@@ -46,45 +46,30 @@ const (
 	refused
 )
 
-func (j *Jobs) serveIngest(w http.ResponseWriter, c *wire.Call) error {
-	if c.Is("jobs", "ingest") {
-		switch c.Method {
-		case http.MethodPost:
-			return j.createIngest(w, c)
-		case http.MethodGet:
-			return j.list(w, c, true)
-		}
-		return wire.NotAllowed(c.Method, "GET,POST")
-	}
-	b, err := j.find(c.Path[2], true)
-	if err != nil {
-		return err
-	}
+// serveFiles answers what lies below an ingest job: the upload and the files of results.
+func (j *Jobs) serveFiles(w http.ResponseWriter, c *wire.Call, b *job) error {
 	switch {
-	case c.Is("jobs", "ingest", "*") && c.Method == http.MethodGet:
-		return wire.Reply(w, http.StatusOK, j.info(b, true))
-	case c.Is("jobs", "ingest", "*") && c.Method == http.MethodPatch:
-		return j.patchIngest(w, c, b)
-	case c.Is("jobs", "ingest", "*") && c.Method == http.MethodDelete:
-		return j.remove(w, b)
-	case c.Is("jobs", "ingest", "*", "batches") && c.Method == http.MethodPut:
+	case len(c.Path) != 4:
+		return wire.NotFound()
+	case c.Path[3] == "batches":
+		if c.Method != http.MethodPut {
+			return wire.NotAllowed(c.Method, "PUT")
+		}
 		if err := j.putBatches(c.Body, b); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusCreated)
 		return nil
-	case len(c.Path) == 4 && c.Method == http.MethodGet:
-		// The last segment is matched in any case: one client writes unprocessedrecords.
-		switch strings.ToLower(c.Path[3]) {
-		case "successfulresults":
-			return j.writeFile(w, b, succeeded)
-		case "failedresults":
-			return j.writeFile(w, b, refused)
-		case "unprocessedrecords":
-			return j.writeFile(w, b, unprocessed)
-		}
 	}
-	return wire.NotFound()
+	// The last segment is matched in any case: one client writes unprocessedrecords.
+	want, ok := map[string]outcome{"successfulresults": succeeded, "failedresults": refused, "unprocessedrecords": unprocessed}[strings.ToLower(c.Path[3])]
+	switch {
+	case !ok:
+		return wire.NotFound()
+	case c.Method != http.MethodGet:
+		return wire.NotAllowed(c.Method, "GET")
+	}
+	return j.writeFile(w, b, want)
 }
 
 // ingestRequest is the body of a new job.
@@ -215,29 +200,6 @@ func (j *Jobs) putBatches(body io.Reader, b *job) error {
 	}
 	b.upload = strings.TrimPrefix(text.String(), "\ufeff") // a byte order mark is not data
 	return nil
-}
-
-func (j *Jobs) patchIngest(w http.ResponseWriter, c *wire.Call, b *job) error {
-	var body struct {
-		State string `json:"state"`
-	}
-	if err := c.ReadJSON(&body); err != nil {
-		return err
-	}
-	switch body.State {
-	case aborted:
-		return j.abort(w, b)
-	case uploadComplete:
-		j.mu.Lock()
-		state := b.state
-		j.mu.Unlock()
-		if state != open {
-			return wire.BadRequest("INVALIDJOBSTATE", "Job is not in Open state: "+state)
-		}
-		j.start(b)
-		return wire.Reply(w, http.StatusOK, j.info(b, false))
-	}
-	return wire.BadRequest("INVALIDJOB", "Unsupported state: "+body.State)
 }
 
 // start declares the upload complete and processes it.

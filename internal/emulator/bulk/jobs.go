@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,21 +64,23 @@ type Config struct {
 
 // Jobs holds the jobs of one org and serves them below /services/data/vXX.X/jobs.
 type Jobs struct {
-	cfg    Config
-	mu     sync.Mutex // guards next, byID and every job's mutable part
-	next   int
-	byID   map[string]*job
-	ctx    context.Context
-	cancel context.CancelFunc
-	work   sync.WaitGroup
-	closed bool // guarded by mu
+	cfg  Config
+	mu   sync.Mutex // guards next, byID and every job's mutable part
+	next int
+	byID map[string]*job
+	// classics are the jobs of the older API by Id; guarded by mu.
+	classics map[string]*classic
+	ctx      context.Context
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	closed   bool // guarded by mu
 }
 
 // New returns the jobs of an org: none yet. Close ends those that run.
 func New(cfg Config) *Jobs {
 	cfg.PageRows = cmp.Or(cfg.PageRows, defaultPage)
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Jobs{cfg: cfg, byID: map[string]*job{}, ctx: ctx, cancel: cancel}
+	return &Jobs{cfg: cfg, byID: map[string]*job{}, classics: map[string]*classic{}, ctx: ctx, cancel: cancel}
 }
 
 // Close stops the jobs that run and waits for them. It may be called twice.
@@ -126,13 +131,8 @@ type job struct {
 func (j *Jobs) add(b *job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.next++
+	b.id = j.newID("750")
 	b.number = j.next
-	id, err := sf.ParseID(fmt.Sprintf("750%s%09d", instance(j.cfg.Org.ID()), j.next))
-	if err != nil { // the parts are letters and digits
-		panic(err)
-	}
-	b.id = string(id)
 	b.created = j.cfg.Org.Clock().Now()
 	b.modified = b.created
 	j.byID[b.id] = b
@@ -141,6 +141,7 @@ func (j *Jobs) add(b *job) {
 			delete(j.byID, id)
 		}
 	}
+	maps.DeleteFunc(j.classics, func(_ string, old *classic) bool { return b.created.Sub(old.created) > kept })
 }
 
 // unsupported are the objects that the Bulk API does not take.
@@ -187,13 +188,64 @@ func (j *Jobs) Serve(w http.ResponseWriter, c *wire.Call) error {
 	if len(c.Path) < 2 {
 		return wire.NotFound()
 	}
-	switch c.Path[1] {
-	case "query":
-		return j.serveQuery(w, c)
-	case "ingest":
-		return j.serveIngest(w, c)
+	ingest := c.Path[1] == "ingest"
+	if !ingest && c.Path[1] != "query" {
+		return wire.NotFound()
 	}
-	return wire.NotFound()
+	if len(c.Path) == 2 {
+		switch {
+		case c.Method == http.MethodGet:
+			return j.list(w, c, ingest)
+		case c.Method != http.MethodPost:
+			return wire.NotAllowed(c.Method, "GET,POST")
+		case ingest:
+			return j.createIngest(w, c)
+		}
+		return j.createQuery(w, c)
+	}
+	b, err := j.find(c.Path[2], ingest)
+	if err != nil {
+		return err
+	}
+	if len(c.Path) > 3 {
+		if ingest {
+			return j.serveFiles(w, c, b)
+		}
+		return j.servePages(w, c, b)
+	}
+	switch c.Method {
+	case http.MethodGet:
+		return wire.Reply(w, http.StatusOK, j.info(b, true))
+	case http.MethodPatch:
+		return j.patch(w, c, b)
+	case http.MethodDelete:
+		return j.remove(w, b)
+	}
+	return wire.NotAllowed(c.Method, "DELETE,GET,PATCH")
+}
+
+// patch changes the state of a job: to Aborted, and that of an upload to UploadComplete.
+func (j *Jobs) patch(w http.ResponseWriter, c *wire.Call, b *job) error {
+	var body struct {
+		State string `json:"state"`
+	}
+	if err := c.ReadJSON(&body); err != nil {
+		return err
+	}
+	switch {
+	case body.State == aborted:
+		return j.abort(w, b)
+	case body.State != uploadComplete || !b.ingest:
+		return wire.BadRequest("INVALIDJOB", "Unsupported state: "+body.State)
+	}
+	j.mu.Lock()
+	state := b.state
+	j.mu.Unlock()
+	if state != open {
+		return wire.BadRequest("INVALIDJOBSTATE", "Job is not in Open state: "+state)
+	}
+	j.start(b)
+	return wire.Reply(w, http.StatusOK, j.info(b, false))
 }
 
 // settle moves the job to a state from which it does not move again, unless it is there already.
@@ -263,9 +315,31 @@ func (j *Jobs) remove(w http.ResponseWriter, b *job) error {
 	return nil
 }
 
+// jobList is one page of a list of jobs.
+type jobList struct {
+	Done           bool    `json:"done"`
+	Records        []info  `json:"records"`
+	NextRecordsURL *string `json:"nextRecordsUrl"`
+}
+
+// listed reports filters that jobs of a kind can pass: all run in parallel, and chunk by key when they
+// are queries. Source: Bulk API 2.0, "Get Information About All Jobs", parameters.
+func listed(form url.Values, ingest bool) bool {
+	kind := "V2Query"
+	if ingest {
+		kind = "V2Ingest"
+	}
+	mode, chunking, want := form.Get("concurrencyMode"), form.Get("isPkChunkingEnabled"), form.Get("jobType")
+	return (mode == "" || strings.EqualFold(mode, "parallel")) && (want == "" || want == kind) && (chunking == "" || chunking == strconv.FormatBool(!ingest))
+}
+
 // list answers GET of all jobs of one kind, oldest first.
 func (j *Jobs) list(w http.ResponseWriter, c *wire.Call, ingest bool) error {
-	from, _ := strconv.Atoi(c.URL.Query().Get("queryLocator"))
+	form := c.URL.Query()
+	from, _ := strconv.Atoi(form.Get("queryLocator"))
+	if !listed(form, ingest) {
+		return wire.Reply(w, http.StatusOK, jobList{Done: true, Records: []info{}})
+	}
 	j.mu.Lock()
 	var jobs []*job
 	for _, b := range j.byID {
@@ -275,11 +349,7 @@ func (j *Jobs) list(w http.ResponseWriter, c *wire.Call, ingest bool) error {
 	}
 	j.mu.Unlock()
 	slices.SortFunc(jobs, func(a, b *job) int { return cmp.Compare(a.number, b.number) })
-	reply := struct {
-		Done           bool    `json:"done"`
-		Records        []info  `json:"records"`
-		NextRecordsURL *string `json:"nextRecordsUrl"`
-	}{Done: true, Records: []info{}}
+	reply := jobList{Done: true, Records: []info{}}
 	for _, b := range jobs {
 		if len(reply.Records) == listPage {
 			next := fmt.Sprintf("%s/jobs/%s?queryLocator=%d", c.Root(), c.Path[1], b.number-1)

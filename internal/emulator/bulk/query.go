@@ -27,42 +27,20 @@ const flushBytes = 64 << 10
 // Source: Bulk API 2.0, "Get Parallel Results for a Query Job".
 const pagesPerReply = 5
 
-func (j *Jobs) serveQuery(w http.ResponseWriter, c *wire.Call) error {
-	if c.Is("jobs", "query") {
-		switch c.Method {
-		case http.MethodPost:
-			return j.createQuery(w, c)
-		case http.MethodGet:
-			return j.list(w, c, false)
-		}
-		return wire.NotAllowed(c.Method, "GET,POST")
-	}
-	b, err := j.find(c.Path[2], false)
-	if err != nil {
-		return err
-	}
+// servePages answers what lies below a query job: its results, and where they are.
+func (j *Jobs) servePages(w http.ResponseWriter, c *wire.Call, b *job) error {
+	serve := j.results
 	switch {
-	case c.Is("jobs", "query", "*") && c.Method == http.MethodGet:
-		return wire.Reply(w, http.StatusOK, j.info(b, true))
-	case c.Is("jobs", "query", "*") && c.Method == http.MethodPatch:
-		var body struct {
-			State string `json:"state"`
-		}
-		if err := c.ReadJSON(&body); err != nil {
-			return err
-		}
-		if body.State != aborted {
-			return wire.BadRequest("INVALIDJOB", "Unsupported state: "+body.State)
-		}
-		return j.abort(w, b)
-	case c.Is("jobs", "query", "*") && c.Method == http.MethodDelete:
-		return j.remove(w, b)
-	case c.Is("jobs", "query", "*", "results") && c.Method == http.MethodGet:
-		return j.results(w, c, b)
-	case c.Is("jobs", "query", "*", "resultPages") && c.Method == http.MethodGet && c.Major() >= 58:
-		return j.resultPages(w, c, b)
+	case c.Is("jobs", "query", "*", "results"):
+	case c.Is("jobs", "query", "*", "resultPages") && c.Major() >= 58:
+		serve = j.resultPages
+	default:
+		return wire.NotFound()
 	}
-	return wire.NotFound()
+	if c.Method != http.MethodGet {
+		return wire.NotAllowed(c.Method, "GET")
+	}
+	return serve(w, c, b)
 }
 
 func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {

@@ -192,9 +192,11 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 		namespace = "urn:enterprise.soap.sforce.com"
 	case "m":
 		operations, namespace = meta, "http://soap.sforce.com/2006/04/metadata"
+	case "s":
+		operations, namespace = apex, "http://soap.sforce.com/2006/08/apex"
 	case "u":
 	default:
-		return nil, wire.BadRequest("NOT_FOUND", "There is no such API: "+c.kind)
+		return nil, wire.BadRequest("INVALID_OPERATION", "There is no such API: "+c.kind)
 	}
 	serve, ok := operations[c.op.name]
 	if !ok {
