@@ -1,0 +1,255 @@
+package metadata_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"holdfast/internal/emulator/metadata"
+)
+
+// unpack reads a zip.
+func unpack(t testing.TB, raw []byte) map[string]string {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, f := range r.File {
+		body, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[f.Name] = string(text)
+	}
+	return out
+}
+
+// ask retrieves members given as type, member, type, member …
+func (b *bench) ask(members ...string) (map[string]string, *metadata.RetrieveResult) {
+	b.t.Helper()
+	req := metadata.RetrieveRequest{Version: 66, Unpackaged: true}
+	for i := 0; i < len(members); i += 2 {
+		req.Types = append(req.Types, metadata.Wanted{Type: members[i], Members: []string{members[i+1]}})
+	}
+	r := b.s.Retrieve(req)
+	if r.ErrorCode != "" {
+		b.t.Fatal(r.ErrorCode, r.ErrorMessage)
+	}
+	return unpack(b.t, r.Zip), r
+}
+
+// must deploys and fails the test when the deploy fails.
+func (b *bench) must(files map[string]string) *metadata.Result {
+	b.t.Helper()
+	r := b.deploy(metadata.Options{RollbackOnError: true}, files)
+	if !r.Success {
+		b.t.Fatal(r.ErrorCode, r.ErrorMessage, failures(r))
+	}
+	return r
+}
+
+// packageXML names members given as type, member, type, member …
+func packageXML(members ...string) string {
+	text := head + `<Package xmlns="http://soap.sforce.com/2006/04/metadata">`
+	for i := 0; i < len(members); i += 2 {
+		text += "<types><members>" + members[i+1] + "</members><name>" + members[i] + "</name></types>"
+	}
+	return text + "<version>66.0</version></Package>"
+}
+
+func file(root, inner string) string {
+	return head + "<" + root + ` xmlns="http://soap.sforce.com/2006/04/metadata">` + inner + "</" + root + ">"
+}
+
+func textField(name string) string {
+	return field("<fullName>" + name + "</fullName><label>" + name + "</label><type>Text</type><length>20</length>")
+}
+
+func TestAPartOfAFileIsAComponent(t *testing.T) {
+	b := newBench(t)
+	b.must(map[string]string{"package.xml": packageXML("CustomObject", "Thing__c"), "objects/Thing__c.object": object(textField("One__c") + textField("Two__c"))})
+	b.must(map[string]string{"package.xml": packageXML("CustomField", "Thing__c.Three__c"), "objects/Thing__c.object": file("CustomObject", textField("Three__c"))})
+	whole, _ := b.ask("CustomObject", "Thing__c")
+	text := whole["unpackaged/objects/Thing__c.object"]
+	for _, want := range []string{"<label>Thing</label>", "One__c", "Two__c", "Three__c"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("after a deploy of one field the object lacks %s: %s", want, text)
+		}
+	}
+	single, r := b.ask("CustomField", "Thing__c.Two__c")
+	text = single["unpackaged/objects/Thing__c.object"]
+	if !strings.Contains(text, "Two__c") || strings.Contains(text, "One__c") || strings.Contains(text, "<pluralLabel>") {
+		t.Errorf("a field came back as %s", text)
+	}
+	if len(r.Files) != 2 || r.Files[0].FullName != "Thing__c.Two__c" || r.Files[0].FileName != "unpackaged/objects/Thing__c.object" || r.Files[1].Type != "Package" {
+		t.Errorf("%+v", r.Files)
+	}
+	if !b.listed("CustomField", "Thing__c.Three__c") || !b.listed("CustomField", "Account.Industry") || b.listed("CustomField", "Account.Id") {
+		t.Error("the list of fields is wrong")
+	}
+}
+
+func TestWildcardsLeaveOutWhatThePlatformLeavesOut(t *testing.T) {
+	b := newBench(t)
+	b.must(map[string]string{
+		"package.xml":             packageXML("CustomObject", "*", "CustomField", "Account.Extra__c", "Report", "Yard", "Report", "Yard/R"),
+		"objects/Thing__c.object": object(textField("One__c")), "objects/Account.object": file("CustomObject", textField("Extra__c")),
+		"reports/Yard-meta.xml": file("ReportFolder", "<name>Yard</name>"), "reports/Yard/R.report": file("Report", "<name>R</name>"),
+	})
+	files, r := b.ask("CustomObject", "*", "Report", "*", "CustomField", "*")
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, []string{"unpackaged/objects/Thing__c.object", "unpackaged/package.xml"}) {
+		t.Errorf("%q", got)
+	}
+	if len(r.Messages) != 0 {
+		t.Errorf("%v", r.Messages)
+	}
+	files, _ = b.ask("CustomObject", "Account", "Report", "Yard/R")
+	account := files["unpackaged/objects/Account.object"]
+	if !strings.Contains(account, "Extra__c") || !strings.Contains(account, "<fullName>Industry</fullName>") {
+		t.Errorf("a standard object that is named came back as %s", account)
+	}
+	if files["unpackaged/reports/Yard/R.report"] == "" || files["unpackaged/reports/Yard-meta.xml"] == "" {
+		t.Errorf("%q", slices.Sorted(maps.Keys(files)))
+	}
+	if len(b.s.List("Report", "")) != 0 || len(b.s.List("Report", "Yard")) != 1 || len(b.s.List("ReportFolder", "")) != 1 {
+		t.Error("reports are listed by folder, and only so")
+	}
+}
+
+func TestRetrieveWarnsOfWhatIsNotThere(t *testing.T) {
+	b := newBench(t)
+	files, r := b.ask("ApexClass", "Nothing", "Nonsense", "X", "DataWeaveResource", "*")
+	var got []string
+	for _, m := range r.Messages {
+		got = append(got, m.FileName+": "+m.Problem)
+	}
+	want := []string{"unpackaged/package.xml: Entity of type 'ApexClass' named 'Nothing' cannot be found", "unpackaged/package.xml: Entity type: 'Nonsense' is unknown"}
+	if !slices.Equal(got, want) || len(files) != 1 {
+		t.Errorf("%q %q", got, slices.Sorted(maps.Keys(files)))
+	}
+	old := b.s.Retrieve(metadata.RetrieveRequest{Version: 57, Unpackaged: true, Types: []metadata.Wanted{{Type: "DataWeaveResource", Members: []string{"*"}}}})
+	if len(old.Messages) != 1 || old.Messages[0].Problem != "Entity type 'DataWeaveResource' is not available in this api version" {
+		t.Errorf("%+v", old.Messages)
+	}
+}
+
+const permits = `<classAccesses><apexClass>Foo</apexClass><enabled>true</enabled></classAccesses>` +
+	`<fieldPermissions><editable>true</editable><field>Thing__c.One__c</field><readable>true</readable></fieldPermissions>` +
+	`<fieldPermissions><editable>true</editable><field>Thing__c.Two__c</field><readable>true</readable></fieldPermissions>`
+
+func TestProfilesShowWhatTheSameRequestNames(t *testing.T) {
+	b := newBench(t)
+	b.must(map[string]string{
+		"package.xml":                        packageXML("CustomObject", "Thing__c", "Profile", "Sales", "PermissionSet", "Extra", "ApexClass", "Foo"),
+		"objects/Thing__c.object":            object(textField("One__c") + textField("Two__c")),
+		"profiles/Sales.profile":             file("Profile", permits+`<custom>true</custom><userPermissions><enabled>true</enabled><name>ApiEnabled</name></userPermissions>`),
+		"permissionsets/Extra.permissionset": file("PermissionSet", permits+"<label>Extra</label>"),
+		"classes/Foo.cls":                    "public class Foo {}", "classes/Foo.cls-meta.xml": file("ApexClass", "<apiVersion>66.0</apiVersion>"),
+	})
+	for _, c := range []struct {
+		ask  []string
+		want []string
+	}{
+		{[]string{"Profile", "Sales"}, []string{"ApiEnabled"}},
+		{[]string{"Profile", "Sales", "CustomField", "Thing__c.One__c"}, []string{"ApiEnabled", "Thing__c.One__c"}},
+		{[]string{"Profile", "Sales", "CustomObject", "Thing__c"}, []string{"ApiEnabled", "Thing__c.One__c", "Thing__c.Two__c"}},
+		{[]string{"Profile", "*", "ApexClass", "*"}, []string{"ApiEnabled", "<apexClass>Foo"}},
+	} {
+		files, _ := b.ask(c.ask...)
+		text := files["unpackaged/profiles/Sales.profile"]
+		for _, name := range []string{"ApiEnabled", "Thing__c.One__c", "Thing__c.Two__c", "<apexClass>Foo"} {
+			if strings.Contains(text, name) != slices.Contains(c.want, name) {
+				t.Errorf("%q: %s in %s", c.ask, name, text)
+			}
+		}
+	}
+	files, _ := b.ask("PermissionSet", "Extra")
+	if text := files["unpackaged/permissionsets/Extra.permissionset"]; !strings.Contains(text, "Thing__c.Two__c") || !strings.Contains(text, "Foo") {
+		t.Errorf("a permission set is whole, not %s", text)
+	}
+	// A profile is merged, a permission set replaced.
+	b.must(map[string]string{
+		"package.xml":            packageXML("Profile", "Sales", "PermissionSet", "Extra"),
+		"profiles/Sales.profile": file("Profile", "<custom>true</custom>"), "permissionsets/Extra.permissionset": file("PermissionSet", "<label>Less</label>"),
+	})
+	files, _ = b.ask("Profile", "Sales", "PermissionSet", "Extra", "CustomObject", "Thing__c")
+	if !strings.Contains(files["unpackaged/profiles/Sales.profile"], "Thing__c.Two__c") || strings.Contains(files["unpackaged/permissionsets/Extra.permissionset"], "Foo") {
+		t.Error("a profile must be merged and a permission set replaced")
+	}
+}
+
+func TestSinglePackageAndSpecificFiles(t *testing.T) {
+	b := newBench(t)
+	b.must(map[string]string{
+		"package.xml": packageXML("CustomTab", "*"), "tabs/A.tab": file("CustomTab", "<label>A</label>"), "tabs/B.tab": file("CustomTab", "<label>B</label>"),
+	})
+	r := b.s.Retrieve(metadata.RetrieveRequest{
+		Version: 66, SinglePackage: true, Unpackaged: true, SpecificFiles: []string{"unpackaged/tabs/B.tab"},
+		Types: []metadata.Wanted{{Type: "CustomTab", Members: []string{"*"}}},
+	})
+	if got := slices.Sorted(maps.Keys(unpack(t, r.Zip))); !slices.Equal(got, []string{"package.xml", "tabs/B.tab"}) {
+		t.Errorf("%q", got)
+	}
+	if r = b.s.Retrieve(metadata.RetrieveRequest{Version: 66, PackageNames: []string{"gone"}}); r.ErrorCode != "INVALID_CROSS_REFERENCE_KEY" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// tabs are n files from a number on.
+func tabs(from, n int) map[string]string {
+	files := map[string]string{"package.xml": packageXML("CustomTab", "*")}
+	for i := range n {
+		files[fmt.Sprintf("tabs/T%06d.tab", from+i)] = file("CustomTab", "<label>T</label>")
+	}
+	return files
+}
+
+func TestTenThousandFilesAreTheMost(t *testing.T) {
+	b := newBench(t)
+	if r := b.deploy(metadata.Options{}, tabs(0, 10_000)); r.ErrorCode != "INVALID_OPERATION" || r.ErrorMessage != "Too many files in zip" {
+		t.Errorf("a zip of 10,001 files: %s %s", r.ErrorCode, r.ErrorMessage)
+	}
+	b.must(tabs(0, 6000))
+	b.must(tabs(6000, 6000))
+	all := []metadata.Wanted{{Type: "CustomTab", Members: []string{"*"}}}
+	r := b.s.Retrieve(metadata.RetrieveRequest{Version: 66, Unpackaged: true, Types: all})
+	if r.ErrorCode != "LIMIT_EXCEEDED" || r.ErrorMessage != "LIMIT_EXCEEDED: Too many files in retrieve call, limit is: 10000" || r.Zip != nil {
+		t.Errorf("%s %s", r.ErrorCode, r.ErrorMessage)
+	}
+	var half []string
+	for _, c := range b.s.List("CustomTab", "")[:6000] {
+		half = append(half, c.FullName)
+	}
+	r = b.s.Retrieve(metadata.RetrieveRequest{Version: 66, Unpackaged: true, Types: []metadata.Wanted{{Type: "CustomTab", Members: half}}})
+	if r.ErrorCode != "" || len(unpack(t, r.Zip)) != 6001 {
+		t.Errorf("the half of it: %s %s", r.ErrorCode, r.ErrorMessage)
+	}
+}
+
+func TestLargeZipsAreRefused(t *testing.T) {
+	b := newBench(t)
+	noise := make([]byte, 41<<20)
+	if _, err := rand.NewChaCha8([32]byte{1}).Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	b.must(map[string]string{
+		"package.xml": packageXML("StaticResource", "Noise"), "staticresources/Noise.resource": string(noise),
+		"staticresources/Noise.resource-meta.xml": file("StaticResource", "<contentType>application/octet-stream</contentType>"),
+	})
+	r := b.s.Retrieve(metadata.RetrieveRequest{Version: 66, Unpackaged: true, Types: []metadata.Wanted{{Type: "StaticResource", Members: []string{"*"}}}})
+	if r.ErrorCode != "LIMIT_EXCEEDED" {
+		t.Errorf("a zip of more than 39 MB: %s %s", r.ErrorCode, r.ErrorMessage)
+	}
+}
