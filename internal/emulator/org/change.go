@@ -41,6 +41,7 @@ func (o *Org) Change(caller Caller, f func(*Tx) error) error {
 func (t *Tx) expose() {
 	t.schema.publish()
 	t.org.schema = t.schema
+	t.org.forget()
 	t.org.adoptTables()
 	t.schema = t.schema.copy()
 }

@@ -140,7 +140,7 @@ func (s *selection) converted(call *soql.Call, use soql.Use) (soql.Column[*row],
 	if call.Name != "CONVERTCURRENCY" || call.Arg == nil || !s.o.cfg.Features.MultiCurrency {
 		return soql.Column[*row]{}, false, nil
 	}
-	tr, err := s.o.schema.locate(s.q, s.object, call.Arg)
+	tr, err := s.locate(call.Arg)
 	if err != nil {
 		return soql.Column[*row]{}, true, err
 	}

@@ -65,7 +65,7 @@ func (d *draft) assign(fields []Assignment) *Error {
 		if f.Type == sf.TypeID {
 			continue
 		}
-		if !d.writable(f) {
+		if !d.writable(f) || !d.mayWrite(f) {
 			barred = append(barred, f.Name)
 			continue
 		}
@@ -121,7 +121,7 @@ func (d *draft) writable(f *Field) bool {
 	if d.old != nil {
 		return f.Updateable
 	}
-	return f.Createable || d.w.opts.SetAuditFields && auditFields[f.Name]
+	return f.Createable || auditFields[f.Name] && (d.w.opts.SetAuditFields || d.w.rights().has("CreateAuditFields"))
 }
 
 // resolve finds the field of an assignment, and the Id of a parent that is named by a key.

@@ -104,7 +104,7 @@ func (g *grouping) pickItem(i soql.Item) error {
 	switch x := i.(type) {
 	case *soql.Path:
 		alias, shown = x.Alias, x.Field()
-		if tr, err := g.s.o.schema.locate(g.s.q, g.s.object, x); err == nil {
+		if tr, err := g.s.locate(x); err == nil {
 			shown = tr.field.Name
 		}
 	case *soql.Call:
@@ -149,14 +149,14 @@ func (g *grouping) fold(call *soql.Call) (int, error) {
 		f.all = true
 		f.col = soql.Column[*row]{Type: sf.TypeID, Get: func(r *row) string { return string(r.id) }}
 	} else {
-		tr, err := g.s.o.schema.locate(g.s.q, g.s.object, call.Arg)
+		tr, err := g.s.locate(call.Arg)
 		if err != nil {
 			return 0, err
 		}
 		if !tr.field.Aggregatable {
 			return 0, g.s.q.ErrorAt(call.Pos, "INVALID_FIELD", "field %s does not support aggregate operator %s", tr.field.Name, call.Name)
 		}
-		f.col = soql.Column[*row]{Type: valueType(tr.field), Get: g.s.o.reader(g.s.t, tr)}
+		f.col = soql.Column[*row]{Type: valueType(tr.field), Get: g.s.o.reader(g.s.caller, g.s.t, tr)}
 		if g.s.o.cfg.Features.MultiCurrency && tr.field.Type == sf.TypeCurrency { // sums are in the corporate currency
 			f.col.Get = g.s.o.inCurrency(g.s.t, tr, f.col.Get, corporateCurrency)
 		}

@@ -20,6 +20,9 @@ func (w *work) insert(in *Row) (Result, *Error) {
 		// The wording is unverified.
 		return Result{}, fault("INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", "Id")
 	}
+	if err := w.mayCreate(object); err != nil {
+		return Result{}, err
+	}
 	t := w.o.tables[fold(object.Name)]
 	d := &draft{w: w, t: t, object: object, vals: make([]string, t.columns), given: map[int]bool{}}
 	if err := d.assign(in.Fields); err != nil {
@@ -244,7 +247,7 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 	r := t.find(id)
 	switch {
 	case r != nil && r.fate == live:
-		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners {
+		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners && !d.w.rights().has("UpdateWithInactiveOwner") {
 			return d.activeOwner(t, r)
 		}
 		if f.Name == "OwnerId" && target.Name == "Group" {

@@ -18,7 +18,11 @@ type Config struct {
 	Name       string // default "Emulated Org"
 	Username   string // of the first user, a system administrator; default "admin@emulated.example"
 	DailyCalls int    // DailyApiRequests; default 15,000, as Developer Edition
-	Features   Features
+	// StrictFieldAccess hides newly deployed custom fields and objects from the system administrator, too, until a profile
+	// or permission set gives access, as a deploy through the Metadata API does on the platform. Without it they are
+	// open to the administrator, as those are that are made in Setup.
+	StrictFieldAccess bool
+	Features          Features
 }
 
 // Org is one emulated org.
@@ -49,6 +53,8 @@ type Org struct {
 	archiving time.Time         // when the next activity is archived; zero when none is due
 	bodies    map[string]*Body  // bytes of files, by key
 	serials   map[string]uint64 // Ids given out under prefixes that objects share
+	accessMu  sync.Mutex
+	access    map[sf.ID]*permits `image:"-"` // what users may do, as worked out
 	outbox    outbox
 	slow      time.Duration `image:"-"` // what the reactions of the running load cost
 	callouts  int           // call-outs that reactions made
@@ -108,6 +114,7 @@ func (o *Org) adoptTables() {
 		}
 		if t.object != object {
 			t.adopt(object)
+			t.rights = permissionTables[key]
 		}
 	}
 	o.attach()

@@ -99,7 +99,7 @@ func (o *Org) walk(t *table, r *row, hops []*Field) (*table, *row) {
 }
 
 // reader returns a function that reads the trail from records of the table.
-func (o *Org) reader(t *table, tr *trail) func(*row) string {
+func (o *Org) reader(caller Caller, t *table, tr *trail) func(*row) string {
 	if len(tr.hops) == 0 {
 		f := tr.field
 		switch {
@@ -109,19 +109,19 @@ func (o *Org) reader(t *table, tr *trail) func(*row) string {
 		case f.Type == sf.TypeID:
 			return func(r *row) string { return string(r.id) }
 		}
-		return func(r *row) string { return o.value(t, r, f, 0) }
+		return func(r *row) string { return o.valueFor(caller, t, r, f, 0) }
 	}
 	return func(r *row) string {
 		pt, p := o.walk(t, r, tr.hops)
 		if p == nil {
 			return ""
 		}
-		return o.leaf(pt, p, tr)
+		return o.leaf(caller, pt, p, tr)
 	}
 }
 
 // leaf reads the field at the end of a trail.
-func (o *Org) leaf(t *table, r *row, tr *trail) string {
+func (o *Org) leaf(caller Caller, t *table, r *row, tr *trail) string {
 	if tr.typeOnly {
 		return t.object.Name
 	}
@@ -131,5 +131,5 @@ func (o *Org) leaf(t *table, r *row, tr *trail) string {
 			return ""
 		}
 	}
-	return o.value(t, r, f, 0)
+	return o.valueFor(caller, t, r, f, 0)
 }

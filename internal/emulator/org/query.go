@@ -37,6 +37,7 @@ type selection struct {
 	object *Object
 	all    bool
 	now    time.Time
+	access *permits
 
 	rows     soql.Rows[*row]
 	test     func(*row) bool     // nil: every row
@@ -64,7 +65,12 @@ const maxOffset = 2000
 func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*selection, error) {
 	s := &selection{
 		o: o, caller: caller, q: q, t: o.tables[fold(object.Name)], object: object, all: all, now: o.clock.Now(), limit: -1,
-		archived: archived(object),
+		archived: archived(object), access: o.permits(caller),
+	}
+	if !s.access.object(o, object).read {
+		return nil, q.ErrorAt(q.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to "+
+			"use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the "+
+			"describe call for the appropriate names.", object.Name)
 	}
 	s.rows = soql.Rows[*row]{
 		Query: q, Env: soql.Env{Now: s.now}, Column: s.resolve, Members: s.members, Call: s.converted,
@@ -110,7 +116,7 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 
 // resolve binds a path for a condition, an order or a group. The wording of the refusals is unverified.
 func (s *selection) resolve(p *soql.Path, use soql.Use) (soql.Column[*row], error) {
-	tr, err := s.o.schema.locate(s.q, s.object, p)
+	tr, err := s.locate(p)
 	if err != nil {
 		return soql.Column[*row]{}, err
 	}
@@ -123,7 +129,7 @@ func (s *selection) resolve(p *soql.Path, use soql.Use) (soql.Column[*row], erro
 	case use == soql.Group && !f.Groupable:
 		return soql.Column[*row]{}, s.q.ErrorAt(p.Pos, "INVALID_FIELD", "field '%s' can not be grouped in a query call", f.Name)
 	}
-	return soql.Column[*row]{Type: valueType(f), CaseSensitive: f.CaseSensitive, Get: s.o.reader(s.t, tr)}, nil
+	return soql.Column[*row]{Type: valueType(f), CaseSensitive: f.CaseSensitive, Get: s.o.reader(s.caller, s.t, tr)}, nil
 }
 
 // valueType is the type that a query compares a field as: a metadata relationship holds a name.
@@ -183,9 +189,10 @@ func (s *selection) scan(from []*row) []*row {
 	if s.order == nil && s.limit >= 0 && !s.q.IsCount() && s.groups == nil {
 		enough = s.offset + s.limit
 	}
+	hidden := s.hides()
 	var out []*row
 	for _, r := range from {
-		if !s.visible(r) || s.test != nil && !s.test(r) || owner >= 0 && r.text(owner) != string(s.caller.User) {
+		if !s.visible(r) || hidden != nil && hidden(r) || s.test != nil && !s.test(r) || owner >= 0 && r.text(owner) != string(s.caller.User) {
 			continue
 		}
 		if len(out) == enough {

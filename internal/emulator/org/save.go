@@ -40,11 +40,11 @@ func (d *draft) prepare(event string) *Error {
 
 // follow does what comes after the save.
 func (d *draft) follow(event string) *Error {
-	if err := d.after(); err != nil {
+	system := d.w.system
+	d.w.system = true // what the platform makes beside a record asks nobody
+	err := d.after()
+	if d.w.system = system; err != nil || d.object.conduct == nil {
 		return err
-	}
-	if d.object.conduct == nil {
-		return nil
 	}
 	if err := d.react(event); err != nil {
 		return err

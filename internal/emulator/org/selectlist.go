@@ -41,7 +41,7 @@ func (s *selection) selectItem(i soql.Item) error {
 }
 
 func (s *selection) selectPath(p *soql.Path) error {
-	tr, err := s.o.schema.locate(s.q, s.object, p)
+	tr, err := s.locate(p)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *selection) selectFields(x *soql.Fields) error {
 		return s.q.ErrorAt(x.Pos, "MALFORMED_QUERY", "The SOQL FIELDS function must have a LIMIT of at most 200")
 	}
 	for _, f := range s.object.Fields {
-		if x.Group == "ALL" || f.Custom == (x.Group == "CUSTOM") {
+		if (x.Group == "ALL" || f.Custom == (x.Group == "CUSTOM")) && s.access.reads(s.object, f) {
 			s.columns = append(s.columns, item{
 				trail:  &trail{names: []string{f.Name}, field: f},
 				column: Column{Path: []string{f.Name}, Field: f, Type: f.Type},
@@ -161,7 +161,7 @@ func (s *selection) fillTrail(a *Answer, c *Column, tr *trail) {
 	f := tr.field
 	plain := f.column >= 0 || f.Type == sf.TypeID || f.Type.IsCompound()
 	if !plain || tr.many {
-		c.texts = s.texts(a.rows, s.o.reader(s.t, tr))
+		c.texts = s.texts(a.rows, s.o.reader(s.caller, s.t, tr))
 	}
 }
 
@@ -216,6 +216,9 @@ func (o *Org) Retrieve(caller Caller, object string, ids []string, fields []stri
 		answer, err := s.run([]*row{r})
 		if err != nil {
 			return nil, err
+		}
+		if answer.Len() == 0 { // sharing hides it
+			continue
 		}
 		record := answer.Record(0)
 		out[i] = &record

@@ -62,6 +62,7 @@ type table struct {
 	words   *words             `image:"-"`
 	beside  *satellites        `image:"-"` // nil where a record leaves no trace in others
 	repeats []bool             `image:"-"` // by column: values that many records share
+	rights  bool               // what users may do rests on its rows
 
 	mu      sync.Mutex    // guards indexes while readers build them
 	indexes map[int]index `image:"-"` // by column

@@ -16,8 +16,9 @@ type work struct {
 	opts   Options
 	undo   []undo
 
-	system bool // automation writes: it does not ask what its user may do
-	depth  int  // of writes that writes cause
+	access *permits // of the caller, while a row is done
+	system bool     // automation writes: it does not ask what its user may do
+	depth  int      // of writes that writes cause
 }
 
 // undo takes one change back.
@@ -35,6 +36,9 @@ func (o *Org) begin(caller Caller, now time.Time, opts Options) *work {
 // set makes r the newest version of its record.
 func (w *work) set(t *table, r *row) {
 	before := t.put(r)
+	if t.rights {
+		w.o.forget()
+	}
 	w.undo = append(w.undo, undo{t: t, now: r, before: before})
 }
 
@@ -49,6 +53,9 @@ func (w *work) rollback(mark int) {
 			continue
 		}
 		u.t.unput(u.now, u.before)
+		if u.t.rights {
+			w.o.forget()
+		}
 	}
 	w.undo = w.undo[:mark]
 }
@@ -63,6 +70,7 @@ func (w *work) commit() {
 
 // perform does one row of a load. On an error the caller takes back what it did.
 func (w *work) perform(op Op, in *Row) (Result, *Error) {
+	w.access = w.o.permits(w.caller)
 	switch op {
 	case Insert:
 		return w.insert(in)
@@ -114,6 +122,9 @@ func (w *work) target(in *Row, op Op) (sf.ID, *table, *row, *Error) {
 		return id, nil, nil, fault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 	case r.fate != live:
 		return id, nil, nil, fault("ENTITY_IS_DELETED", "entity is deleted")
+	}
+	if err := w.mayTouch(t, r, op); err != nil {
+		return id, nil, nil, err
 	}
 	return id, t, r, nil
 }
