@@ -69,6 +69,7 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	$(GO) build -o bin/bench-extract ./bench/extract
 	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
 	$(GO) run ./bench
+	$(GO) run ./bench/emulator
 
 conformance: ## the emulator as unmodified clients see it, and the contracts of buckets and orgs
 	.ci/tools clients
