@@ -48,14 +48,25 @@ func (r Report) Err() error {
 			"a full backup makes a new sound snapshot", f.Key)
 }
 
-// checker holds what a check learns.
+// checker holds what a check learns. Of manifests it keeps what they rely on and not themselves: there may
+// be thousands, each of the size of the org's schema.
 type checker struct {
 	store    *Store
 	report   Report
 	contents repo.Contents
-	manifest []*manifest
-	users    map[repo.Ref][]string // snapshots by the object that they rely on
+	snaps    []string             // IDs of all snapshots
+	legible  []bool               // whose manifest could be read
+	users    map[repo.Ref][]int32 // snapshots, by their place in snaps, by the object that they rely on
 	refs     map[repo.Ref]segmentUse
+}
+
+// usersOf returns the IDs of the snapshots that rely on the object.
+func (c *checker) usersOf(ref repo.Ref) []string {
+	var ids []string
+	for _, n := range c.users[ref] {
+		ids = append(ids, c.snaps[n])
+	}
+	return ids
 }
 
 // segmentUse is what manifests say of a segment.
@@ -78,19 +89,21 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 // check reads the manifests before it lists the bucket: everything that a manifest relies on was
 // durable before the manifest, so that what is missing then was lost, not late.
 func (s *Store) check(ctx context.Context) (*checker, error) {
-	c := &checker{store: s, users: make(map[repo.Ref][]string), refs: make(map[repo.Ref]segmentUse)}
+	c := &checker{store: s, users: make(map[repo.Ref][]int32), refs: make(map[repo.Ref]segmentUse)}
 	for entry, err := range s.repository.List(ctx, classSnapshot) {
 		if err != nil {
 			return nil, fmt.Errorf("check: %w", err)
 		}
 		c.report.Snapshots++
-		c.users[entry.Ref] = []string{entry.Ref.ID.String()}
-		m, err := s.loadManifest(ctx, entry.Ref.ID.String())
+		id := entry.Ref.ID.String()
+		c.snaps = append(c.snaps, id)
+		c.users[entry.Ref] = []int32{int32(len(c.snaps) - 1)}
+		m, err := s.loadManifest(ctx, id)
 		if err := c.note(err, entry.Ref, ""); err != nil {
 			return nil, err
 		}
+		c.legible = append(c.legible, m != nil)
 		if m != nil {
-			c.manifest = append(c.manifest, m)
 			c.use(m)
 		}
 	}
@@ -133,14 +146,14 @@ func (c *checker) note(err error, ref repo.Ref, object string) error {
 		return err
 	}
 	c.report.Findings = append(c.report.Findings, Finding{
-		Key: ref.Key(), Object: object, Snapshots: c.users[ref], Text: err.Error(),
+		Key: ref.Key(), Object: object, Snapshots: c.usersOf(ref), Text: err.Error(),
 	})
 	return nil
 }
 
-// use remembers what a manifest relies on.
+// use remembers what the manifest of the latest snapshot relies on.
 func (c *checker) use(m *manifest) {
-	id := m.info.ID
+	id := int32(len(c.snaps) - 1)
 	schema := repo.Ref{Class: classSchema, ID: m.schema}
 	c.users[schema] = append(c.users[schema], id)
 	for _, p := range m.parts {
@@ -153,7 +166,7 @@ func (c *checker) use(m *manifest) {
 				c.users[ref] = append(c.users[ref], id)
 				if old, twice := c.refs[ref]; twice && (old.object != p.object || old.ref != s) {
 					c.report.Findings = append(c.report.Findings, Finding{
-						Key: ref.Key(), Object: p.object, Snapshots: c.users[ref],
+						Key: ref.Key(), Object: p.object, Snapshots: c.usersOf(ref),
 						Text: fmt.Sprintf("%s: manifests contradict each other about it", ref),
 					})
 				}
@@ -204,8 +217,9 @@ func (c *checker) broken(ref repo.Ref) bool {
 // selected returns the objects that the snapshot relies on, or all when id is "".
 func (c *checker) selected(id string) []repo.Ref {
 	var refs []repo.Ref
+	only := int32(slices.Index(c.snaps, id))
 	for ref := range c.contents.Objects {
-		if known(ref.Class) && (id == "" || slices.Contains(c.users[ref], id)) {
+		if known(ref.Class) && (id == "" || slices.Contains(c.users[ref], only)) {
 			refs = append(refs, ref)
 		}
 	}
