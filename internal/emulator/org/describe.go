@@ -1,6 +1,7 @@
 package org
 
 import (
+	"slices"
 	"strings"
 
 	"holdfast/internal/sf"
@@ -83,7 +84,6 @@ type Object struct {
 	families []string // kinds of the objects that come with it: "History", "Share" …
 	feature  string   // of Features; empty when every org has it
 	idPrefix string   // of its Ids where describe tells no key prefix
-	scopes   []string // of supportedScopes, beyond those that follow from its fields
 
 	tracking   bool                 // changes of tracked fields leave rows in the history
 	sharing    string               // sharingModel of the metadata WSDL; empty is ReadWrite
@@ -220,4 +220,33 @@ type RecordType struct {
 	Default       bool // defaultRecordTypeMapping
 	Master        bool
 	Person        bool // isPersonType
+}
+
+// Scope is one entry of supportedScopes: what USING SCOPE takes for the object.
+type Scope struct {
+	Label string
+	Name  string
+}
+
+// teamScopes are the objects whose records can belong to a team of the user.
+// Source: describes of Account, Contact and Opportunity; Case is unverified.
+var teamScopes = map[string]bool{"Account": true, "Case": true, "Contact": true, "Opportunity": true}
+
+// Scopes returns the scopes of the object in describe order: all records, and where a user can own
+// them those of the user, those within a scoping rule, and those of the user's teams. A custom setting
+// has none. Source: describes of Account, Contact, Opportunity, OpportunityContactRole and Custom__c.
+func (o *Object) Scopes() []Scope {
+	if !o.Queryable || o.CustomSetting {
+		return nil
+	}
+	plural := strings.ToLower(o.LabelPlural)
+	scopes := []Scope{{"All " + plural, "everything"}}
+	if owner := o.Field("OwnerId"); owner == nil || !slices.Contains(owner.ReferenceTo, "User") {
+		return scopes
+	}
+	scopes = append(scopes, Scope{"My " + plural, "mine"}, Scope{"Filter by scope", "scopingRule"})
+	if teamScopes[o.Name] {
+		scopes = append(scopes, Scope{"My team's " + plural, "team"})
+	}
+	return scopes
 }

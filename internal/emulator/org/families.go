@@ -12,6 +12,9 @@ import (
 // describe, of which all follow these rules. Source of the fields: Object Reference, "Associated
 // Objects"; jsforce 3.12, the declarations of the same objects.
 
+// describedPrefixes are those few that describe does tell. Source: global describe.
+var describedPrefixes = map[string]string{"UserShare": "0N2"}
+
 // family says how one kind of associated object is made.
 type family struct {
 	suffix string // of the object's name, and of its label
@@ -83,7 +86,7 @@ func (s *standardSchema) relative(parent *Object, kind family) *Object {
 	o := &Object{
 		Name: name, Label: label, LabelPlural: label, AssociateEntityType: kind.entity,
 		AssociateParentEntity: parent.Name, Queryable: true, Retrieveable: true, BulkQueryable: true,
-		Since: parent.Since, feature: parent.feature, idPrefix: orElse(sharePrefixes[name], kind.prefix),
+		Since: parent.Since, feature: parent.feature, idPrefix: orElse(sharePrefixes[name], kind.prefix), KeyPrefix: describedPrefixes[name],
 	}
 	kind.flags(o)
 	if kind.suffix == "ChangeEvent" {
@@ -174,16 +177,23 @@ func feedFields(parent *Object) string {
 		BestCommentId ref(FeedComment) rel=BestComment ro noprefilter since=44`, "$parent", parent.Name)
 }
 
-// changeEventFields are the header and the fields of the parent that a change carries: not those that
-// the platform computes. Source: Change Data Capture Developer Guide, "Change Event Fields"; that each
+// notInChanges are fields that no change event carries. Source: 20 change events of jsforce 3.12, held
+// against their objects.
+var notInChanges = []string{
+	"IsDeleted", "SystemModstamp", "LastViewedDate", "LastReferencedDate", "LastActivityDate", "MasterRecordId",
+	"IsCustomerPortal", "Fiscal", "FiscalQuarter", "FiscalYear", "HasOpenActivity", "HasOverdueTask", "IsHighPriority",
+	"TaskSubtype", "EventSubtype", "ContactPhone", "ContactMobile", "ContactEmail", "ContactFax", "Comments",
+	"IsEmailBounced", "FullPhotoUrl", "SmallPhotoUrl", "LeadOrContactId", "LeadOrContactOwnerId",
+}
+
+// changeEventFields are the header and the fields of the parent that a change carries. Source: Change Data Capture Developer Guide, "Change Event Fields"; that each
 // is null unless it changed, the same.
 func (s *standardSchema) changeEventFields(parent *Object) []*Field {
 	fields := s.read(`Id id nonil
 		ReplayId string(1000) ro | Replay ID
 		ChangeEventHeader complexvalue ro`)
 	for _, f := range parent.Fields {
-		if f.Name == "Id" || f.Name == "IsDeleted" || f.Name == "SystemModstamp" || f.feature != "" ||
-			!f.Createable && !f.Updateable && !auditFields[f.Name] && !f.Type.IsCompound() {
+		if f.Name == "Id" || f.feature != "" || f.ExtraTypeInfo == "imageurl" || slices.Contains(notInChanges, f.Name) {
 			continue
 		}
 		c := *f

@@ -22,7 +22,7 @@ import (
 //
 // Words of an object: ±flag · of=EntityType:Parent · with=History,Share (its families) · since=NN the
 // first version of the API · feature=Name of Features · filter=Field,Field (a query must filter on
-// one of them) · nobulk · scopes=name,name beyond those of the rule.
+// one of them) · nobulk.
 //
 // Words of a field: "!" required · ro read-only · nocreate noupdate · nonil not nillable · dflt
 // defaulted on create · perm noperm with or without field permissions · nofilter nosort nogroup ·
@@ -211,18 +211,22 @@ func (s *standardSchema) object(line string) error {
 		Queryable: true, Replicateable: true, Retrieveable: true, SearchLayoutable: true,
 		Searchable: true, Triggerable: true, Undeletable: true, Updateable: true, QuickActions: true,
 	}
+	var event bool
 	flags := map[string]*bool{
 		"compact": &o.CompactLayoutable, "create": &o.Createable, "delete": &o.Deletable,
 		"layout": &o.Layoutable, "mru": &o.MruEnabled, "query": &o.Queryable,
 		"replicate": &o.Replicateable, "retrieve": &o.Retrieveable, "searchlayout": &o.SearchLayoutable,
 		"search": &o.Searchable, "trigger": &o.Triggerable, "undelete": &o.Undeletable,
 		"update": &o.Updateable, "feed": &o.FeedEnabled, "merge": &o.Mergeable, "deepclone": &o.DeepCloneable,
-		"listviews": &o.ListViews, "quick": &o.QuickActions,
+		"listviews": &o.ListViews, "quick": &o.QuickActions, "event": &event,
 	}
 	for _, word := range strings.Fields(parts[3]) {
 		if err := o.word(word, flags); err != nil {
 			return err
 		}
+	}
+	if event {
+		o.Kind = PlatformEvent
 	}
 	s.objects = append(s.objects, o)
 	return nil
@@ -246,8 +250,6 @@ func (o *Object) word(word string, flags map[string]*bool) error {
 		o.NeedsFilter = strings.Split(value, ",")
 	case "nobulk":
 		o.BulkQueryable = false
-	case "scopes":
-		o.scopes = strings.Split(value, ",")
 	default:
 		flag, ok := flags[word[1:]]
 		if !ok || word[0] != '+' && word[0] != '-' {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
@@ -23,8 +24,8 @@ func text(s string) *string {
 // of version 52, in their order.
 type summary struct {
 	Activateable          bool              `json:"activateable"`
-	AssociateEntityType   *string           `json:"associateEntityType"`
-	AssociateParentEntity *string           `json:"associateParentEntity"`
+	AssociateEntityType   **string          `json:"associateEntityType,omitempty"`
+	AssociateParentEntity **string          `json:"associateParentEntity,omitempty"`
 	Createable            bool              `json:"createable"`
 	Custom                bool              `json:"custom"`
 	CustomSetting         bool              `json:"customSetting"`
@@ -52,31 +53,102 @@ type summary struct {
 	URLs                  map[string]string `json:"urls"`
 }
 
-func summaryOf(o *org.Object, root string) summary {
-	path := root + "/sobjects/" + o.Name
+// Versions from which a describe has a key. The describes of version 48 lack them and those of 52
+// have them; the exact version is unverified.
+const (
+	associatesSince    = 50 // associateEntityType, associateParentEntity
+	optionSince        = 52 // sobjectDescribeOption, and the scope scopingRule
+	defaultValuesUntil = 51 // urls.defaultValues
+)
+
+// since returns a key's value from a version on, and leaves the key out before.
+func since(c *wire.Call, version int, value *string) **string {
+	if c.Major() < version {
+		return nil
+	}
+	return &value
+}
+
+func summaryOf(o *org.Object, c *wire.Call) summary {
 	return summary{
-		Activateable: o.Activateable, AssociateEntityType: text(o.AssociateEntityType),
-		AssociateParentEntity: text(o.AssociateParentEntity), Createable: o.Createable, Custom: o.Custom,
+		Activateable: o.Activateable, AssociateEntityType: since(c, associatesSince, text(o.AssociateEntityType)),
+		AssociateParentEntity: since(c, associatesSince, text(o.AssociateParentEntity)), Createable: o.Createable, Custom: o.Custom,
 		CustomSetting: o.CustomSetting, DeepCloneable: o.DeepCloneable, Deletable: o.Deletable,
 		DeprecatedAndHidden: o.DeprecatedAndHidden, FeedEnabled: o.FeedEnabled, HasSubtypes: o.HasSubtypes,
 		IsInterface: o.IsInterface, IsSubtype: o.IsSubtype, KeyPrefix: text(o.KeyPrefix), Label: o.Label,
 		LabelPlural: o.LabelPlural, Layoutable: o.Layoutable, Mergeable: o.Mergeable, MruEnabled: o.MruEnabled,
 		Name: o.Name, Queryable: o.Queryable, Replicateable: o.Replicateable, Retrieveable: o.Retrieveable,
 		Searchable: o.Searchable, Triggerable: o.Triggerable, Undeletable: o.Undeletable, Updateable: o.Updateable,
-		URLs: map[string]string{"rowTemplate": path + "/{ID}", "describe": path + "/describe", "sobject": path},
+		URLs: urlsOf(o, c.Root()+"/sobjects/"+o.Name),
 	}
 }
 
+// ownURLs are resources that a few objects alone have. Source: global describe.
+var ownURLs = map[string]map[string]string{
+	"Case": {"caseArticleSuggestions": "/suggestedArticles", "caseRowArticleSuggestions": "/{ID}/suggestedArticles"},
+	"User": {"namedLayouts": "/describe/namedLayouts/{LayoutName}", "passwordUtilities": "/{ID}/password"},
+	"WorkOrder": {
+		"workOrderArticleSuggestions": "/suggestedArticles", "workOrderRowArticleSuggestions": "/{ID}/suggestedArticles",
+	},
+	"WorkOrderLineItem": {
+		"workOrderLineItemArticleSuggestions": "/suggestedArticles", "workOrderLineItemRowArticleSuggestions": "/{ID}/suggestedArticles",
+	},
+}
+
+// urlsOf are the resources of an object. Which there are follows from its flags: approvals need
+// records that come back from the bin, quick actions a layout on which records are made. The rules
+// hold for all 110 objects of the global describe.
+func urlsOf(o *org.Object, path string) map[string]string {
+	urls := map[string]string{"rowTemplate": path + "/{ID}", "describe": path + "/describe", "sobject": path}
+	for _, u := range []struct {
+		on        bool
+		key, tail string
+	}{
+		{o.CompactLayoutable, "compactLayouts", "/describe/compactLayouts"},
+		{o.Layoutable, "layouts", "/describe/layouts"},
+		{o.Layoutable && o.CompactLayoutable && o.Undeletable, "approvalLayouts", "/describe/approvalLayouts"},
+		{o.Layoutable && o.CompactLayoutable && o.Createable && o.QuickActions, "quickActions", "/quickActions"},
+		{o.ListViews, "listviews", "/listviews"},
+		{o.AssociateEntityType == "ChangeEvent" || o.Kind == org.PlatformEvent, "eventSchema", "/eventSchema"},
+	} {
+		if u.on {
+			urls[u.key] = path + u.tail
+		}
+	}
+	for key, tail := range ownURLs[o.Name] {
+		urls[key] = path + tail
+	}
+	return urls
+}
+
 func (a *API) describeGlobal(w http.ResponseWriter, c *wire.Call) error {
+	if a.unchanged(w, c) {
+		return nil
+	}
 	reply := struct {
 		Encoding     string    `json:"encoding"`
 		MaxBatchSize int       `json:"maxBatchSize"`
 		SObjects     []summary `json:"sobjects"`
 	}{"UTF-8", globalBatchSize, []summary{}}
 	for _, o := range a.org.Objects() {
-		reply.SObjects = append(reply.SObjects, summaryOf(o, c.Root()))
+		if o.Since <= c.Major() {
+			reply.SObjects = append(reply.SObjects, summaryOf(o, c))
+		}
 	}
 	return wire.Reply(w, http.StatusOK, reply)
+}
+
+// unchanged answers If-Modified-Since for what follows from the schema, and tells when that changed.
+// Source: REST API Developer Guide, "Conditional Request Headers".
+func (a *API) unchanged(w http.ResponseWriter, c *wire.Call) bool {
+	changed := a.org.SchemaChanged().Truncate(time.Second)
+	w.Header().Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
+	at, err := http.ParseTime(c.Header.Get("If-Modified-Since"))
+	if err != nil || changed.After(at) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }
 
 func (a *API) describeBasic(w http.ResponseWriter, c *wire.Call) error {
@@ -87,7 +159,7 @@ func (a *API) describeBasic(w http.ResponseWriter, c *wire.Call) error {
 	return wire.Reply(w, http.StatusOK, struct {
 		Describe summary `json:"objectDescribe"`
 		Recent   []any   `json:"recentItems"`
-	}{summaryOf(o, c.Root()), []any{}})
+	}{summaryOf(o, c), []any{}})
 }
 
 // description is a full describe.
@@ -107,7 +179,7 @@ type description struct {
 	NetworkScopeField  *string             `json:"networkScopeFieldName"`
 	RecordTypeInfos    []recordTypeInfo    `json:"recordTypeInfos"`
 	SearchLayoutable   bool                `json:"searchLayoutable"`
-	SObjectDescribeOpt *string             `json:"sobjectDescribeOption"`
+	SObjectDescribeOpt **string            `json:"sobjectDescribeOption,omitempty"`
 	SupportedScopes    []scope             `json:"supportedScopes"`
 	summary
 }
@@ -144,13 +216,25 @@ func (a *API) describe(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
+	if a.unchanged(w, c) {
+		return nil
+	}
+	return wire.Reply(w, http.StatusOK, a.describeObject(o, c))
+}
+
+func (a *API) describeObject(o *org.Object, c *wire.Call) description {
+	full := "FULL"
 	d := description{
 		ActionOverrides: []any{}, ChildRelationships: []childRelationship{}, CompactLayoutable: o.CompactLayoutable,
-		Fields: make([]field, len(o.Fields)), NamedLayoutInfos: []any{}, RecordTypeInfos: []recordTypeInfo{},
-		SearchLayoutable: o.SearchLayoutable, summary: summaryOf(o, c.Root()),
-		SupportedScopes: []scope{{"All " + o.LabelPlural, "everything"}, {"My " + o.LabelPlural, "mine"}},
+		Fields: []field{}, NamedLayoutInfos: []any{}, RecordTypeInfos: []recordTypeInfo{},
+		SearchLayoutable: o.SearchLayoutable, SObjectDescribeOpt: since(c, optionSince, &full),
+		summary: summaryOf(o, c), SupportedScopes: []scope{},
 	}
+	a.userURLs(o, c, d.URLs)
 	for _, r := range o.Children {
+		if child, ok := a.org.Describe(r.Child); !ok || child.Since > c.Major() {
+			continue
+		}
 		d.ChildRelationships = append(d.ChildRelationships, childRelationship{
 			CascadeDelete: r.CascadeDelete, ChildSObject: r.Child, Field: r.Field, JunctionIDListNames: []string{},
 			JunctionReferenceTo: []string{}, RelationshipName: text(r.RelationshipName), RestrictedDelete: r.RestrictedDelete,
@@ -163,8 +247,29 @@ func (a *API) describe(w http.ResponseWriter, c *wire.Call) error {
 			URLs: map[string]string{"layout": c.Root() + "/sobjects/" + o.Name + "/describe/layouts/" + string(r.ID)},
 		})
 	}
-	for i, f := range o.Fields {
-		d.Fields[i] = fieldOf(f)
+	for _, s := range o.Scopes() {
+		if s.Name != "scopingRule" || c.Major() >= optionSince {
+			d.SupportedScopes = append(d.SupportedScopes, scope(s))
+		}
 	}
-	return wire.Reply(w, http.StatusOK, d)
+	for _, f := range o.Fields {
+		if f.Since <= c.Major() {
+			d.Fields = append(d.Fields, fieldOf(f))
+		}
+	}
+	return d
+}
+
+// userURLs adds the pages of the user interface, which only the full describe has, and of the default
+// values. Source: describes of Account and OpportunityContactRole.
+func (a *API) userURLs(o *org.Object, c *wire.Call, urls map[string]string) {
+	if !o.Layoutable || o.KeyPrefix == "" || o.CustomSetting {
+		return
+	}
+	urls["uiDetailTemplate"] = c.BaseURL + "/{ID}"
+	urls["uiEditTemplate"] = c.BaseURL + "/{ID}/e"
+	urls["uiNewRecord"] = c.BaseURL + "/" + o.KeyPrefix + "/e"
+	if c.Major() <= defaultValuesUntil {
+		urls["defaultValues"] = urls["sobject"] + "/defaultValues?recordTypeId&fields"
+	}
 }

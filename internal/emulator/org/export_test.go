@@ -1,0 +1,18 @@
+package org
+
+// RuleField is the field that the rules of its type make, with nothing from the catalogue.
+func RuleField(name, kind string, length, precision, scale int, targets []string) *Field {
+	if kind == "reference" {
+		kind = "ref"
+	}
+	return newField(name, shape{kind: kind, length: length, precision: precision, scale: scale, targets: targets})
+}
+
+// RuleLabel is the label that follows from the name of a field.
+func RuleLabel(o *Object, name string) string { return labelOf(o, &Field{Name: name}) }
+
+// Families returns the suffixes of the objects that come with a standard object.
+func (o *Object) Families() []string { return o.families }
+
+// ParentColumn reports whether records keep a value for the field.
+func (f *Field) Stored() bool { return f.column >= 0 }
