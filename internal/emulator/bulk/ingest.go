@@ -153,7 +153,7 @@ func (j *Jobs) newIngest(c *wire.Call, body ingestRequest) (*job, error) {
 	if !ok {
 		return nil, wire.BadRequest("INVALIDENTITY", "Unable to find object: "+body.Object)
 	}
-	if err := supports(object.Name); err != nil {
+	if err := supports(object); err != nil {
 		return nil, err
 	}
 	delimiter, ending, err := format(body.ColumnDelimiter, body.LineEnding, body.ContentType)

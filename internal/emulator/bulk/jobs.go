@@ -144,18 +144,10 @@ func (j *Jobs) add(b *job) {
 	maps.DeleteFunc(j.classics, func(_ string, old *classic) bool { return b.created.Sub(old.created) > kept })
 }
 
-// unsupported are the objects that the Bulk API does not take.
-// Source: lists of public extractors, singer-io/tap-salesforce among them.
-var unsupported = map[string]bool{
-	"AcceptedEventRelation": true, "CaseStatus": true, "ContractStatus": true, "DeclinedEventRelation": true,
-	"OrderStatus": true, "PartnerRole": true, "RecentlyViewed": true, "SolutionStatus": true, "TaskPriority": true,
-	"TaskStatus": true, "UndecidedEventRelation": true,
-}
-
 // supports refuses an object that the Bulk API does not take.
-func supports(object string) error {
-	if unsupported[object] {
-		return wire.BadRequest("INVALIDENTITY", "Entity '"+object+"' is not supported by the Bulk API.")
+func supports(object *org.Object) error {
+	if !object.BulkQueryable {
+		return wire.BadRequest("INVALIDENTITY", "Entity '"+object.Name+"' is not supported by the Bulk API.")
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func (j *Jobs) check(c *wire.Call, plan queryPlan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := supports(answer.Object.Name); err != nil {
+	if err := supports(answer.Object); err != nil {
 		return "", err
 	}
 	for _, col := range answer.Columns {

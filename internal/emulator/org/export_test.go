@@ -16,3 +16,9 @@ func (o *Object) Families() []string { return o.families }
 
 // ParentColumn reports whether records keep a value for the field.
 func (f *Field) Stored() bool { return f.column >= 0 }
+
+// ReadCatalogue reads the files and publishes the schema of a new org, as the first org does.
+func ReadCatalogue() int {
+	s := readStandard()
+	return len(newStandardSchema(s, Features{}).objects)
+}

@@ -21,6 +21,9 @@ func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
 	if !object.Queryable {
 		return nil, fault("INVALID_TYPE_FOR_OPERATION", "entity type "+object.Name+" does not support query")
 	}
+	if err := o.needsFilter(caller, object, q); err != nil {
+		return nil, err
+	}
 	s, err := o.compile(caller, q, object, all || q.AllRows)
 	if err != nil {
 		return nil, err

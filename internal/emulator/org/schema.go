@@ -59,7 +59,11 @@ func standardOrgSchema(features Features) *schema {
 	if s, ok := standardSchemas.Load(features); ok {
 		return s.(*schema)
 	}
-	std := loadStandard()
+	shared, _ := standardSchemas.LoadOrStore(features, newStandardSchema(loadStandard(), features))
+	return shared.(*schema)
+}
+
+func newStandardSchema(std *standardSchema, features Features) *schema {
 	s := &schema{objects: map[string]*Object{}, sets: maps.Clone(std.sets)}
 	for _, o := range std.objects {
 		if o.feature != "" && !features.on(o.feature) {
@@ -81,8 +85,7 @@ func standardOrgSchema(features Features) *schema {
 		s.objects[fold(c.Name)] = &c
 	}
 	s.publish()
-	shared, _ := standardSchemas.LoadOrStore(features, s)
-	return shared.(*schema)
+	return s
 }
 
 // takesRecordTypes reports an object that can have record types: one with layouts that people open.

@@ -48,7 +48,10 @@ type link struct {
 	targets           string // name of the list of targets; empty when the line names the objects
 }
 
-var loadStandard = sync.OnceValue(func() *standardSchema {
+// loadStandard reads the files once in a process.
+var loadStandard = sync.OnceValue(readStandard)
+
+func readStandard() *standardSchema {
 	s := &standardSchema{sets: map[string][]PicklistValue{}, targets: map[string][]string{}}
 	files, err := standardFiles.ReadDir("standard")
 	if err != nil {
@@ -86,7 +89,7 @@ var loadStandard = sync.OnceValue(func() *standardSchema {
 		}
 	}
 	return s
-})
+}
 
 // macros are groups of fields that many objects share. $ stands for the argument.
 var macros = map[string]string{
