@@ -40,7 +40,6 @@ func (o *Org) Change(caller Caller, f func(*Tx) error) error {
 // expose publishes the schema as it is so far, so that records can be written under it.
 func (t *Tx) expose() {
 	t.schema.publish()
-	t.schema.changed = t.org.clock.Now()
 	t.org.schema = t.schema
 	t.org.forget()
 	t.org.adoptTables()

@@ -214,15 +214,6 @@ func (o *Org) Objects() []*Object {
 	return o.schema.sorted
 }
 
-// SchemaChanged returns when the schema last changed: at the birth of the org, and with each deploy.
-func (o *Org) SchemaChanged() time.Time {
-	defer o.read()()
-	if o.schema.changed.IsZero() {
-		return o.logFrom
-	}
-	return o.schema.changed
-}
-
 // Describe returns the object of that API name, without regard to case.
 func (o *Org) Describe(name string) (*Object, bool) {
 	defer o.read()()

@@ -19,7 +19,6 @@ type schema struct {
 	sets     map[string][]PicklistValue // standard and global value sets, by name
 	kids     map[string][]childRef      // by folded name of the parent
 	sorted   []*Object
-	changed  time.Time         // when it was deployed; zero for that of a new org
 	labels   map[string]string // custom labels by folded name
 	changed  time.Time         // zero: never since the org was made
 }

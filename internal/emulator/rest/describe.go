@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
@@ -122,9 +121,6 @@ func urlsOf(o *org.Object, path string) map[string]string {
 }
 
 func (a *API) describeGlobal(w http.ResponseWriter, c *wire.Call) error {
-	if a.unchanged(w, c) {
-		return nil
-	}
 	reply := struct {
 		Encoding     string    `json:"encoding"`
 		MaxBatchSize int       `json:"maxBatchSize"`
@@ -136,19 +132,6 @@ func (a *API) describeGlobal(w http.ResponseWriter, c *wire.Call) error {
 		}
 	}
 	return wire.Reply(w, http.StatusOK, reply)
-}
-
-// unchanged answers If-Modified-Since for what follows from the schema, and tells when that changed.
-// Source: REST API Developer Guide, "Conditional Request Headers".
-func (a *API) unchanged(w http.ResponseWriter, c *wire.Call) bool {
-	changed := a.org.SchemaChanged().Truncate(time.Second)
-	w.Header().Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
-	at, err := http.ParseTime(c.Header.Get("If-Modified-Since"))
-	if err != nil || changed.After(at) {
-		return false
-	}
-	w.WriteHeader(http.StatusNotModified)
-	return true
 }
 
 func (a *API) describeBasic(w http.ResponseWriter, c *wire.Call) error {
@@ -215,9 +198,6 @@ func (a *API) describe(w http.ResponseWriter, c *wire.Call) error {
 	o, err := a.object(c.Path[1])
 	if err != nil {
 		return err
-	}
-	if a.unchanged(w, c) {
-		return nil
 	}
 	return wire.Reply(w, http.StatusOK, a.describeObject(o, c))
 }
