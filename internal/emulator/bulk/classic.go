@@ -121,7 +121,7 @@ func (j *Jobs) createClassic(w http.ResponseWriter, c *wire.Call) error {
 		return invalidJob("Unsupported operation: " + r.Operation)
 	case !ok:
 		return invalidJob("Unable to find object: " + r.Object)
-	case supports(object.Name) != nil:
+	case supports(object) != nil:
 		return invalidJob("Entity '" + object.Name + "' is not supported by the Bulk API.")
 	case r.Operation == "upsert":
 		if f := object.Field(r.External); f == nil || !f.IDLookup {
