@@ -24,6 +24,8 @@ type Features struct {
 	Territories bool
 	// StateCountryPicklists makes states and countries of addresses picklists with codes.
 	StateCountryPicklists bool
+	// ContactsToMultipleAccounts adds AccountContactRelation.
+	ContactsToMultipleAccounts bool
 }
 
 // FeatureNames are the names that Enable takes, in the order of the documentation.

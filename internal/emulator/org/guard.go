@@ -25,6 +25,8 @@ func (d *draft) guard() *Error {
 		}
 	case "Task", "Event":
 		return d.unconverted("WhoId")
+	case "AccountContactRelation":
+		return d.indirect()
 	case "CurrencyType":
 		return d.currencyType()
 	case "Order", "Contract":
@@ -89,6 +91,10 @@ func (d *draft) consequences() *Error {
 		}
 	case "FeedItem":
 		d.mirror()
+	case "Contact":
+		if d.w.o.cfg.Features.ContactsToMultipleAccounts {
+			d.related()
+		}
 	case "CurrencyType":
 		d.offer()
 	case "OpportunityLineItem":
@@ -113,6 +119,8 @@ func (w *work) mayDelete(t *table, r *row) *Error {
 		}
 	case "ContentDocumentLink":
 		return w.keepsOwnerLink(t, r)
+	case "AccountContactRelation":
+		return w.keepsDirect(t, r)
 	case "Order", "OrderItem":
 		return w.kept(t, r)
 	}
