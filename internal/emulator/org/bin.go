@@ -158,6 +158,9 @@ func (w *work) sweep(d *deletion, taken map[sf.ID]bool) {
 				continue
 			}
 			t := w.o.tables[ref.child]
+			if len(t.rows) == t.live { // nothing of it was ever deleted
+				continue
+			}
 			for _, r := range t.holding(ref.field.column, string(parent.id)) {
 				if r.fate != live && r.fate != gone && !taken[r.id] {
 					w.remove(place{t, r.pos})
@@ -181,7 +184,7 @@ func (w *work) follow(d *deletion, p place, taken map[sf.ID]bool) *Error {
 			continue
 		}
 		link, t := ref.field.link, w.o.tables[ref.child]
-		if !link.cascade && !link.restrict {
+		if t.live == 0 || !link.cascade && !link.restrict {
 			continue
 		}
 		var blocking []*row
@@ -248,6 +251,9 @@ func (w *work) clear(d *deletion, taken map[sf.ID]bool) {
 				continue
 			}
 			t := w.o.tables[ref.child]
+			if t.live == 0 {
+				continue
+			}
 			for _, r := range t.holding(f.column, string(parent.id)) {
 				if r.fate != live || taken[r.id] || !f.Nillable {
 					continue
