@@ -3,8 +3,8 @@
 //
 // Bucket is the contract; blobtest holds the conformance suite that every implementation passes.
 // Memory is the implementation for tests, blob/file the one for a directory, blob/s3 the one for an
-// object store. Around any bucket Retry repeats what fails, Invariant watches what buckets and their
-// users owe each other, and Fault makes chosen operations fail.
+// object store. Around any bucket Retry repeats what fails, Rate bounds the bytes a second, Invariant
+// watches what buckets and their users owe each other, and Fault makes chosen operations fail.
 package blob
 
 import (
