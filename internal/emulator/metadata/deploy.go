@@ -123,6 +123,7 @@ func (d *deploy) run(tx *org.Tx) error {
 		d.assignmentRules,
 		d.workflows,
 		d.automation,
+		d.access,
 		d.records,
 		d.others,
 		func() { d.destroy("destructiveChangesPost.xml") },

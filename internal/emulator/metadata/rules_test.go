@@ -181,3 +181,46 @@ func TestDeployedFlowVersionsSwitch(t *testing.T) {
 		}
 	}
 }
+
+// TestDeployedPermissionsAct: Metadata API Developer Guide, PermissionSet, Profile: objectPermissions, fieldPermissions,
+// userPermissions, customPermissions.
+func TestDeployedPermissionsAct(t *testing.T) {
+	w := newSite(t)
+	sam, _ := w.o.UserByName("standard.admin@emulated.example")
+	caller := org.Caller{User: sam.ID}
+	w.deploy("CustomField Account.Code__c; CustomPermission Skip; PermissionSet Keys", "objects/Account.object", `<CustomObject`+ns+`><fields><fullName>Code__c</fullName>
+		<label>Code</label><type>Text</type><length>20</length></fields></CustomObject>`,
+		"customPermissions/Skip.customPermission", `<CustomPermission`+ns+`><label>Skip</label></CustomPermission>`,
+		"permissionsets/Keys.permissionset", `<PermissionSet`+ns+`><label>Keys</label><fieldPermissions><field>Account.Code__c</field><readable>true</readable>
+		<editable>false</editable></fieldPermissions><userPermissions><name>BulkApiHardDelete</name><enabled>true</enabled></userPermissions>
+		<customPermissions><name>Skip</name><enabled>true</enabled></customPermissions></PermissionSet>`)
+	sees := func() bool { o, _ := w.o.DescribeFor(caller, "Account"); return o.Field("Code__c") != nil }
+	if sees() {
+		t.Error("a deployed field is open to a user whom nobody gave it")
+	}
+	w.insert("PermissionSetAssignment", "AssigneeId="+string(sam.ID), "PermissionSetId="+w.read("SELECT Id FROM PermissionSet WHERE Name = 'Keys'"))
+	if !sees() || !w.o.May(caller, "BulkApiHardDelete") {
+		t.Error("the permission set gives nothing")
+	}
+	// A permission set that is deployed again gives what it says and no more.
+	w.deploy("PermissionSet Keys", "permissionsets/Keys.permissionset", `<PermissionSet`+ns+`><label>Keys</label></PermissionSet>`)
+	if sees() || w.o.May(caller, "BulkApiHardDelete") {
+		t.Error("the permission set still gives what it gave")
+	}
+	profile := func(read string) {
+		w.deploy("Profile Standard", "profiles/Standard.profile", `<Profile`+ns+`><fieldPermissions><field>Account.Code__c</field><readable>`+read+`</readable>
+		<editable>false</editable></fieldPermissions></Profile>`)
+	}
+	profile("true")
+	if !sees() {
+		t.Error("the profile gives nothing")
+	}
+	profile("false")
+	if sees() {
+		t.Error("the profile still gives what it gave")
+	}
+	r := w.try("PermissionSet Keys", "permissionsets/Keys.permissionset", `<PermissionSet`+ns+`><label>K</label><fieldPermissions><field>Account.Nope__c</field><readable>true</readable></fieldPermissions></PermissionSet>`)
+	if r.Success {
+		t.Error("a permission for a field that is not there was accepted")
+	}
+}
