@@ -79,7 +79,7 @@ func (a *API) createMany(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	return replyResults(w, a.org.Write(c.Caller, org.Insert, rows, opts), false)
+	return replyResults(w, a.org.Write(c.Caller, org.Insert, rows, saving(c, opts)), false)
 }
 
 func (a *API) updateMany(w http.ResponseWriter, c *wire.Call) error {
@@ -87,11 +87,11 @@ func (a *API) updateMany(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	return replyResults(w, a.org.Write(c.Caller, org.Update, rows, opts), false)
+	return replyResults(w, a.org.Write(c.Caller, org.Update, rows, saving(c, opts)), false)
 }
 
 func (a *API) upsertMany(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[2])
+	object, err := a.object(c, c.Path[2])
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *API) upsertMany(w http.ResponseWriter, c *wire.Call) error {
 		return err
 	}
 	opts.ExternalID = f.Name
-	return replyResults(w, a.org.Write(c.Caller, org.Upsert, rows, opts), true)
+	return replyResults(w, a.org.Write(c.Caller, org.Upsert, rows, saving(c, opts)), true)
 }
 
 func (a *API) removeMany(w http.ResponseWriter, c *wire.Call) error {
@@ -118,13 +118,13 @@ func (a *API) removeMany(w http.ResponseWriter, c *wire.Call) error {
 		rows[i] = org.Row{ID: strings.TrimSpace(id)}
 	}
 	opts := org.Options{AllOrNone: form.Get("allOrNone") == "true"}
-	return replyResults(w, a.org.Write(c.Caller, org.Delete, rows, opts), false)
+	return replyResults(w, a.org.Write(c.Caller, org.Delete, rows, saving(c, opts)), false)
 }
 
 // readMany retrieves records: by POST with a body, or by GET with parameters. Records that are not
 // there are null.
 func (a *API) readMany(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[2])
+	object, err := a.object(c, c.Path[2])
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func (a *API) describeGlobal(w http.ResponseWriter, c *wire.Call) error {
 		MaxBatchSize int       `json:"maxBatchSize"`
 		SObjects     []summary `json:"sobjects"`
 	}{"UTF-8", globalBatchSize, []summary{}}
-	for _, o := range a.org.Objects() {
+	for _, o := range a.org.ObjectsFor(c.Caller) {
 		if o.Since <= c.Major() {
 			reply.SObjects = append(reply.SObjects, summaryOf(o, c))
 		}
@@ -135,7 +135,7 @@ func (a *API) describeGlobal(w http.ResponseWriter, c *wire.Call) error {
 }
 
 func (a *API) describeBasic(w http.ResponseWriter, c *wire.Call) error {
-	o, err := a.object(c.Path[1])
+	o, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ type recordTypeInfo struct {
 }
 
 func (a *API) describe(w http.ResponseWriter, c *wire.Call) error {
-	o, err := a.object(c.Path[1])
+	o, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func stamp(name, text string) (time.Time, error) {
 }
 
 func (a *API) updated(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (a *API) updated(w http.ResponseWriter, c *wire.Call) error {
 }
 
 func (a *API) deleted(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}

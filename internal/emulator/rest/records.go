@@ -13,7 +13,7 @@ import (
 )
 
 func (a *API) create(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *API) create(w http.ResponseWriter, c *wire.Call) error {
 
 // read answers GET sobjects/X/Id.
 func (a *API) read(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *API) absent(c *wire.Call, object *org.Object, id string) error {
 }
 
 func (a *API) update(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *API) update(w http.ResponseWriter, c *wire.Call) error {
 }
 
 func (a *API) remove(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (a *API) exists(c *wire.Call, object *org.Object, id string) bool {
 
 // byKey finds the record whose external id has that value: its Id, or "" when there is none.
 func (a *API) byKey(w http.ResponseWriter, c *wire.Call) (object *org.Object, id string, answered bool, err error) {
-	object, err = a.object(c.Path[1])
+	object, err = a.object(c, c.Path[1])
 	if err != nil {
 		return nil, "", false, err
 	}
@@ -179,7 +179,7 @@ func (a *API) readByKey(w http.ResponseWriter, c *wire.Call) error {
 
 // blob serves the bytes of a base64 field: sobjects/Attachment/Id/Body.
 func (a *API) blob(w http.ResponseWriter, c *wire.Call) (served bool, err error) {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return false, err
 	}
@@ -205,7 +205,7 @@ func (a *API) blob(w http.ResponseWriter, c *wire.Call) (served bool, err error)
 }
 
 func (a *API) upsertByKey(w http.ResponseWriter, c *wire.Call) error {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // record as a query has them. It reports whether the path is one.
 // Source: REST API, "sObject Relationships".
 func (a *API) related(w http.ResponseWriter, c *wire.Call) (served bool, err error) {
-	object, err := a.object(c.Path[1])
+	object, err := a.object(c, c.Path[1])
 	if err != nil {
 		return false, err
 	}
@@ -36,7 +36,7 @@ func (a *API) related(w http.ResponseWriter, c *wire.Call) (served bool, err err
 	if !a.exists(c, object, string(id)) {
 		return true, a.absent(c, object, string(id))
 	}
-	child, err := a.object(object.Children[i].Child)
+	child, err := a.object(c, object.Children[i].Child)
 	if err != nil {
 		return true, err
 	}

@@ -143,9 +143,9 @@ func (a *API) root(w http.ResponseWriter, c *wire.Call) error {
 	return wire.Reply(w, http.StatusOK, reply)
 }
 
-// object returns the object that a segment of the path names.
-func (a *API) object(name string) (*org.Object, error) {
-	o, ok := a.org.Describe(name)
+// object returns the object that a segment of the path names, as the caller may see it.
+func (a *API) object(c *wire.Call, name string) (*org.Object, error) {
+	o, ok := a.org.DescribeFor(c.Caller, name)
 	if !ok {
 		return nil, wire.NotFound()
 	}

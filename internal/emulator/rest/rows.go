@@ -114,11 +114,25 @@ func savedOf(r org.Result, upsert bool) saved {
 
 // one writes one row and returns its result, or the fault that a resource for one record answers.
 func (a *API) one(c *wire.Call, op org.Op, row org.Row, opts org.Options) (org.Result, error) {
-	result := a.org.Write(c.Caller, op, []org.Row{row}, opts)[0]
+	result := a.org.Write(c.Caller, op, []org.Row{row}, saving(c, opts))[0]
 	if !result.Success {
 		return result, wire.Refused(withFields(result.Errors))
 	}
 	return result, nil
+}
+
+// saving adds what the headers say about rules: active assignment rules run unless Sforce-Auto-Assign
+// says FALSE; a duplicate of which a rule only warns is saved with allowSave=true. Source: REST API Developer
+// Guide, Assignment Rule Header and Duplicate Rule Header.
+func saving(c *wire.Call, opts org.Options) org.Options {
+	opts.Assign = !strings.EqualFold(c.Header.Get("Sforce-Auto-Assign"), "false")
+	for _, part := range strings.Split(c.Header.Get("Sforce-Duplicate-Rule-Header"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if strings.EqualFold(name, "allowSave") {
+			opts.AllowDuplicates = strings.EqualFold(value, "true")
+		}
+	}
+	return opts
 }
 
 // withFields gives every error the fields list that a refused record has on the wire.

@@ -28,7 +28,7 @@ type treeRecord struct {
 
 // tree creates records with their children in one request, all or none.
 func (a *API) tree(w http.ResponseWriter, c *wire.Call) error {
-	top, err := a.object(c.Path[2])
+	top, err := a.object(c, c.Path[2])
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (a *API) tree(w http.ResponseWriter, c *wire.Call) error {
 	if err := c.ReadJSON(&body); err != nil {
 		return err
 	}
-	t := &treeReader{api: a, references: map[string]bool{}, types: map[string]bool{}}
+	t := &treeReader{api: a, call: c, references: map[string]bool{}, types: map[string]bool{}}
 	for _, record := range body.Records {
 		if err := t.read(record, top, -1, "", 1); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (a *API) plant(c *wire.Call, records []treeRecord) (ids []string, failures 
 	ids = make([]string, len(records))
 	err := a.org.Transact(c.Caller, func(caller org.Caller) error {
 		for depth := 1; depth <= maxTreeDepth; depth++ {
-			if failures = a.level(caller, records, depth, ids); len(failures) > 0 {
+			if failures = a.level(saving(c, org.Options{AllOrNone: true}), caller, records, depth, ids); len(failures) > 0 {
 				return errHalted
 			}
 		}
@@ -85,7 +85,7 @@ func (a *API) plant(c *wire.Call, records []treeRecord) (ids []string, failures 
 }
 
 // level writes the records of one depth and fills in their Ids.
-func (a *API) level(caller org.Caller, records []treeRecord, depth int, ids []string) (failures map[int][]org.Error) {
+func (a *API) level(opts org.Options, caller org.Caller, records []treeRecord, depth int, ids []string) (failures map[int][]org.Error) {
 	var rows []org.Row
 	var places []int
 	for i, r := range records {
@@ -99,7 +99,7 @@ func (a *API) level(caller org.Caller, records []treeRecord, depth int, ids []st
 		rows, places = append(rows, row), append(places, i)
 	}
 	failures = map[int][]org.Error{}
-	for k, result := range a.org.Write(caller, org.Insert, rows, org.Options{AllOrNone: true}) {
+	for k, result := range a.org.Write(caller, org.Insert, rows, opts) {
 		switch {
 		case result.Success:
 			ids[places[k]] = string(result.ID)
@@ -112,6 +112,7 @@ func (a *API) level(caller org.Caller, records []treeRecord, depth int, ids []st
 
 // treeReader flattens a tree into a list, parents before children.
 type treeReader struct {
+	call       *wire.Call
 	api        *API
 	records    []treeRecord
 	references map[string]bool
@@ -164,7 +165,7 @@ func (t *treeReader) children(value any, name string, o *org.Object, at, depth i
 	if i < 0 {
 		return wire.BadRequest("INVALID_FIELD", "No such relationship '"+name+"' on sobject of type "+o.Name)
 	}
-	child, err := t.api.object(o.Children[i].Child)
+	child, err := t.api.object(t.call, o.Children[i].Child)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func some(name, text string) string {
 func describeGlobal(a *API, c *call) (string, error) {
 	var b strings.Builder
 	b.WriteString("<result>" + element("encoding", "UTF-8") + element("maxBatchSize", maxRows))
-	for _, o := range a.cfg.Org.Objects() {
+	for _, o := range a.cfg.Org.ObjectsFor(c.caller) {
 		if o.Since > c.version {
 			continue
 		}
@@ -80,7 +80,7 @@ func describeSObjects(a *API, c *call) (string, error) {
 // describeOne spells a DescribeSObjectResult, its elements in the order of the WSDL. The platform
 // gives urls of its pages, of which the emulated org has none.
 func (a *API) describeOne(c *call, name string) (string, error) {
-	o, ok := a.cfg.Org.Describe(name)
+	o, ok := a.cfg.Org.DescribeFor(c.caller, name)
 	if !ok || o.Since > c.version {
 		return "", wire.BadRequest("INVALID_TYPE", "sObject type '"+name+"' is not supported.")
 	}

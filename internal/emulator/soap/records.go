@@ -78,6 +78,11 @@ func (c *call) options() org.Options {
 	return org.Options{
 		AllOrNone: c.header.child("AllOrNoneHeader").flag("allOrNone"),
 		Truncate:  c.header.child("AllowFieldTruncationHeader").flag("allowFieldTruncation"),
+
+		AllowDuplicates: c.header.child("DuplicateRuleHeader").flag("allowSave"),
+		// An Id names a rule; the active one stands for it. Source: SOAP API Developer Guide, AssignmentRuleHeader.
+		Assign: c.header.child("AssignmentRuleHeader").flag("useDefaultRule") ||
+			c.header.child("AssignmentRuleHeader").value("assignmentRuleId") != "",
 	}
 }
 
