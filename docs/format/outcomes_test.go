@@ -32,7 +32,7 @@ func outcome(err error) string {
 // outcomes spoils copies of the repository and holds this reader, and the program, to the outcome.
 func (m *maker) outcomes(segment string) {
 	m.t.Helper()
-	key := filepath.ToSlash(filepath.Join("keys", hex.EncodeToString(m.reader.id)))
+	key := filepath.ToSlash(filepath.Join("keys", hex.EncodeToString(m.reader.id), "file"))
 	xor := func(offset int, mask byte) func(string) error {
 		return func(name string) error {
 			raw, err := os.ReadFile(name)
@@ -62,7 +62,7 @@ func (m *maker) outcomes(segment string) {
 		{key, os.Remove, "damaged"},
 		{"segment", xor(3, 3), "version"},
 		{"segment", xor(0, 1), "damaged"},
-		{"segment", func(name string) error { return os.Truncate(name, 83) }, "damaged"},
+		{"segment", func(name string) error { return os.Truncate(name, 43) }, "damaged"},
 		{"segment", os.Remove, "damaged"},
 		{"schema", xor(-1, 0x80), "damaged"},
 		{"schema", os.Remove, "damaged"},

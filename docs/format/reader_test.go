@@ -119,7 +119,7 @@ func (m *maker) dump(id string) map[string][]map[string]any {
 		if p.State != "whole" {
 			continue
 		}
-		dump[p.Object], err = m.loader.Query(m.t.Context(), "SELECT Id,"+strings.Join(p.Fields, ",")+" FROM "+p.Object)
+		dump[p.Object], err = m.loader.Query(m.t.Context(), "SELECT "+strings.Join(append([]string{"Id"}, p.Fields...), ",")+" FROM "+p.Object)
 		m.check(err)
 	}
 	return dump

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,31 +42,36 @@ func hexBlocks(t *testing.T, file string) (blocks [][]byte) {
 // TestObjectVectors opens the object of repository.md and refuses each of its bits when it is flipped.
 func TestObjectVectors(t *testing.T) {
 	v := hexBlocks(t, "repository.md")
-	if len(v) != 5 {
+	if len(v) != 8 {
 		t.Fatalf("%d vectors in repository.md", len(v))
 	}
-	master := make([]byte, 32)
-	for i := range master {
-		master[i] = byte(0x80 + i)
+	counting := func(from byte) []byte {
+		b := make([]byte, 32)
+		for i := range b {
+			b[i] = from + byte(i)
+		}
+		return b
 	}
-	k, err := newKeyring(unhex("000102030405060708090a0b0c0d0e0f"), master)
-	if err != nil {
+	r := &repository{id: unhex("000102030405060708090a0b0c0d0e0f"), secrets: map[string][]byte{}, keys: map[string][]byte{}, snapshots: map[string][]string{}}
+	r.secrets[string(unhex("0102030405060708"))] = counting(0xa0)
+	if err := r.tableLines(fmt.Sprintf("ids %x\n", counting(0x80))); err != nil {
 		t.Fatal(err)
 	}
-	id, object := v[2], v[3]
+	id, object := v[2], v[4]
 	frames := [][]byte{[]byte("head"), {}, []byte("body of the object")}
-	for i, got := range [][]byte{k.content, k.name, k.idByContent("segment", frames), nil, k.idByName("note-run", "name")} {
+	master := counting(0xc0)
+	for i, got := range [][]byte{r.content, r.name, r.idByContent("segment", u32(3), frames), nil, nil, r.idByName("note-run", "name"), r.derive(master, "holdfast master id 1", 16)} {
 		if got != nil && !bytes.Equal(got, v[i]) {
 			t.Errorf("vector %d: %x, not %x", i, got, v[i])
 		}
 	}
-	got, err := k.open("segment", id, object)
-	if err != nil || !slices.EqualFunc(got, frames, bytes.Equal) {
+	era, got, err := r.open("segment", id, object)
+	if err != nil || !bytes.Equal(era, u32(3)) || !slices.EqualFunc(got, frames, bytes.Equal) {
 		t.Errorf("the object opens to %q: %v", got, err)
 	}
 	refused := func(want, class string, id, object []byte) {
 		t.Helper()
-		if _, err := k.open(class, id, object); outcome(err) != want {
+		if _, _, err := r.open(class, id, object); outcome(err) != want {
 			t.Errorf("%s %x %x: %v, want %s", class, id, object, err, want)
 		}
 	}
@@ -83,9 +89,48 @@ func TestObjectVectors(t *testing.T) {
 	}
 	refused("damaged", "segment", id, append(slices.Clone(object), 0))
 	refused("damaged", "snapshot", id, object)
-	refused("damaged", "segment", v[4], object)
-	k.id = slices.Repeat([]byte{1}, 16)
+	refused("damaged", "segment", v[5], object)
+	r.keys[string(object[12:28])] = v[3] // the key alone opens it, too
+	delete(r.secrets, string(object[12:20]))
+	if _, got, err := r.open("segment", id, object); err != nil || !slices.EqualFunc(got, frames, bytes.Equal) {
+		t.Errorf("with its key the object opens to %q: %v", got, err)
+	}
+	r.id = slices.Repeat([]byte{1}, 16)
 	refused("damaged", "segment", id, object)
+}
+
+// TestTableVector opens the object of the key table of repository.md.
+func TestTableVector(t *testing.T) {
+	v := hexBlocks(t, "repository.md")
+	body, err := os.ReadFile("repository.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, _ := strings.Cut(string(body), "\n    holdfast-table/1\n    repository 0001")
+	want, _, _ = strings.Cut("    holdfast-table/1\n    repository 0001"+want, "\n\n")
+	want = strings.ReplaceAll(strings.TrimPrefix(want, "    "), "\n    ", "\n") + "\n"
+	dir := t.TempDir()
+	file := filepath.Join(dir, "base")
+	if err := os.WriteFile(file, v[7], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &repository{id: unhex("000102030405060708090a0b0c0d0e0f"), secrets: map[string][]byte{}, keys: map[string][]byte{}, snapshots: map[string][]string{}}
+	var master []byte
+	for i := range 32 {
+		master = append(master, 0xc0+byte(i))
+	}
+	masters := map[string][]byte{string(v[6]): master}
+	text, err := r.tableText(file, "0000000000000002", masters)
+	head, lines, _ := strings.Cut(want, "generation 2\n")
+	if err != nil || text != lines || head == "" {
+		t.Errorf("the key table opens to %q, not %q: %v", text, lines, err)
+	}
+	if err := r.tableLines(text); err != nil || len(r.snapshots["snapshot"]) != 1 || len(r.secrets) != 1 || len(r.keys) != 1 {
+		t.Errorf("%+v: %v", r, err)
+	}
+	if _, err := r.tableText(file, "0000000000000003", masters); outcome(err) != "damaged" {
+		t.Errorf("as another generation: %v", err)
+	}
 }
 
 // TestSegmentVectors reads the frame and the index of snapshot.md, and refuses other spellings.

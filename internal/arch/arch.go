@@ -62,6 +62,10 @@ var Rules = []Rule{
 		Why: "encryption can be read and judged on its own",
 	},
 	{
+		Package: "seal/transit", May: []string{"problem"},
+		Why: "a key service is spoken to over HTTP and knows nothing of what it wraps",
+	},
+	{
 		Package: "repo", May: []string{"blob", "seal", "problem"},
 		Why: "the repository knows no Salesforce: it can be specified, fuzzed and read on its own",
 	},

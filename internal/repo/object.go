@@ -2,9 +2,12 @@ package repo
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"holdfast/internal/blob"
@@ -18,15 +21,7 @@ type Class string
 
 // Valid reports whether the class has the form that Class states and is not a reserved name.
 func (c Class) Valid() bool {
-	if len(c) == 0 || len(c) > 32 || c[0] < 'a' || c[0] > 'z' || c == "tmp" || c == "keys" || c == configKey {
-		return false
-	}
-	for i := range len(c) {
-		if b := c[i]; (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '-' {
-			return false
-		}
-	}
-	return true
+	return seal.ValidClass(string(c)) && c != "tmp" && c != "keys" && c != configKey
 }
 
 // Ref names an object.
@@ -69,60 +64,151 @@ type Stored struct {
 // durable. An object that is there is read back and compared first: one that is damaged is an error
 // of kind Damaged, because a snapshot that relied on it would be lost.
 func (r *Repository) Put(ctx context.Context, class Class, frames [][]byte) (Stored, error) {
-	ref := Ref{Class: class, ID: r.sealer.ContentID(string(class), frames)}
-	return r.put(ctx, ref, frames)
+	stored, _, err := r.putContent(ctx, class, frames)
+	return stored, err
+}
+
+// maxTaken bounds how many names that are taken a Put passes over. Each has a random era, so that the
+// second is free unless somebody takes names on purpose.
+const maxTaken = 16
+
+// putContent is Put; it returns the key of the object, too.
+func (r *Repository) putContent(ctx context.Context, class Class, frames [][]byte) (Stored, seal.DataKey, error) {
+	var none seal.DataKey
+	s, err := r.begun(ctx)
+	if err != nil {
+		return Stored{}, none, err
+	}
+	era := s.era
+	for range maxTaken {
+		ref := Ref{Class: class, ID: r.namer.ContentID(string(class), era, frames)}
+		stored, key, err := r.put(ctx, s.secret, ref, era, frames)
+		if errors.Is(err, errTaken) {
+			// By an object that nobody can open, or that goes away: left by a writer that was cut
+			// short, or erased, or pruned.
+			era = randomEra()
+			continue
+		}
+		return stored, key, err
+	}
+	return Stored{}, none, problem.Newf(problem.Conflict, "%s: every name for the object is taken", class)
+}
+
+// randomEra returns an era that no generation of the key table comes to.
+func randomEra() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:])
+	return binary.BigEndian.Uint32(b[:]) | 1<<31
 }
 
 // PutNamed stores an object that is found by its class and name. When there is one of that name with
-// the same frames it is success; with other frames the error is of kind Conflict.
+// the same frames it is success; with other frames the error is of kind Conflict. Named objects are
+// never pruned.
 func (r *Repository) PutNamed(ctx context.Context, class Class, name string, frames [][]byte) (Stored, error) {
-	ref := Ref{Class: class, ID: r.sealer.NameID(string(class), name)}
-	return r.put(ctx, ref, frames)
-}
-
-func (r *Repository) put(ctx context.Context, ref Ref, frames [][]byte) (Stored, error) {
-	if !ref.Class.Valid() {
-		return Stored{}, fmt.Errorf("put: %q is not a class", ref.Class)
-	}
-	body, err := r.sealer.Seal(string(ref.Class), ref.ID, frames)
+	state, err := r.keys.current(ctx)
 	if err != nil {
 		return Stored{}, err
+	}
+	for _, secret := range slices.Backward(state.table.Secrets) {
+		if !secret.Lasting {
+			continue
+		}
+		ref := r.Named(class, name)
+		stored, _, err := r.put(ctx, secret, ref, 0, frames)
+		if errors.Is(err, errTaken) {
+			err = damaged(ref.Key(), "its key is not in the key table")
+		}
+		return stored, err
+	}
+	return Stored{}, shut(keysDir, "the key table has no lasting secret")
+}
+
+// PutLoose stores an object under a random name, for the writer's own use: nobody else can find it,
+// and its key ends with the session.
+func (r *Repository) PutLoose(ctx context.Context, class Class, frames [][]byte) (Stored, error) {
+	s, err := r.begun(ctx)
+	if err != nil {
+		return Stored{}, err
+	}
+	stored, _, err := r.put(ctx, s.secret, Ref{Class: class, ID: seal.ID(seal.NewKey())}, s.era, frames)
+	return stored, err
+}
+
+// errTaken says that a name is taken by an object that cannot be relied on.
+var errTaken = errors.New("the name is taken")
+
+func (r *Repository) put(ctx context.Context, secret seal.Secret, ref Ref, era uint32, frames [][]byte) (Stored, seal.DataKey, error) {
+	var none seal.DataKey
+	if !ref.Class.Valid() {
+		return Stored{}, none, fmt.Errorf("put: %q is not a class", ref.Class)
+	}
+	state, err := r.keys.current(ctx)
+	if err != nil {
+		return Stored{}, none, err
+	}
+	if _, gone := state.gone[ref]; gone {
+		return Stored{}, none, errTaken
+	}
+	body, id, key, err := seal.Seal(secret, r.place(ref, era), frames)
+	if err != nil {
+		return Stored{}, none, err
 	}
 	err = r.bucket.Put(ctx, ref.Key(), body)
 	if errors.Is(err, blob.ErrExist) {
 		return r.present(ctx, ref, frames)
 	}
 	if err != nil {
-		return Stored{}, err
+		return Stored{}, none, err
 	}
-	return Stored{Ref: ref, Size: int64(len(body)), New: true}, nil
+	return Stored{Ref: ref, Size: int64(len(body)), New: true}, seal.DataKey{ID: id, Key: key}, nil
+}
+
+func (r *Repository) place(ref Ref, era uint32) seal.Place {
+	return seal.Place{Repository: r.id, Class: string(ref.Class), ID: ref.ID, Era: era}
 }
 
 // present compares what is stored under ref with the frames.
-func (r *Repository) present(ctx context.Context, ref Ref, frames [][]byte) (Stored, error) {
+func (r *Repository) present(ctx context.Context, ref Ref, frames [][]byte) (Stored, seal.DataKey, error) {
+	var none seal.DataKey
 	object, err := r.Open(ctx, ref)
+	if errors.Is(err, ErrNoKey) {
+		return Stored{}, none, errTaken
+	}
 	if err != nil {
-		return Stored{}, err
+		return Stored{}, none, err
 	}
 	differs := problem.Newf(problem.Conflict, "%s: there is another object of that name", ref)
 	if object.Frames() != len(frames) {
-		return Stored{}, differs
+		return Stored{}, none, differs
 	}
 	for i := range frames {
 		frame, err := object.Frame(ctx, i)
 		if err != nil {
-			return Stored{}, err
+			return Stored{}, none, err
 		}
 		if string(frame) != string(frames[i]) {
-			return Stored{}, differs
+			return Stored{}, none, differs
 		}
 	}
-	return Stored{Ref: ref, Size: object.Size()}, nil
+	return Stored{Ref: ref, Size: object.Size()}, object.key, nil
+}
+
+// Is reports whether the object of that name would have those frames, without reading it.
+func (r *Repository) Is(ctx context.Context, ref Ref, frames [][]byte) (bool, error) {
+	head, err := r.get(ctx, ref, 0, int64(seal.HeadSize))
+	if err != nil {
+		return false, err
+	}
+	h, err := seal.ParseHead(head)
+	if err != nil {
+		return false, naming(ref, err)
+	}
+	return r.namer.ContentID(string(ref.Class), h.Era, frames) == ref.ID, nil
 }
 
 // Named returns the Ref of the object of that class and name.
 func (r *Repository) Named(class Class, name string) Ref {
-	return Ref{Class: class, ID: r.sealer.NameID(string(class), name)}
+	return Ref{Class: class, ID: r.namer.NameID(string(class), name)}
 }
 
 // Remove deletes objects that nothing can refer to, such as a writer's own intermediate ones.
@@ -140,8 +226,37 @@ const headRead = 16 << 10
 type Object struct {
 	repository *Repository
 	ref        Ref
+	key        seal.DataKey
 	header     *seal.Header
 	head       []byte // the first bytes of the object
+}
+
+// ErrNoKey is the error, of kind Damaged, for an object whose key is not in the key table: it was
+// erased, or its writer was cut short, or it is not intact.
+var ErrNoKey = errors.New("its key is not in the key table")
+
+// dataKey returns the key of the object that begins with head. A key that is not known yet may have
+// been added since the table was read.
+func (r *Repository) dataKey(ctx context.Context, ref Ref, head []byte) (seal.Head, seal.DataKey, error) {
+	h, err := seal.ParseHead(head)
+	if err != nil {
+		return h, seal.DataKey{}, naming(ref, err)
+	}
+	state, err := r.keys.current(ctx)
+	if err != nil {
+		return h, seal.DataKey{}, err
+	}
+	place := r.place(ref, h.Era)
+	key, found := state.dataKey(place, h.Key)
+	if !found {
+		if state, err = r.keys.load(ctx); err != nil {
+			return h, seal.DataKey{}, err
+		}
+		if key, found = state.dataKey(place, h.Key); !found {
+			return h, seal.DataKey{}, damaged(ref.Key(), "%w", ErrNoKey)
+		}
+	}
+	return h, seal.DataKey{ID: h.Key, Key: key}, nil
 }
 
 // Open opens an object. The error is of kind Damaged when it is missing or not intact.
@@ -150,20 +265,20 @@ func (r *Repository) Open(ctx context.Context, ref Ref) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	length, err := seal.HeaderLength(head)
+	h, key, err := r.dataKey(ctx, ref, head)
 	if err != nil {
-		return nil, naming(ref, err)
+		return nil, err
 	}
-	if length > len(head) && len(head) == headRead {
+	if length := h.Size(); length > len(head) && len(head) == headRead {
 		if head, err = r.get(ctx, ref, 0, int64(length)); err != nil {
 			return nil, err
 		}
 	}
-	header, err := r.sealer.OpenHeader(string(ref.Class), ref.ID, head)
+	header, err := seal.OpenHeader(key.Key, r.place(ref, h.Era), head)
 	if err != nil {
 		return nil, naming(ref, err)
 	}
-	return &Object{repository: r, ref: ref, header: header, head: head}, nil
+	return &Object{repository: r, ref: ref, key: key, header: header, head: head}, nil
 }
 
 func (r *Repository) get(ctx context.Context, ref Ref, offset, length int64) ([]byte, error) {
@@ -216,14 +331,22 @@ func (o *Object) Frame(ctx context.Context, i int) ([]byte, error) {
 	return frame, nil
 }
 
-// Verify reads every byte of the object and recomputes its Id when the object is not a named one.
-// It returns the frames.
+// Verify reads every byte of the object and recomputes its Id when the object is not a named or
+// loose one. It returns the frames.
 func (r *Repository) Verify(ctx context.Context, ref Ref, named bool) ([][]byte, error) {
 	body, err := r.get(ctx, ref, 0, -1)
 	if err != nil {
 		return nil, err
 	}
-	header, err := r.sealer.OpenHeader(string(ref.Class), ref.ID, body)
+	return r.verify(ctx, ref, named, body)
+}
+
+func (r *Repository) verify(ctx context.Context, ref Ref, named bool, body []byte) ([][]byte, error) {
+	h, key, err := r.dataKey(ctx, ref, body)
+	if err != nil {
+		return nil, err
+	}
+	header, err := seal.OpenHeader(key.Key, r.place(ref, h.Era), body)
 	if err != nil {
 		return nil, naming(ref, err)
 	}
@@ -233,11 +356,12 @@ func (r *Repository) Verify(ctx context.Context, ref Ref, named bool) ([][]byte,
 	frames := make([][]byte, header.Frames())
 	for i := range frames {
 		offset, length := header.Range(i, i+1)
-		if frames[i], err = header.OpenFrame(i, body[offset:offset+length]); err != nil {
+		sealed := append([]byte(nil), body[offset:offset+length]...) // opening overwrites
+		if frames[i], err = header.OpenFrame(i, sealed); err != nil {
 			return nil, naming(ref, err)
 		}
 	}
-	if !named && r.sealer.ContentID(string(ref.Class), frames) != ref.ID {
+	if !named && r.namer.ContentID(string(ref.Class), h.Era, frames) != ref.ID {
 		return nil, damaged(ref.Key(), "its contents are not those of its id")
 	}
 	return frames, nil

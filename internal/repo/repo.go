@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"holdfast/internal/blob"
 	"holdfast/internal/problem"
@@ -21,19 +23,35 @@ const (
 	version      = "1"
 	keysDir      = "keys/"
 
-	maxConfig   = 4 << 10
-	maxKeyFile  = 64 << 10
-	maxKeyFiles = 64
+	fileDir     = "file/"     // below keys/ID: key files
+	identityDir = "identity/" // below keys/ID: wrapped identities
+
+	maxConfig     = 4 << 10
+	maxKeyFile    = 64 << 10
+	maxKeyFiles   = 64
+	maxKeyObjects = 1 << 16 // of all kinds under keys/
 )
 
 // Repository is an open repository. It is safe for concurrent use.
 type Repository struct {
 	bucket blob.Bucket
-	sealer *seal.Sealer
+	id     seal.RepositoryID
+	namer  *seal.Namer
+	keys   *keyTable
+	clock  func() time.Time
+
+	mu      sync.Mutex
+	session *session // what this view writes; nil before the first Put
+}
+
+// session is what one writer writes.
+type session struct {
+	secret seal.Secret
+	era    uint32
 }
 
 // ID returns the id of the repository, 32 hexadecimal digits.
-func (r *Repository) ID() string { return r.sealer.Repository().String() }
+func (r *Repository) ID() string { return r.id.String() }
 
 // Init makes a repository in an empty bucket, its master key wrapped for the recipients: at least
 // the operational and the recovery one. The config is written last and makes it exist, so that an
@@ -41,15 +59,27 @@ func (r *Repository) ID() string { return r.sealer.Repository().String() }
 // already, and Usage when the bucket holds something else or recipients are missing.
 func Init(ctx context.Context, bucket blob.Bucket, to ...seal.Recipient) error {
 	id := seal.NewRepositoryID()
-	key, err := seal.NewKeyFile(id, to)
+	master := seal.NewMaster(id)
+	file, err := master.Wrap(to)
 	if err != nil {
 		return err
 	}
 	if err := vacant(ctx, bucket); err != nil {
 		return err
 	}
+	k := &keyTable{bucket: bucket, id: id}
 	// The name of a key file is that of its bytes: one that is there is ours, whose answer was lost.
-	if err := bucket.Put(ctx, keyName(id, key), key); err != nil && !errors.Is(err, blob.ErrExist) {
+	if err := bucket.Put(ctx, k.dir()+fileDir+sum(file), file); err != nil && !errors.Is(err, blob.ErrExist) {
+		return fmt.Errorf("init: %w", err)
+	}
+	first := &seal.Table{
+		Generation: 1, Base: true, Name: seal.NewTableName(), IDs: seal.NewKey(),
+		Secrets: []seal.Secret{seal.NewSecret(true, time.Now())},
+	}
+	for _, r := range to {
+		first.Members = append(first.Members, seal.Member{Recipient: r, Kind: MemberFile})
+	}
+	if err := k.put(ctx, master, seal.TableBase, first); err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
 	config := fmt.Appendf(nil, "%s%s\nid %s\n", configFormat, version, id)
@@ -98,34 +128,30 @@ func exists() error {
 		Hint("use it as it is, or choose another place")
 }
 
-// keyName returns the key of a key file. It holds the hash of the file, so that damage to the file
-// is told apart from a wrong key.
-func keyName(id seal.RepositoryID, file []byte) string {
-	sum := sha256.Sum256(file)
-	return keysDir + id.String() + "/" + hex.EncodeToString(sum[:])
-}
-
 // Open opens the repository in the bucket. The error is of kind NoRepository when there is none,
 // WrongKey when the identity does not open it, and Damaged when its config or keys are not intact
 // or of an unknown version.
 func Open(ctx context.Context, bucket blob.Bucket, identity *seal.Identity) (*Repository, error) {
-	config, err := bucket.Get(ctx, configKey, 0, maxConfig)
-	if errors.Is(err, blob.ErrNotFound) {
-		return nil, problem.Newf(problem.NoRepository, "there is no repository at %v", bucket).
-			Hint("check the path, or make one with `holdfast init`")
+	id, err := readID(ctx, bucket)
+	if err != nil {
+		return nil, err
 	}
+	keys := &keyTable{
+		bucket: bucket, id: id, identity: identity,
+		masters: make(map[seal.MasterID]*seal.Master), parsed: make(map[string]parsedTable),
+	}
+	l, err := keys.list(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the repository: %w", err)
 	}
-	id, err := parseConfig(config)
+	if err := keys.unlock(ctx, l); err != nil { // before the table: without a key nothing can be said of that
+		return nil, err
+	}
+	state, err := keys.loadFrom(ctx, l, false)
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := unlock(ctx, bucket, id, identity)
-	if err != nil {
-		return nil, err
-	}
-	return &Repository{bucket: bucket, sealer: sealer}, nil
+	return &Repository{bucket: bucket, id: id, namer: seal.NewNamer(id, state.table.IDs), keys: keys, clock: time.Now}, nil
 }
 
 // parseConfig reads the config; every byte has to be in its place.
@@ -151,49 +177,32 @@ func parseConfig(text []byte) (seal.RepositoryID, error) {
 	return id, nil
 }
 
-// unlock tries the key files of the repository. Any one that opens will do; without one, damage is
-// reported before a wrong key, because it may be the reason.
-func unlock(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, identity *seal.Identity) (*seal.Sealer, error) {
-	var wrong, bad error
-	n := 0
-	for info, err := range bucket.List(ctx, keysDir+id.String()+"/") {
-		if err != nil {
-			return nil, fmt.Errorf("open the repository: %w", err)
-		}
-		if n++; n > maxKeyFiles {
-			break
-		}
-		file, err := readKey(ctx, bucket, id, info.Key)
-		if err == nil {
-			var sealer *seal.Sealer
-			if sealer, err = seal.OpenKeyFile(id, file, identity); err == nil {
-				return sealer, nil
-			}
-		}
-		switch problem.KindOf(err) {
-		case problem.WrongKey:
-			wrong = err
-		case problem.Damaged:
-			bad = shut(info.Key, "%w", err)
-		default:
-			return nil, err
-		}
+// readID reads the config.
+func readID(ctx context.Context, bucket blob.Bucket) (seal.RepositoryID, error) {
+	config, err := bucket.Get(ctx, configKey, 0, maxConfig)
+	if errors.Is(err, blob.ErrNotFound) {
+		return seal.RepositoryID{}, problem.Newf(problem.NoRepository, "there is no repository at %v", bucket).
+			Hint("check the path, or make one with `holdfast init`")
 	}
-	switch {
-	case bad != nil:
-		return nil, bad
-	case wrong != nil:
-		return nil, wrong
+	if err != nil {
+		return seal.RepositoryID{}, fmt.Errorf("open the repository: %w", err)
 	}
-	return nil, shut(keysDir+id.String(), "no key file")
+	return parseConfig(config)
 }
 
-func readKey(ctx context.Context, bucket blob.Bucket, id seal.RepositoryID, key string) ([]byte, error) {
+// sum is the name of a key file or wrapped identity.
+func sum(file []byte) string {
+	digest := sha256.Sum256(file)
+	return hex.EncodeToString(digest[:])
+}
+
+// readKey reads a key file or wrapped identity. The error wraps blob.ErrNotFound when it is not there.
+func readKey(ctx context.Context, bucket blob.Bucket, key string) ([]byte, error) {
 	file, err := bucket.Get(ctx, key, 0, maxKeyFile+1)
 	if err != nil {
 		return nil, fmt.Errorf("open the repository: %w", err)
 	}
-	if keyName(id, file) != key {
+	if !strings.HasSuffix(key, "/"+sum(file)) {
 		return nil, problem.New(problem.Damaged, "the key file is altered")
 	}
 	return file, nil

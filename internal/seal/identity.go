@@ -78,6 +78,16 @@ func ReadIdentity(r io.Reader) (*Identity, error) {
 // Recipient returns the public half of the first identity.
 func (i *Identity) Recipient() Recipient { return Recipient{i.keys[0].Recipient()} }
 
+// Has reports whether the recipient is the public half of one of the identities.
+func (i *Identity) Has(r Recipient) bool {
+	for _, key := range i.keys {
+		if key.Recipient().String() == r.String() {
+			return true
+		}
+	}
+	return false
+}
+
 // Secret returns the identity as the text of a key file, with its recipient as a comment. It is a
 // secret.
 func (i *Identity) Secret() string {
@@ -99,6 +109,10 @@ func wrap(body []byte, to []Recipient) ([]byte, error) {
 	for i, r := range to {
 		recipients[i] = r.key
 	}
+	return wrapFor(body, recipients...)
+}
+
+func wrapFor(body []byte, recipients ...age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, recipients...)
 	if err != nil {

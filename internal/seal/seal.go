@@ -1,13 +1,14 @@
 // Package seal makes objects unreadable and unalterable to whoever holds only the storage.
 //
-// Every object has a data key of its own, drawn at random, under which its frames are sealed with
-// AES-256-GCM. The data key is wrapped under a key derived from the repository's master key, and the
-// master key is wrapped for age X25519 recipients. What authenticates a frame binds the repository,
-// the class and Id of the object, and the frame's place, so that nothing can be moved, renamed or
-// swapped. An object's Id is a keyed hash of its contents: without the master key nobody can test
-// whether a guessed record is stored.
+// Every object has a data key of its own, under which its frames are sealed with AES-256-GCM. The
+// object names its key and does not hold it: keys lie in the key table, a few small objects that are
+// sealed under the master key, so that an object can be made unreadable for ever where it cannot be
+// deleted. The master key is wrapped for age X25519 recipients. What authenticates a frame binds the
+// repository, the class, the Id and the era of the object, and the frame's place, so that nothing can
+// be moved, renamed or swapped. An object's Id is a keyed hash of its contents: without the key table
+// nobody can test whether a guessed record is stored.
 //
-// Promises: Open of anything but what Seal made, under the same Id, is an error of kind Damaged. A
+// Promises: opening anything but what was sealed, under the same Id, is an error of kind Damaged. A
 // wrong identity is an error of kind WrongKey. Not promised: that the sizes of objects say nothing.
 //
 // docs/format/repository.md is the specification of every byte.
@@ -59,82 +60,130 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// Labels of derived keys; docs/format/repository.md, "Keys".
-const (
-	labelContent = "holdfast content id 1"
-	labelName    = "holdfast name id 1"
-	labelWrap    = "holdfast key wrap 1"
-)
-
 // keySize is the size of every symmetric key, in bytes.
 const keySize = 32
 
-// Sealer seals and opens the objects of one repository. It is safe for concurrent use.
-type Sealer struct {
-	repository RepositoryID
-	contentKey []byte
-	nameKey    []byte
-	wrap       cipher.AEAD
+// Key is a symmetric key. It never prints itself.
+type Key [keySize]byte
+
+// NewKey draws a key.
+func NewKey() Key {
+	var k Key
+	_, _ = rand.Read(k[:])
+	return k
 }
 
-func newSealer(repository RepositoryID, master []byte) (*Sealer, error) {
-	if len(master) != keySize {
-		return nil, fmt.Errorf("master key of %d bytes, want %d", len(master), keySize)
+// String keeps a key out of messages.
+func (Key) String() string { return "key" }
+
+// GoString keeps a key out of messages.
+func (Key) GoString() string { return "key" }
+
+// Labels of derived keys; docs/format/repository.md, "Keys" and "Ids".
+const (
+	labelContent = "holdfast content id 1"
+	labelName    = "holdfast name id 1"
+	labelMaster  = "holdfast master id 1"
+	labelTable   = "holdfast key table 1"
+	labelData    = "holdfast data key 1 "
+)
+
+// derive is HKDF-SHA-256 with the id of the repository as salt.
+func derive(key Key, repository RepositoryID, info string, size int) []byte {
+	out, err := hkdf.Key(sha256.New, key[:], repository[:], info, size)
+	if err != nil {
+		panic(err) // only for a size that the hash does not give, and sizes are constants here
 	}
-	s := &Sealer{repository: repository}
-	var wrapKey []byte
-	for _, k := range []struct {
-		label string
-		to    *[]byte
-	}{{labelContent, &s.contentKey}, {labelName, &s.nameKey}, {labelWrap, &wrapKey}} {
-		key, err := hkdf.Key(sha256.New, master, repository[:], k.label, keySize)
-		if err != nil {
-			return nil, fmt.Errorf("derive %s: %w", k.label, err)
-		}
-		*k.to = key
-	}
-	var err error
-	s.wrap, err = newGCM(wrapKey)
-	return s, err
+	return out
 }
 
-func newGCM(key []byte) (cipher.AEAD, error) {
+func newGCM(key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, err
+		panic(err) // only for a size that is none of AES, and sizes are constants here
 	}
-	return cipher.NewGCM(block)
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // only for a block that is not of 16 bytes
+	}
+	return gcm
 }
 
-// Repository returns the id of the repository whose objects it seals.
-func (s *Sealer) Repository() RepositoryID { return s.repository }
+// Namer gives the Ids of one repository. It is safe for concurrent use.
+type Namer struct{ contentKey, nameKey []byte }
 
-// ContentID returns the Id of the object with that class and those frames.
-func (s *Sealer) ContentID(class string, frames [][]byte) ID {
-	mac := hmac.New(sha256.New, s.contentKey)
-	writeLength(mac, len(class))
+// NewNamer derives the keys of Ids from those 32 bytes of the key table.
+func NewNamer(repository RepositoryID, ids Key) *Namer {
+	return &Namer{
+		contentKey: derive(ids, repository, labelContent, keySize),
+		nameKey:    derive(ids, repository, labelName, keySize),
+	}
+}
+
+// ContentID returns the Id of the object with that class and those frames in that era.
+func (n *Namer) ContentID(class string, era uint32, frames [][]byte) ID {
+	mac := hmac.New(sha256.New, n.contentKey)
+	writeNumber(mac, uint32(len(class)))
 	mac.Write([]byte(class))
-	writeLength(mac, len(frames))
+	writeNumber(mac, era)
+	writeNumber(mac, uint32(len(frames)))
 	for _, frame := range frames {
-		writeLength(mac, len(frame))
+		writeNumber(mac, uint32(len(frame)))
 		mac.Write(frame)
 	}
 	return ID(mac.Sum(nil))
 }
 
 // NameID returns the Id of an object that is found by name instead of by its contents.
-func (s *Sealer) NameID(class, name string) ID {
-	mac := hmac.New(sha256.New, s.nameKey)
-	writeLength(mac, len(class))
+func (n *Namer) NameID(class, name string) ID {
+	mac := hmac.New(sha256.New, n.nameKey)
+	writeNumber(mac, uint32(len(class)))
 	mac.Write([]byte(class))
 	mac.Write([]byte(name))
 	return ID(mac.Sum(nil))
 }
 
-func writeLength(h hash.Hash, n int) {
+func writeNumber(h hash.Hash, n uint32) {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(n))
+	binary.BigEndian.PutUint32(b[:], n)
 	h.Write(b[:])
+}
+
+// KeyID names the data key of one object: the name of a secret, and eight random bytes.
+type KeyID [16]byte
+
+// Secret returns the name of the secret that the key is derived from.
+func (k KeyID) Secret() SecretName { return SecretName(k[:len(SecretName{})]) }
+
+// Place is where an object belongs: what its seal binds beside its bytes.
+type Place struct {
+	Repository RepositoryID
+	Class      string
+	ID         ID
+	Era        uint32
+}
+
+// bind returns the associated data of a part of the object.
+func (p Place) bind(part string) []byte {
+	b := make([]byte, 0, 128)
+	b = append(b, "holdfast object 1 "...)
+	b = append(b, part...)
+	b = append(b, 0)
+	b = append(b, p.Repository[:]...)
+	b = append(b, p.ID[:]...)
+	b = binary.BigEndian.AppendUint32(b, p.Era)
+	return append(b, p.Class...)
+}
+
+// DataKey derives the key of the object at that place from the secret.
+func (s Secret) DataKey(p Place, id KeyID) Key {
+	info := make([]byte, 0, 128)
+	info = append(info, labelData...)
+	info = append(info, id[:]...)
+	info = append(info, p.ID[:]...)
+	info = binary.BigEndian.AppendUint32(info, p.Era)
+	info = append(info, p.Class...)
+	return Key(derive(s.Key, p.Repository, string(info), keySize))
 }
 
 // The layout of a sealed object; docs/format/repository.md, "Object".
@@ -143,8 +192,10 @@ const (
 	version     = 1
 	nonceSize   = 12
 	tagSize     = 16
-	fixedHeader = 4 + 4 + nonceSize + keySize + tagSize // magic and version, count, wrapped key
+	fixedHeader = 4 + 4 + 4 + len(KeyID{}) // magic and version, count, era, key id
 
+	// HeadSize is how many bytes ParseHead needs.
+	HeadSize = fixedHeader
 	// MaxFrames bounds the frames of an object, and so the header that a reader must hold.
 	MaxFrames = 1 << 16
 	// MaxFrame bounds the bytes of a frame before sealing.
@@ -156,53 +207,44 @@ const (
 // HeaderSize returns the size of the header of an object of n frames, in bytes.
 func HeaderSize(n int) int { return fixedHeader + 4*n + tagSize }
 
-// Seal returns the object with that class, Id and frames. The data key is drawn at random, so that
-// sealing twice gives different bytes that open to the same frames.
-func (s *Sealer) Seal(class string, id ID, frames [][]byte) ([]byte, error) {
+// Seal returns the object with those frames for that place, the id of its data key, and the key. The
+// key is new each time, so that sealing twice gives different bytes that open to the same frames.
+func Seal(s Secret, p Place, frames [][]byte) ([]byte, KeyID, Key, error) {
+	var id KeyID
+	n := copy(id[:], s.Name[:])
+	_, _ = rand.Read(id[n:])
+	key := s.DataKey(p, id)
+	object, err := sealUnder(id, key, p, frames)
+	return object, id, key, err
+}
+
+func sealUnder(id KeyID, key Key, p Place, frames [][]byte) ([]byte, error) {
 	if len(frames) == 0 || len(frames) > MaxFrames {
-		return nil, fmt.Errorf("%s of %d frames, want 1 to %d", class, len(frames), MaxFrames)
+		return nil, fmt.Errorf("%s of %d frames, want 1 to %d", p.Class, len(frames), MaxFrames)
 	}
 	size := HeaderSize(len(frames))
 	for _, frame := range frames {
 		if len(frame) > MaxFrame {
-			return nil, fmt.Errorf("%s with a frame of %d bytes, at most %d", class, len(frame), MaxFrame)
+			return nil, fmt.Errorf("%s with a frame of %d bytes, at most %d", p.Class, len(frame), MaxFrame)
 		}
 		size += len(frame) + tagSize
 	}
-	var secret [keySize + nonceSize]byte
-	_, _ = rand.Read(secret[:])
-	dataKey, nonce := secret[:keySize], secret[keySize:]
-	data, err := newGCM(dataKey)
-	if err != nil {
-		return nil, err
-	}
+	data := newGCM(key[:])
 	out := make([]byte, 0, size)
 	out = append(out, magic...)
 	out = append(out, version)
 	out = binary.BigEndian.AppendUint32(out, uint32(len(frames)))
-	out = append(out, nonce...)
-	out = s.wrap.Seal(out, nonce, dataKey, s.bind(class, id, "key"))
+	out = binary.BigEndian.AppendUint32(out, p.Era)
+	out = append(out, id[:]...)
 	for _, frame := range frames {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(frame)))
 	}
-	header := append(s.bind(class, id, "header"), out...)
-	out = data.Seal(out, place(headerNonce), nil, header)
-	aad := s.bind(class, id, "frame")
+	out = data.Seal(out, place(headerNonce), nil, append(p.bind("header"), out...))
+	aad := p.bind("frame")
 	for i, frame := range frames {
 		out = data.Seal(out, place(uint32(i)), frame, aad)
 	}
 	return out, nil
-}
-
-// bind returns what a seal authenticates beside its bytes: what they are and where they belong.
-func (s *Sealer) bind(class string, id ID, part string) []byte {
-	b := make([]byte, 0, 128)
-	b = append(b, "holdfast object 1 "...)
-	b = append(b, part...)
-	b = append(b, 0)
-	b = append(b, s.repository[:]...)
-	b = append(b, id[:]...)
-	return append(b, class...)
 }
 
 // place is the nonce of the n-th frame. It repeats in no object, and every object has its own key.
@@ -212,6 +254,36 @@ func place(n uint32) []byte {
 	return nonce[:]
 }
 
+// Head is what an object says of itself in the open. Nothing of it is authenticated before OpenHeader.
+type Head struct {
+	Frames int
+	Era    uint32
+	Key    KeyID
+}
+
+// Size returns how many bytes the header has.
+func (h Head) Size() int { return HeaderSize(h.Frames) }
+
+// ParseHead reads the first HeadSize bytes of an object. The error is of kind Damaged, with a hint
+// when the object is of a version that this program does not know.
+func ParseHead(prefix []byte) (Head, error) {
+	if len(prefix) < len(magic)+1 || string(prefix[:len(magic)]) != magic {
+		return Head{}, damaged("not a sealed object")
+	}
+	if prefix[len(magic)] != version {
+		return Head{}, problem.Newf(problem.Damaged, "object format %d, this program knows %d", prefix[len(magic)], version).
+			Hint("a newer version of holdfast may have written it; upgrade this one")
+	}
+	if len(prefix) < fixedHeader {
+		return Head{}, damaged("%d bytes of a header", len(prefix))
+	}
+	n := binary.BigEndian.Uint32(prefix[4:])
+	if n == 0 || n > MaxFrames {
+		return Head{}, damaged("%d frames, want 1 to %d", n, MaxFrames)
+	}
+	return Head{Frames: int(n), Era: binary.BigEndian.Uint32(prefix[8:]), Key: KeyID(prefix[12:fixedHeader])}, nil
+}
+
 // Header is the opened header of one object.
 type Header struct {
 	data    cipher.AEAD
@@ -219,50 +291,27 @@ type Header struct {
 	offsets []int64 // of each frame, and the size of the whole object
 }
 
-// HeaderLength returns how many bytes the header of the object that begins with prefix has. The
-// prefix must have at least 8 bytes, or be the whole object.
-func HeaderLength(prefix []byte) (int, error) {
-	if len(prefix) < 8 || string(prefix[:len(magic)]) != magic {
-		return 0, damaged("not a sealed object")
-	}
-	if prefix[len(magic)] != version {
-		return 0, problem.Newf(problem.Damaged, "object format %d, this program knows %d", prefix[len(magic)], version).
-			Hint("a newer version of holdfast may have written it; upgrade this one")
-	}
-	n := binary.BigEndian.Uint32(prefix[4:8])
-	if n == 0 || n > MaxFrames {
-		return 0, damaged("%d frames, want 1 to %d", n, MaxFrames)
-	}
-	return HeaderSize(int(n)), nil
-}
-
-// OpenHeader opens the header of the object that is to have that class and Id, from its first bytes.
-func (s *Sealer) OpenHeader(class string, id ID, prefix []byte) (*Header, error) {
-	length, err := HeaderLength(prefix)
+// OpenHeader opens the header of the object that is to have that key and place, from its first bytes.
+// The era of the place is that of the head.
+func OpenHeader(key Key, p Place, prefix []byte) (*Header, error) {
+	head, err := ParseHead(prefix)
 	if err != nil {
 		return nil, err
 	}
+	length := head.Size()
 	if len(prefix) < length {
 		return nil, damaged("%d bytes of a header of %d", len(prefix), length)
 	}
-	head := prefix[:length-tagSize]
-	nonce := head[8 : 8+nonceSize]
-	wrapped := head[8+nonceSize : fixedHeader]
-	dataKey, err := s.wrap.Open(nil, nonce, wrapped, s.bind(class, id, "key"))
-	if err != nil {
-		return nil, damaged("its key does not open")
-	}
-	data, err := newGCM(dataKey)
-	if err != nil {
-		return nil, err
-	}
-	aad := append(s.bind(class, id, "header"), head...)
+	p.Era = head.Era
+	data := newGCM(key[:])
+	fixed := prefix[:length-tagSize]
+	aad := append(p.bind("header"), fixed...)
 	if _, err := data.Open(nil, place(headerNonce), prefix[length-tagSize:length], aad); err != nil {
-		return nil, damaged("its header is altered")
+		return nil, damaged("its header is altered, or it is another object")
 	}
-	h := &Header{data: data, aad: s.bind(class, id, "frame")}
+	h := &Header{data: data, aad: p.bind("frame")}
 	at := int64(length)
-	for lengths := head[fixedHeader:]; len(lengths) > 0; lengths = lengths[4:] {
+	for lengths := fixed[fixedHeader:]; len(lengths) > 0; lengths = lengths[4:] {
 		n := binary.BigEndian.Uint32(lengths)
 		if n > MaxFrame {
 			return nil, damaged("a frame of %d bytes, at most %d", n, MaxFrame)

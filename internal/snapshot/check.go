@@ -29,6 +29,7 @@ type Report struct {
 	Records     int64 // record versions that Verify decoded and hashed
 	Unpublished int   // objects that no snapshot relies on: left by a run that was cut short, or in progress
 	Notes       int
+	Lone        []string // objects of the key table that are there once instead of twice
 	Foreign     []string // keys that no version of this program writes
 	Findings    []Finding
 }
@@ -90,16 +91,17 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 // durable before the manifest, so that what is missing then was lost, not late.
 func (s *Store) check(ctx context.Context) (*checker, error) {
 	c := &checker{store: s, users: make(map[repo.Ref][]int32), refs: make(map[repo.Ref]segmentUse)}
-	for entry, err := range s.repository.List(ctx, classSnapshot) {
-		if err != nil {
-			return nil, fmt.Errorf("check: %w", err)
-		}
+	roots, err := s.repository.Roots(ctx, classSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
+	for _, ref := range roots {
 		c.report.Snapshots++
-		id := entry.Ref.ID.String()
+		id := ref.ID.String()
 		c.snaps = append(c.snaps, id)
-		c.users[entry.Ref] = []int32{int32(len(c.snaps) - 1)}
+		c.users[ref] = []int32{int32(len(c.snaps) - 1)}
 		m, err := s.loadManifest(ctx, id)
-		if err := c.note(err, entry.Ref, ""); err != nil {
+		if err := c.note(err, ref, ""); err != nil {
 			return nil, err
 		}
 		c.legible = append(c.legible, m != nil)
@@ -107,7 +109,6 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 			c.use(m)
 		}
 	}
-	var err error
 	if c.contents, err = s.repository.Contents(ctx); err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
@@ -125,6 +126,17 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 		}
 	}
 	slices.Sort(c.report.Foreign)
+	troubles, err := s.repository.CheckKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
+	for _, t := range troubles {
+		if t.Lone {
+			c.report.Lone = append(c.report.Lone, t.Key)
+			continue
+		}
+		c.report.Findings = append(c.report.Findings, Finding{Key: t.Key, Text: t.Err.Error()})
+	}
 	if err := c.compare(ctx); err != nil {
 		return nil, err
 	}
@@ -183,6 +195,7 @@ func (c *checker) compare(ctx context.Context) error {
 		use := c.refs[ref]
 		var err error
 		switch {
+		case !there && ref.Class == classSnapshot: // found when it was to be read
 		case !there:
 			err = damaged(ref, errors.New("it is missing"))
 		case ref.Class == classSegment && size != use.ref.size:

@@ -137,7 +137,7 @@ func TestEveryByteOfTheKeyFileCounts(t *testing.T) {
 	whole := &blob.Memory{}
 	initRepository(t, whole)
 	for _, key := range keysOf(t, whole) {
-		if class(key) != "keys" {
+		if !strings.Contains(key, "/file/") { // the key table is there twice
 			continue
 		}
 		size := 0

@@ -59,7 +59,7 @@ type fixtures []moment
 // increment makes the layers of its part be merged.
 func makeFixtures(t *testing.T) fixtures {
 	t.Helper()
-	cryptotest.SetGlobalRandom(t, 1)
+	cryptotest.SetGlobalRandom(t, 1<<40) // the names of no program
 	small := []string{"init", "full", "increment", "note"}
 	tall := append([]string{"init", "full"}, slices.Repeat([]string{"increment"}, maxLayers-1)...)
 	all := fixtures{{disk: blobtest.NewDisk()}}

@@ -143,7 +143,8 @@ func readField(l fieldLine) *sf.Field {
 }
 
 // putSchema stores the schema and returns its Id and the bytes that were new.
-func putSchema(ctx context.Context, r *repo.Repository, s *sf.Schema) (seal.ID, int64, error) {
+// That of the parent is taken over when it is the same.
+func putSchema(ctx context.Context, r *repo.Repository, s *sf.Schema, parent *Snapshot) (seal.ID, int64, error) {
 	var d documentWriter
 	if err := d.add(schemaHead{Format: schemaFormat, APIVersion: s.APIVersion, Objects: len(s.Objects)}); err != nil {
 		return seal.ID{}, 0, err
@@ -160,6 +161,12 @@ func putSchema(ctx context.Context, r *repo.Repository, s *sf.Schema) (seal.ID, 
 	}
 	if err := d.end(); err != nil {
 		return seal.ID{}, 0, err
+	}
+	if parent != nil {
+		same, err := r.Is(ctx, repo.Ref{Class: classSchema, ID: parent.manifest.schema}, d.frames)
+		if err != nil || same {
+			return parent.manifest.schema, 0, err
+		}
 	}
 	stored, err := r.Put(ctx, classSchema, d.frames)
 	if err != nil {

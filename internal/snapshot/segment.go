@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -137,7 +136,7 @@ func (w *segmentWriter) endSegment(ctx context.Context) error {
 // its writer deletes it in the end, and another writer may have spilled the same.
 func (w *segmentWriter) put(ctx context.Context, frames [][]byte) (repo.Stored, error) {
 	if w.class == classSpill {
-		return w.repository.PutNamed(ctx, classSpill, rand.Text(), frames)
+		return w.repository.PutLoose(ctx, classSpill, frames)
 	}
 	return w.repository.Put(ctx, w.class, frames)
 }

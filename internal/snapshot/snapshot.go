@@ -23,6 +23,7 @@ type Info struct {
 	Stale    int       // whole parts taken over from the parent because reading them failed
 	Records  int64     // live records in all parts
 	NewBytes int64     // bytes that this snapshot added to the repository, its manifest aside
+	Damage   error     // why nothing but the ID is known of it, of kind Damaged; else nil
 }
 
 // Short returns the beginning of the ID that is shown to people.

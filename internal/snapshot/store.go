@@ -34,8 +34,9 @@ func OfKind(kind string) Filter { return func(i Info) bool { return i.Kind == ki
 const Latest = "latest"
 
 // List returns the snapshots that all filters select, newest first: by the time at which they were
-// started, then by the end of their interval. It reads the head of each manifest. A manifest that is
-// damaged is an error of kind Damaged that names it; List never leaves one out.
+// started, then by the end of their interval. It reads the head of each manifest. A snapshot whose
+// manifest is missing or damaged comes last, with its Damage, unless a filter leaves it out: it stands in
+// the way of no other.
 func (s *Store) List(ctx context.Context, filters ...Filter) ([]Info, error) {
 	return s.list(ctx, "", filters)
 }
@@ -44,14 +45,18 @@ func (s *Store) List(ctx context.Context, filters ...Filter) ([]Info, error) {
 // damage to one does not stand in the way of the others.
 func (s *Store) list(ctx context.Context, prefix string, filters []Filter) ([]Info, error) {
 	var infos []Info
-	for entry, err := range s.repository.List(ctx, classSnapshot) {
-		if err != nil {
-			return nil, fmt.Errorf("list snapshots: %w", err)
-		}
-		if !strings.HasPrefix(entry.Ref.ID.String(), prefix) {
+	refs, err := s.repository.Roots(ctx, classSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	for _, ref := range refs {
+		if !strings.HasPrefix(ref.ID.String(), prefix) {
 			continue
 		}
-		info, err := s.readInfo(ctx, entry.Ref)
+		info, err := s.readInfo(ctx, ref)
+		if problem.KindOf(err) == problem.Damaged {
+			info, err = Info{ID: ref.ID.String(), Damage: err}, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list snapshots: %w", err)
 		}
@@ -141,6 +146,9 @@ func (s *Store) find(ctx context.Context, id string, filters []Filter) (Info, er
 	if err != nil {
 		return Info{}, err
 	}
+	if id == Latest {
+		infos = slices.DeleteFunc(infos, func(i Info) bool { return i.Damage != nil })
+	}
 	switch {
 	case len(infos) == 0 && id == Latest:
 		return Info{}, problem.New(problem.NotFound, "there is no snapshot yet").
@@ -152,7 +160,7 @@ func (s *Store) find(ctx context.Context, id string, filters []Filter) (Info, er
 		return Info{}, problem.Newf(problem.Usage, "%d snapshots begin with %s", len(infos), id).
 			Hint("give more characters of the id")
 	}
-	return infos[0], nil
+	return infos[0], infos[0].Damage
 }
 
 // load reads the whole manifest with that ID, and its schema.

@@ -38,7 +38,7 @@ type traffic struct {
 const stepsEach = 3
 
 // maxRepeats is how often a process repeats a step that the weather ended.
-const maxRepeats = 200
+const maxRepeats = 500
 
 // run has the processes work until all are done, and returns what is wrong then.
 func (tr *traffic) run(ctx context.Context) error {

@@ -134,6 +134,11 @@ func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error)
 	if errors.Is(err, repo.ErrMissing) && len(v.users[ref]) == 0 && !strings.HasPrefix(string(ref.Class), notePrefix) {
 		return sum{}, 0, nil // nobody relies on it, and its writer has removed it since it was listed
 	}
+	if errors.Is(err, repo.ErrNoKey) && len(v.users[ref]) == 0 {
+		if given, askErr := v.store.repository.GivenUp(ctx, ref); askErr != nil || given {
+			return sum{}, 0, askErr // erased or pruned, and not let go of by the store
+		}
+	}
 	if err != nil {
 		return sum{}, 0, err
 	}

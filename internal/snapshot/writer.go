@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+	"holdfast/internal/seal"
 	"holdfast/internal/sf"
 )
 
@@ -32,6 +34,30 @@ func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Sn
 	if schema == nil {
 		return nil, errors.New("write snapshot: neither a schema nor a parent")
 	}
+	view, err := s.repository.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("write snapshot: %w", err)
+	}
+	m, err := (&Store{view}).write(ctx, d, schema, fn)
+	if err != nil {
+		return nil, view.Settled(ctx, err)
+	}
+	return s.load(ctx, m.info.ID)
+}
+
+// write is Write in a view of its own.
+func (s *Store) write(ctx context.Context, d Draft, schema *sf.Schema, fn func(*Writer) error) (*manifest, error) {
+	if d.Parent != nil {
+		// What it reaches stays from now on until the end of this: it is a root while this begins.
+		held, err := s.repository.Rooted(ctx, snapshotRef(d.Parent.manifest.info.ID))
+		if err == nil && !held {
+			err = problem.Newf(problem.Conflict, "snapshot %s, on which this was to stand, is gone", d.Parent.Info().Short()).
+				Hint("run the same command again")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("write snapshot: %w", err)
+		}
+	}
 	w := &Writer{store: s, ctx: ctx, draft: d, parts: make(map[string]*manifestPart), gaps: make(map[Gap]string)}
 	defer w.abort()
 	if err := fn(w); err != nil {
@@ -41,7 +67,7 @@ func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Sn
 	if err != nil {
 		return nil, err
 	}
-	schemaID, schemaBytes, err := putSchema(ctx, s.repository, schema)
+	schemaID, schemaBytes, err := putSchema(ctx, s.repository, schema, d.Parent)
 	if err != nil {
 		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
@@ -50,34 +76,66 @@ func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Sn
 	if err := s.publish(ctx, m); err != nil {
 		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
-	return s.load(ctx, m.info.ID)
+	return m, nil
 }
 
-// publish stores the manifest. It is the last write: everything that the manifest names is durable.
-func (s *Store) publish(ctx context.Context, m *manifest) error {
-	var d documentWriter
-	if err := d.add(m.head()); err != nil {
-		return err
+// snapshotRef names the manifest of a snapshot, whose ID was checked before.
+func snapshotRef(id string) repo.Ref {
+	parsed, err := seal.ParseID(id)
+	if err != nil {
+		return repo.Ref{}
 	}
+	return repo.Ref{Class: classSnapshot, ID: parsed}
+}
+
+// refs returns every object that the manifest names.
+func (m *manifest) refs() []repo.Ref {
+	refs := []repo.Ref{{Class: classSchema, ID: m.schema}}
 	for _, p := range m.parts {
-		if err := d.add(p.line()); err != nil {
-			return err
+		for _, l := range p.layers {
+			for _, s := range l.segments {
+				refs = append(refs, s.ref(classSegment))
+			}
 		}
 	}
-	for _, g := range m.gaps {
-		if err := d.add(bodyLine{Gap: &gapLine{Object: g.Object, Field: g.Field, Reason: g.Reason}}); err != nil {
-			return err
-		}
-	}
-	if err := d.end(); err != nil {
+	return refs
+}
+
+// publish stores the manifest and makes it a root. That is the last write: everything that the
+// manifest names is durable.
+func (s *Store) publish(ctx context.Context, m *manifest) error {
+	frames, err := m.encode()
+	if err != nil {
 		return err
 	}
-	stored, err := s.repository.Put(ctx, classSnapshot, d.frames)
+	stored, err := s.repository.Commit(ctx, classSnapshot, frames, m.refs())
 	if err != nil {
 		return err
 	}
 	m.info.ID = stored.Ref.ID.String()
 	return nil
+}
+
+// encode returns the frames of the manifest.
+func (m *manifest) encode() ([][]byte, error) {
+	var d documentWriter
+	if err := d.add(m.head()); err != nil {
+		return nil, err
+	}
+	for _, p := range m.parts {
+		if err := d.add(p.line()); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range m.gaps {
+		if err := d.add(bodyLine{Gap: &gapLine{Object: g.Object, Field: g.Field, Reason: g.Reason}}); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	return d.frames, nil
 }
 
 // Writer writes the parts of one snapshot, within Store.Write. Its methods may be called from

@@ -175,7 +175,7 @@ func (u *under) Stat(ctx context.Context, key string) (blob.Info, error) {
 }
 
 // listPage is how many objects a listing yields before it asks again: others may work in between.
-const listPage = 3
+const listPage = 12
 
 // List implements blob.Bucket. What is put or deleted while it goes on may be in it or not.
 func (u *under) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {

@@ -1,0 +1,464 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+// Least periods of a prune; docs/format/repository.md, "Prune".
+const (
+	MinGrace = 24 * time.Hour
+	MinUndo  = 7 * 24 * time.Hour
+)
+
+// Reach calls seen for every object that the roots reach, the roots aside. An error means that not
+// everything was seen.
+type Reach func(ctx context.Context, roots []Ref, seen func(Ref)) error
+
+// PruneInput says what to give up.
+type PruneInput struct {
+	Expire  []Ref   // roots that are no longer wanted
+	Collect []Class // classes whose objects are there only because a root reaches them, roots too
+	Reach   Reach
+
+	Grace  time.Duration // how long an object that nothing reaches stays; at least MinGrace
+	Undo   time.Duration // how long a root that expired can be taken back; at least MinUndo
+	DryRun bool          // change nothing
+}
+
+// PruneResult says what was given up, or would be.
+type PruneResult struct {
+	Expired   []Ref // roots that expired now
+	Dropped   []Ref // roots whose undo window is over
+	Condemned Count // objects that nothing reaches, and that wait for the grace period
+	Deleted   Count // objects that are deleted
+	Retained  Count // objects that the store does not let go of yet
+	Kept      Count // objects that a root reaches, or that a session at work has written
+}
+
+// Count is a number of objects and their size.
+type Count struct {
+	Objects int
+	Bytes   int64
+}
+
+func (c *Count) add(size int64) {
+	c.Objects++
+	c.Bytes += size
+}
+
+// Prune gives up roots and what no root reaches any more, in steps that are far apart: docs/format,
+// "Prune". A damaged or missing object that a root reaches, and a listing that is cut short, end it
+// before anything is given up.
+func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, error) {
+	if in.Grace < MinGrace || in.Undo < MinUndo {
+		return PruneResult{}, problem.Newf(problem.Usage, "prune: the grace period is at least %v and the undo window at least %v", MinGrace, MinUndo)
+	}
+	c := &collector{repository: r, classes: in.Collect, reach: in.Reach, reached: make(map[Ref]bool), roots: make(map[Ref]bool)}
+	p := &pruning{collector: c, in: in, now: seal.Second(r.clock())}
+	state, err := r.keys.load(ctx)
+	if err != nil {
+		return PruneResult{}, err
+	}
+	if err := c.look(ctx, state); err != nil {
+		return PruneResult{}, fmt.Errorf("prune: %w", err)
+	}
+	next := successor(state)
+	if err := p.change(ctx, state, next); err != nil {
+		return PruneResult{}, fmt.Errorf("prune: %w", err)
+	}
+	if in.DryRun {
+		p.forecast(next)
+		return p.result, nil
+	}
+	if p.changed {
+		s := succession{change: p.change}
+		if state, err = r.keys.succeed(ctx, s); err != nil {
+			return PruneResult{}, fmt.Errorf("prune: %w", err)
+		}
+	}
+	return p.result, p.delete(ctx, state)
+}
+
+// Unexpire takes roots back that expired. Those that are none are left out; the number of those that
+// were taken back is returned.
+func (r *Repository) Unexpire(ctx context.Context, refs []Ref) (int, error) {
+	n := 0
+	_, err := r.keys.succeed(ctx, succession{change: func(_ context.Context, _ *tableState, next *seal.Table) error {
+		n = 0
+		for i := range next.Roots {
+			root := &next.Roots[i]
+			if !root.Expired.IsZero() && slices.Contains(refs, Ref{Class(root.Class), root.ID}) {
+				root.Expired = time.Time{}
+				n++
+			}
+		}
+		return nil
+	}})
+	return n, err
+}
+
+// Expired returns the roots of a class that expired and can be taken back, with the time of that.
+func (r *Repository) Expired(ctx context.Context, class Class) (map[Ref]time.Time, error) {
+	state, err := r.keys.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[Ref]time.Time)
+	for ref, root := range state.roots {
+		if ref.Class == class && !root.Expired.IsZero() {
+			out[ref] = root.Expired
+		}
+	}
+	return out, nil
+}
+
+// collector finds out what no root reaches.
+type collector struct {
+	repository *Repository
+	classes    []Class
+	reach      Reach
+
+	roots   map[Ref]bool  // those that were followed
+	reached map[Ref]bool  // what they reach, themselves included
+	objects map[Ref]int64 // what is there, by size
+}
+
+// look lists what is there, once, and follows the roots. What is put later is not in the listing, and
+// so is left alone.
+func (c *collector) look(ctx context.Context, state *tableState) error {
+	if c.objects != nil {
+		return c.follow(ctx, state)
+	}
+	c.objects = make(map[Ref]int64)
+	for _, class := range c.classes {
+		for entry, err := range c.repository.List(ctx, class) {
+			if err != nil {
+				return err
+			}
+			c.objects[entry.Ref] = entry.Size
+		}
+	}
+	return c.follow(ctx, state)
+}
+
+// follow follows the roots of the state that were not followed yet.
+func (c *collector) follow(ctx context.Context, state *tableState) error {
+	var fresh []Ref
+	for ref := range state.roots {
+		if !c.roots[ref] {
+			fresh = append(fresh, ref)
+		}
+	}
+	err := c.reach(ctx, fresh, func(ref Ref) { c.reached[ref] = true })
+	if err != nil {
+		return err
+	}
+	for _, ref := range fresh {
+		c.roots[ref], c.reached[ref] = true, true
+	}
+	return nil
+}
+
+type pruning struct {
+	*collector
+	in      PruneInput
+	now     time.Time
+	young   map[Ref]bool // whether an unreached object is of a session at work
+	changed bool
+	result  PruneResult
+}
+
+// change makes the next generation of the table.
+func (p *pruning) change(ctx context.Context, state *tableState, next *seal.Table) error {
+	p.result, p.changed = PruneResult{}, false
+	if err := p.follow(ctx, state); err != nil {
+		return err
+	}
+	next.Roots = slices.DeleteFunc(next.Roots, func(root seal.Root) bool {
+		over := !root.Expired.IsZero() && p.now.Sub(root.Expired) >= p.in.Undo
+		if over {
+			p.result.Dropped = append(p.result.Dropped, Ref{Class(root.Class), root.ID})
+		}
+		return over
+	})
+	for i := range next.Roots {
+		ref := Ref{Class(next.Roots[i].Class), next.Roots[i].ID}
+		if next.Roots[i].Expired.IsZero() && slices.Contains(p.in.Expire, ref) {
+			next.Roots[i].Expired = p.now
+			p.result.Expired = append(p.result.Expired, ref)
+		}
+	}
+	if err := p.condemn(ctx, state, next); err != nil {
+		return err
+	}
+	p.changed = p.changed || len(p.result.Dropped)+len(p.result.Expired) > 0
+	return nil
+}
+
+// condemn decides on every object that is there.
+func (p *pruning) condemn(ctx context.Context, state *tableState, next *seal.Table) error {
+	next.Condemned = nil
+	over := seal.Gone{Era: next.Era + 1}
+	for _, ref := range slices.SortedFunc(maps.Keys(p.objects), compareRefs) {
+		size := p.objects[ref]
+		if _, gone := state.gone[ref]; gone {
+			continue
+		}
+		since, doomed := state.doomed[ref]
+		if p.reached[ref] {
+			p.result.Kept.add(size)
+			p.changed = p.changed || doomed
+			continue
+		}
+		if !doomed {
+			young, err := p.isYoung(ctx, state, ref)
+			if err != nil {
+				return err
+			}
+			if young {
+				p.result.Kept.add(size)
+				continue
+			}
+			since, p.changed = p.now, true
+		}
+		if p.now.Sub(since) >= p.in.Grace {
+			over.Class, over.ID = string(ref.Class), ref.ID
+			next.Gone = append(next.Gone, over)
+			p.changed = true
+			continue
+		}
+		p.result.Condemned.add(size)
+		next.Condemned = append(next.Condemned, seal.Condemned{Class: string(ref.Class), ID: ref.ID, At: since})
+	}
+	if n := len(next.Gone); n > 0 && next.Gone[n-1].Era == over.Era {
+		next.Era = over.Era
+	}
+	next.Gone = slices.DeleteFunc(next.Gone, func(g seal.Gone) bool {
+		_, there := p.objects[Ref{Class(g.Class), g.ID}]
+		return !there && next.Era-g.Era >= keepEras
+	})
+	return nil
+}
+
+// isYoung reports whether the object is of a session that may still be at work.
+func (p *pruning) isYoung(ctx context.Context, state *tableState, ref Ref) (bool, error) {
+	if young, known := p.young[ref]; known {
+		return young, nil
+	}
+	head, err := p.repository.get(ctx, ref, 0, int64(seal.HeadSize))
+	if errors.Is(err, blob.ErrNotFound) {
+		return true, nil // its writer has deleted it
+	}
+	if err != nil {
+		return false, err
+	}
+	h, err := seal.ParseHead(head)
+	secret, known := state.secrets[h.Key.Secret()]
+	young := err == nil && known && p.now.Sub(secret.At) < p.in.Grace
+	if p.young == nil {
+		p.young = make(map[Ref]bool)
+	}
+	p.young[ref] = young
+	return young, nil
+}
+
+func compareRefs(a, b Ref) int { return strings.Compare(a.Key(), b.Key()) }
+
+// forecast counts what would be deleted.
+func (p *pruning) forecast(next *seal.Table) {
+	for _, g := range next.Gone {
+		if size, there := p.objects[Ref{Class(g.Class), g.ID}]; there {
+			p.result.Deleted.add(size)
+		}
+	}
+}
+
+// delete deletes what is gone, in the newest generation.
+func (p *pruning) delete(ctx context.Context, state *tableState) error {
+	gone, retained, err := p.repository.deleteGone(ctx, state, p.objects)
+	p.result.Deleted, p.result.Retained = gone, retained
+	return err
+}
+
+// deleteGone deletes those of the objects that are gone in the state, whatever becomes of others.
+func (r *Repository) deleteGone(ctx context.Context, state *tableState, objects map[Ref]int64) (deleted, retained Count, err error) {
+	for _, ref := range slices.SortedFunc(maps.Keys(state.gone), compareRefs) {
+		size, there := objects[ref]
+		if !there {
+			continue
+		}
+		err := r.bucket.Delete(ctx, ref.Key())
+		switch {
+		case err == nil:
+			deleted.add(size)
+		case errors.Is(err, blob.ErrRetained):
+			retained.add(size)
+		default:
+			return deleted, retained, fmt.Errorf("delete %s: %w", ref, err)
+		}
+	}
+	return deleted, retained, nil
+}
+
+// EraseInput says what to erase.
+type EraseInput struct {
+	Collect []Class
+	Reach   Reach
+	// Rewrite puts a root without what is erased, with Put of the view, and returns it; the same root
+	// when there is nothing to erase in it. It is asked once for each root, older ones first by its
+	// own means.
+	Rewrite func(ctx context.Context, view *Repository, roots []Ref) (map[Ref]Ref, error)
+}
+
+// EraseResult says what an erasure did.
+type EraseResult struct {
+	Rewritten int   // roots
+	Deleted   Count // objects
+	Retained  Count // objects that stay, locked, and that no key opens
+}
+
+// Erase replaces roots by others and destroys every key that the new ones do not need: what only the
+// old ones reached, and whatever writers have left, can be read by nobody any more, also where it
+// cannot be deleted. Writers at work end with an error of kind Conflict.
+func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, error) {
+	view, err := r.Begin(ctx)
+	if err != nil {
+		return EraseResult{}, err
+	}
+	e := &erasing{
+		collector: &collector{repository: view, classes: in.Collect, reach: in.Reach, reached: make(map[Ref]bool), roots: make(map[Ref]bool)},
+		rewrite:   in.Rewrite, instead: make(map[Ref]Ref), keys: make(map[Ref]seal.DataKey),
+	}
+	state, err := r.keys.load(ctx)
+	if err != nil {
+		return EraseResult{}, err
+	}
+	// Once before the generation is closed, so that little is left to do while writers wait.
+	if err := e.change(ctx, state, successor(state)); err != nil {
+		return EraseResult{}, fmt.Errorf("erase: %w", err)
+	}
+	if state, err = r.keys.succeed(ctx, succession{change: e.change, destroy: true}); err != nil {
+		return EraseResult{}, fmt.Errorf("erase: %w", err)
+	}
+	var result EraseResult
+	for old, now := range e.instead {
+		if old != now {
+			result.Rewritten++
+		}
+	}
+	result.Deleted, result.Retained, err = r.deleteGone(ctx, state, e.objects)
+	return result, err
+}
+
+type erasing struct {
+	*collector
+	rewrite func(context.Context, *Repository, []Ref) (map[Ref]Ref, error)
+	instead map[Ref]Ref
+	keys    map[Ref]seal.DataKey // of what the new roots reach
+}
+
+// change makes the next generation: the new roots, and keys of what they reach.
+func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Table) error {
+	var fresh []Ref
+	for ref := range state.roots {
+		if _, known := e.instead[ref]; !known {
+			fresh = append(fresh, ref)
+		}
+	}
+	slices.SortFunc(fresh, compareRefs)
+	if len(fresh) > 0 {
+		instead, err := e.rewrite(ctx, e.repository, fresh)
+		if err != nil {
+			return err
+		}
+		maps.Copy(e.instead, instead)
+	}
+	if err := e.newRoots(ctx, state, next); err != nil {
+		return err
+	}
+	if err := e.look(ctx, newState(next, state.master, false, 0)); err != nil {
+		return err
+	}
+	next.Secrets = slices.DeleteFunc(next.Secrets, func(s seal.Secret) bool { return !s.Lasting })
+	next.Keys, next.Condemned = nil, nil
+	for _, key := range e.keys {
+		next.Keys = append(next.Keys, key)
+	}
+	next.Era++
+	for ref := range e.objects {
+		if _, gone := state.gone[ref]; !gone && !e.reached[ref] {
+			next.Gone = append(next.Gone, seal.Gone{Era: next.Era, Class: string(ref.Class), ID: ref.ID})
+		}
+	}
+	return nil
+}
+
+// newRoots puts the new roots in the place of the old ones, and collects the keys of what they reach.
+func (e *erasing) newRoots(ctx context.Context, state *tableState, next *seal.Table) error {
+	need := make(map[Ref]bool)
+	for i := range next.Roots {
+		root := &next.Roots[i]
+		now, found := e.instead[Ref{Class(root.Class), root.ID}]
+		if !found {
+			return fmt.Errorf("%s: nothing takes the place of the root", Ref{Class(root.Class), root.ID})
+		}
+		if now.ID != root.ID {
+			key, err := e.keyOf(ctx, now)
+			if err != nil {
+				return err
+			}
+			root.ID, root.Data = now.ID, key
+		}
+		need[now] = true
+	}
+	roots := slices.SortedFunc(maps.Keys(need), compareRefs)
+	if err := e.reach(ctx, roots, func(ref Ref) { need[ref] = true }); err != nil {
+		return err
+	}
+	maps.DeleteFunc(e.keys, func(ref Ref, _ seal.DataKey) bool { return !need[ref] })
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(parallelHeads)
+	var mu sync.Mutex
+	for ref := range need {
+		if _, known := e.keys[ref]; known {
+			continue
+		}
+		g.Go(func() error {
+			key, err := e.keyOf(within, ref)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				e.keys[ref] = key
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// parallelHeads is how many heads of objects are read at once: each is some hundred bytes, and waits
+// for the store most of the time.
+const parallelHeads = 16
+
+// keyOf returns the data key of an object that is there.
+func (e *erasing) keyOf(ctx context.Context, ref Ref) (seal.DataKey, error) {
+	head, err := e.repository.get(ctx, ref, 0, int64(seal.HeadSize))
+	if err != nil {
+		return seal.DataKey{}, err
+	}
+	_, key, err := e.repository.dataKey(ctx, ref, head)
+	return key, err
+}
