@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/internal/emulator/hard"
+	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 )
 
@@ -33,6 +34,7 @@ var controls = map[string]controller{
 	"PUT clock":        putClock,
 	"GET calls":        getCalls,
 	"POST sessions":    expireSessions,
+	"POST generate":    postGenerate,
 	"POST save":        func(s *Server, _ *http.Request) (any, error) { return nil, s.Save() },
 	"POST snapshots/*": func(s *Server, r *http.Request) (any, error) { s.Snapshot(last(r)); return nil, nil },
 	"POST reset/*":     postReset,
@@ -142,6 +144,29 @@ func getCalls(s *Server, _ *http.Request) (any, error) {
 func expireSessions(s *Server, _ *http.Request) (any, error) {
 	s.ExpireSessions()
 	return nil, nil
+}
+
+// postGenerate gives an object rows that are computed when they are read.
+func postGenerate(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	g := struct {
+		Object string        `json:"object"`
+		Rows   int           `json:"rows"`
+		Seed   uint64        `json:"seed"`
+		From   time.Time     `json:"from"`
+		Step   hard.Duration `json:"step"`
+	}{From: s.Clock().Now()}
+	if err := wire.DecodeJSON(body, &g); err != nil {
+		return nil, err
+	}
+	made := org.Generation{Object: g.Object, Rows: g.Rows, Seed: g.Seed, From: g.From, Step: time.Duration(g.Step)}
+	if err := s.org.Generate(made); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 func postReset(s *Server, r *http.Request) (any, error) {

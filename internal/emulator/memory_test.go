@@ -203,6 +203,28 @@ func TestTheControlEndpoint(t *testing.T) {
 	c.do("GET", "limits", "").refused(401, "INVALID_SESSION_ID", "")
 }
 
+// A Bulk job over a hundred million computed rows is served page by page, with edits in it.
+func TestABulkJobOverComputedRows(t *testing.T) {
+	c := start(t, emulator.Options{ControlToken: "steer"})
+	c.control("POST", "generate", `{"object":"Lead","rows":100000000,"seed":7,"from":"2020-01-01T00:00:00Z","step":"1s"}`).ok(200)
+	c.control("POST", "generate", `{"object":"Lead","rows":1}`).refused(400, "INVALID_OPERATION", "Lead")
+	first := c.query("SELECT Id FROM Lead LIMIT 1").Records[0]["Id"].(string)
+	c.do("PATCH", "sobjects/Lead/"+first, `{"Title":"edited"}`).ok(204)
+	j := c.export(`{"operation":"query","query":"SELECT Id, LastName, Title, SystemModstamp FROM Lead"}`)
+	if j.State != "JobComplete" || j.NumberRecordsProcessed != 100_000_000 {
+		t.Fatalf("job %+v", j)
+	}
+	a := c.do("GET", "jobs/query/"+j.ID+"/results?maxRecords=5000", "").ok(200)
+	_, rows := a.table()
+	if len(rows) != 5000 || rows[0][2] != "edited" || rows[1][2] == "edited" || a.header.Get("Sforce-Locator") == "null" {
+		t.Errorf("%d rows, the first %v", len(rows), rows[0])
+	}
+	_, next := c.do("GET", "jobs/query/"+j.ID+"/results?maxRecords=5000&locator="+a.header.Get("Sforce-Locator"), "").ok(200).table()
+	if len(next) != 5000 || next[0][0] <= rows[4999][0] || next[0][3] != "2020-01-01T01:23:20.000Z" {
+		t.Errorf("the second page begins with %v", next[0])
+	}
+}
+
 func TestAnOrgIsResetToASnapshot(t *testing.T) {
 	c := start(t, emulator.Options{ControlToken: "steer"})
 	account, deleted := c.lived()

@@ -21,6 +21,7 @@ type Answer struct {
 	CountOnly bool
 
 	rows    []*row
+	lazy    *lazyRows // instead of rows, of an answer that is too long to hold
 	parents []parents // by relationship path; the paths of Columns index it
 	tree    *branch
 }
@@ -108,6 +109,10 @@ func (a *Answer) Len() int {
 
 // Record returns the row at i as a tree.
 func (a *Answer) Record(i int) Record {
+	if a.lazy != nil {
+		piece, at := a.lazy.answer(i)
+		return piece.Record(at)
+	}
 	rec := Record{Object: a.Object, Cells: a.cells(a.tree, i)}
 	if a.Object != nil {
 		rec.ID = a.rows[i].id
@@ -162,6 +167,10 @@ func (a *Answer) at(c *Column, i int) parent {
 
 // Text returns the canonical text of a plain column of the row at i; empty is null.
 func (a *Answer) Text(i, column int) string {
+	if a.lazy != nil {
+		piece, at := a.lazy.answer(i)
+		return piece.Text(at, column)
+	}
 	c := &a.Columns[column]
 	if c.texts != nil {
 		return c.texts[i]

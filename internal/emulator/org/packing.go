@@ -67,7 +67,7 @@ func (t *table) fill(r *row, id sf.ID, dense []string) {
 	size := 0
 	for i, c := range r.lay.columns {
 		numbers[i] = -1
-		if int(c) < len(t.repeats) && t.repeats[c] && dense[c] != "" {
+		if int(c) < len(t.repeats) && t.repeats[c] && r.lay.words != nil && dense[c] != "" {
 			if number, ok := r.lay.words.number(dense[c]); ok {
 				numbers[i] = int32(number)
 				size += wordSize

@@ -28,6 +28,9 @@ func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.t.gen != nil {
+		return s.runGenerated()
+	}
 	return s.run(nil)
 }
 

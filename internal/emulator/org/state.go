@@ -41,6 +41,12 @@ func (t *table) Thaw() {
 		t.autos = map[int]int{}
 	}
 	t.adopt(t.object)
+	if t.gen != nil {
+		t.stored = map[sf.ID]int32{}
+		for _, r := range t.rows {
+			t.stored[r.id] = r.pos
+		}
+	}
 }
 
 // Thaw makes what is not in the image of an org. Its clock stands still until RunClock.

@@ -64,6 +64,9 @@ type table struct {
 	repeats []bool             `image:"-"` // by column: values that many records share
 	rights  bool               // what users may do rests on its rows
 
+	gen    *computer       // of a table whose rows are computed; nil: all are stored
+	stored map[sf.ID]int32 `image:"-"` // of such a table, where its stored rows are
+
 	mu      sync.Mutex    // guards indexes while readers build them
 	indexes map[int]index `image:"-"` // by column
 }
@@ -147,6 +150,9 @@ func (t *table) dense(r *row) []string {
 
 // find returns the newest version of the record, or nil when it was never there or is gone.
 func (t *table) find(id sf.ID) *row {
+	if t.gen != nil {
+		return t.findGenerated(id)
+	}
 	i, ok := t.search(id)
 	if !ok || t.rows[i].fate == gone {
 		return nil
@@ -156,6 +162,10 @@ func (t *table) find(id sf.ID) *row {
 
 // search returns the position of the record, also of one that is gone.
 func (t *table) search(id sf.ID) (int, bool) {
+	if t.gen != nil {
+		pos, ok := t.stored[id]
+		return int(pos), ok
+	}
 	return slices.BinarySearchFunc(t.rows, id, func(r *row, id sf.ID) int {
 		return strings.Compare(string(r.id), string(id))
 	})
@@ -166,6 +176,9 @@ func (t *table) search(id sf.ID) (int, bool) {
 func (t *table) put(r *row) (before *row) {
 	if int(r.pos) == len(t.rows) {
 		t.rows = append(t.rows, r)
+		if t.gen != nil {
+			t.stored[r.id] = r.pos
+		}
 	} else {
 		before = t.rows[r.pos]
 		t.rows[r.pos] = r
@@ -208,6 +221,9 @@ func (t *table) unput(r, before *row) {
 	t.put(&dead)
 	if int(r.pos) == len(t.rows)-1 {
 		t.rows = t.rows[:r.pos]
+		if t.gen != nil {
+			delete(t.stored, r.id)
+		}
 	}
 }
 

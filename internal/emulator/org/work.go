@@ -126,7 +126,7 @@ func (w *work) target(in *Row, op Op) (sf.ID, *table, *row, *Error) {
 	if err := w.mayTouch(t, r, op); err != nil {
 		return id, nil, nil, err
 	}
-	return id, t, r, nil
+	return id, t, t.own(r), nil
 }
 
 // wasHere reports an Id that the org gave out once.
