@@ -3,6 +3,7 @@ package metadata
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 	"io/fs"
@@ -35,15 +36,16 @@ type archive struct {
 func (a *archive) paths() []string { return slices.Sorted(maps.Keys(a.files)) }
 
 // openArchive reads a deploy archive. package.xml stands at the top, or, unless single is set, in the
-// one folder at the top. Directory entries, which the official client sends, count for nothing.
+// one folder at the top. Directory entries, which the official client sends, hold nothing.
 func openArchive(raw []byte, single bool) (*archive, error) {
 	r, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil { // the wording is unverified
 		return nil, &refusal{"INVALID_OPERATION", "Unable to read zip file: " + err.Error()}
 	}
 	entries := slices.DeleteFunc(slices.Clone(r.File), func(f *zip.File) bool { return strings.HasSuffix(f.Name, "/") })
-	if len(entries) > maxFiles {
-		// Source: public issues of the official client (forcedotcom/cli 1674, 2910).
+	if len(r.File) > maxFiles {
+		// Folders count, too. Source: public issues of the official client (forcedotcom/cli 1674, 2910),
+		// which counts them in its warning.
 		return nil, &refusal{"INVALID_OPERATION", "Too many files in zip"}
 	}
 	declared := uint64(0)
@@ -143,6 +145,14 @@ func (a *archive) rebase(single bool) error {
 func pack(files map[string][]byte) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
+	packer, err := flate.NewWriter(nil, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
+		packer.Reset(out) // one packer after the other: each has large tables
+		return packer, nil
+	})
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		f, err := w.Create(name)
 		if err != nil {
