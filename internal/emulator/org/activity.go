@@ -2,6 +2,7 @@ package org
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"holdfast/internal/sf"
@@ -159,7 +160,7 @@ func (d *draft) recursOn(day, from time.Time) bool {
 func (d *draft) occurrence(day time.Time) {
 	values := map[string]string{}
 	for _, f := range d.object.Fields {
-		if f.column >= 0 && len(f.Name) > len("Recurrence") && f.Name[:len("Recurrence")] != "Recurrence" || f.Name == "WhoId" || f.Name == "WhatId" {
+		if f.column >= 0 && !strings.HasPrefix(f.Name, "Recurrence") {
 			values[f.Name] = d.get(f.Name)
 		}
 	}

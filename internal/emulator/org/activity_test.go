@@ -69,3 +69,45 @@ func TestUndeleteMakesRoomInTheBin(t *testing.T) {
 	w.clock.Advance(3 * time.Hour)
 	w.do(org.Undelete, last)
 }
+
+// Source: Object Reference, Task, "Recurring Tasks".
+func TestSeriesMakesItsOccurrences(t *testing.T) {
+	w := newWorld(t)
+	series := w.add("Task", "Subject=Gym", "IsRecurrence=true", "RecurrenceStartDateOnly=2026-03-02", "RecurrenceEndDateOnly=2026-03-15",
+		"RecurrenceType=RecursWeekly", "RecurrenceInterval=1", "RecurrenceDayOfWeekMask=10")
+	w.wants("SELECT Subject, ActivityDate, IsRecurrence FROM Task WHERE RecurrenceActivityId = '"+string(series)+"' ORDER BY ActivityDate",
+		"Gym|2026-03-02|false", "Gym|2026-03-04|false", "Gym|2026-03-09|false", "Gym|2026-03-11|false")
+	w.do(org.Delete, series)
+	w.wants("SELECT Id FROM Task")
+	row := func(pairs ...string) org.Row { return org.Row{Object: "Task", Fields: fields(pairs...)} }
+	w.refused("REQUIRED_FIELD_MISSING", org.Insert, row("Subject=s", "IsRecurrence=true", "RecurrenceStartDateOnly=2026-03-02"))
+	w.refused("FIELD_INTEGRITY_EXCEPTION", org.Insert, row("Subject=s", "IsRecurrence=true", "RecurrenceStartDateOnly=2026-03-02",
+		"RecurrenceEndDateOnly=2026-12-31", "RecurrenceType=RecursDaily"))
+	w.wants("SELECT Id FROM Task")
+}
+
+func TestInvitationsMakeAGroupEvent(t *testing.T) {
+	w := newWorld(t)
+	con := w.add("Contact", "LastName=L")
+	event := w.add("Event", "Subject=e", "ActivityDateTime=2026-03-05T10:00:00Z", "DurationInMinutes=30")
+	invitation := org.Row{Object: "EventRelation", Fields: fields("EventId="+string(event), "RelationId="+string(con))}
+	if r := w.one(org.Insert, invitation, org.Options{}); !r.Success {
+		t.Fatal(r.Errors)
+	}
+	w.wants("SELECT Event.IsGroupEvent, Status FROM EventRelation", "true|New")
+	w.refused("DUPLICATE_VALUE", org.Insert, invitation)
+	w.do(org.Delete, event)
+	w.wants("SELECT Id FROM EventRelation")
+}
+
+// Source: Object Reference, EmailMessage.
+func TestEmailMakesATaskAndCannotBeEdited(t *testing.T) {
+	w := newWorld(t)
+	acc := w.add("Account", "Name=A")
+	mail := w.add("EmailMessage", "Subject=Hi", "TextBody=text", "RelatedToId="+string(acc), "Status=3", "MessageDate=2026-03-01T10:00:00Z")
+	w.wants("SELECT Id, Subject, TaskSubtype, WhatId, ActivityDate, IsClosed FROM Task",
+		w.value(mail, "ActivityId")+"|Email: Hi|Email|"+string(acc)+"|2026-03-01|true")
+	w.refused("INSUFFICIENT_ACCESS_OR_READONLY", org.Update, org.Row{ID: string(mail), Fields: fields("Subject=x")})
+	draft := w.add("EmailMessage", "Subject=Draft", "Status=5", "RelatedToId="+string(acc))
+	w.set(draft, "Subject=Better")
+}

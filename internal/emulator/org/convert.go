@@ -275,7 +275,8 @@ func (c *conversion) opportunity() (err *Error) {
 		}
 	}
 	_, err = c.w.insert(&Row{Object: "OpportunityContactRole", Fields: []Assignment{
-		{Field: "OpportunityId", Text: string(c.res.Opportunity)}, {Field: "ContactId", Text: string(c.res.Contact)},
+		{Field: "OpportunityId", Text: string(c.res.Opportunity)},
+		{Field: "ContactId", Text: string(c.res.Contact)},
 		{Field: "IsPrimary", Text: boolText(len(rows) == 0)},
 	}})
 	return err

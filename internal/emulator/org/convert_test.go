@@ -79,7 +79,7 @@ func TestConversionOntoExistingRecordsFillsOnlyGaps(t *testing.T) {
 		if err := tx.MapLeadFields("Contact", map[string]string{"Hobby__c": "Pastime__c"}); err != nil {
 			return err
 		}
-		return nil
+		return putFields(tx, "Lead")
 	})
 	acc := w.add("Account", "Name=Engines", "Phone=7")
 	con := w.add("Contact", "LastName=Byron", "AccountId="+string(acc), "LeadSource=Other")

@@ -66,6 +66,13 @@ func derivations() map[string]derivation {
 		"Case.ContactEmail":  via("ContactId", "Email"),
 		"Case.ContactFax":    via("ContactId", "Fax"),
 	}
+	derivedFamilies(derived)
+	return derived
+}
+
+// derivedFamilies adds the fields that a campaign sums over its hierarchy, and those that a member shows
+// of its contact or lead.
+func derivedFamilies(derived map[string]derivation) {
 	for _, name := range []string{
 		"Salutation", "Name", "FirstName", "LastName", "Title", "Email", "Phone", "Fax", "MobilePhone", "Description",
 		"DoNotCall", "HasOptedOutOfEmail", "HasOptedOutOfFax", "LeadSource",
@@ -95,7 +102,6 @@ func derivations() map[string]derivation {
 		}
 		return "Lead"
 	}
-	return derived
 }
 
 // text returns the stored value of a field by its name; empty also where there is no such field.
