@@ -32,19 +32,19 @@ func sfFile(t *testing.T, sf commandLine, c *client) {
 	parent := c.create("Account", `{"Name":"Has a file"}`)
 	content := strings.Repeat("binary \x00\xff\r\n", 1000)
 	sf.file(t, "picture.bin", content)
-	var made struct{ ID, Title string }
+	var made struct{ ContentDocumentID, Title string }
 	sf.json(t, &made, "data", "create", "file", "-o", "emu", "-f", "picture.bin", "-t", "Picture", "-i", parent)
-	if !strings.HasPrefix(made.ID, "069") || made.Title != "Picture" {
+	if !strings.HasPrefix(made.ContentDocumentID, "069") || made.Title != "Picture" {
 		t.Errorf("create file: %+v", made)
 	}
-	version := c.query("SELECT Id, ContentSize, IsLatest FROM ContentVersion WHERE ContentDocumentId = '" + made.ID + "'").Records[0]
+	version := c.query("SELECT Id, ContentSize, IsLatest FROM ContentVersion WHERE ContentDocumentId = '" + made.ContentDocumentID + "'").Records[0]
 	if got := fmt.Sprint(version["ContentSize"]); got != fmt.Sprint(len(content)) {
 		t.Errorf("content size %s, want %d", got, len(content))
 	}
 	if got := c.do("GET", "sobjects/ContentVersion/"+version["Id"].(string)+"/VersionData", "").ok(200); string(got.body) != content {
 		t.Errorf("%d other bytes came back", len(got.body))
 	}
-	links := c.query("SELECT LinkedEntityId FROM ContentDocumentLink WHERE ContentDocumentId = '" + made.ID + "'").Records
+	links := c.query("SELECT LinkedEntityId FROM ContentDocumentLink WHERE ContentDocumentId = '" + made.ContentDocumentID + "'").Records
 	if !slices.ContainsFunc(links, func(l map[string]any) bool { return l["LinkedEntityId"] == parent }) {
 		t.Errorf("the file is not attached: %v", links)
 	}
