@@ -35,6 +35,7 @@ var controls = map[string]controller{
 	"GET calls":        getCalls,
 	"POST sessions":    expireSessions,
 	"POST generate":    postGenerate,
+	"PUT tests/*":      putTest,
 	"POST save":        func(s *Server, _ *http.Request) (any, error) { return nil, s.Save() },
 	"POST snapshots/*": func(s *Server, r *http.Request) (any, error) { s.Snapshot(last(r)); return nil, nil },
 	"POST reset/*":     postReset,
@@ -167,6 +168,23 @@ func postGenerate(s *Server, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// putTest declares how a class of Apex tests, or one method of it, fails from now on: with the message
+// of the body, or not at all when that is empty.
+func putTest(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var outcome struct {
+		Fail string `json:"fail"`
+	}
+	if err := wire.DecodeJSON(body, &outcome); err != nil {
+		return nil, err
+	}
+	s.memory.Metadata.FailTest(last(r), outcome.Fail)
+	return nil, nil
 }
 
 func postReset(s *Server, r *http.Request) (any, error) {
