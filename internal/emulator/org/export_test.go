@@ -11,12 +11,6 @@ func RuleField(name, kind string, length, precision, scale int, targets []string
 // RuleLabel is the label that follows from the name of a field.
 func RuleLabel(o *Object, name string) string { return labelOf(o, &Field{Name: name}) }
 
-// Families returns the suffixes of the objects that come with a standard object.
-func (o *Object) Families() []string { return o.families }
-
-// ParentColumn reports whether records keep a value for the field.
-func (f *Field) Stored() bool { return f.column >= 0 }
-
 // ReadCatalogue reads the files and publishes the schema of a new org, as the first org does.
 func ReadCatalogue() int {
 	s := readStandard()

@@ -172,7 +172,7 @@ func feedFields(parent *Object) string {
 		Body textarea(10000) ro
 		LinkUrl url(1000) ro
 		IsRichText boolean ro
-		RelatedRecordId ref(ContentVersion,ProfileSkillUser,WorkThanks) ro noprefilter
+		RelatedRecordId ref(ContentVersion,WorkThanks) ro noprefilter
 		InsertedById ref(User) rel=InsertedBy ro noprefilter
 		BestCommentId ref(FeedComment) rel=BestComment ro noprefilter since=44`, "$parent", parent.Name)
 }

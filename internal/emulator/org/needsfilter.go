@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"holdfast/internal/sf"
 	"holdfast/internal/soql"
 )
 
@@ -25,25 +24,13 @@ func (o *Org) needsFilter(caller Caller, object *Object, q *soql.Query) error {
 		}
 	}
 	names := object.NeedsFilter[1:] // the Id is understood
-	if object.Name == "ContentDocumentLink" && o.queriesAllFiles(caller) {
+	if object.Name == "ContentDocumentLink" && o.permits(caller).has("QueryAllFiles") {
 		return nil
 	}
 	return &soql.Error{
 		Code: "MALFORMED_QUERY", Message: "Implementation restriction: " + object.Name + " requires a filter by a single Id on " +
 			strings.Join(names, " or ") + " using the equals operator or multiple Id's using the IN operator.",
 	}
-}
-
-// queriesAllFiles reports a user whose profile has the permission "Query All Files".
-func (o *Org) queriesAllFiles(caller Caller) bool {
-	users, profiles := o.tables["user"], o.tables["profile"]
-	user := users.find(caller.User)
-	if user == nil {
-		return false
-	}
-	field := profiles.object.Field("PermissionsQueryAllFiles")
-	profile := o.record(sf.ID(users.text(user, "ProfileId")))
-	return field != nil && profile.r != nil && profile.r.text(field.column) == "true"
 }
 
 // filtersBy reports a condition that holds for rows of some values of one of the fields only: field =
