@@ -31,15 +31,8 @@ func wrong(format string, args ...any) *Error { return &Error{Message: fmt.Sprin
 
 // Formula is a formula that has been read. It does not change and can be shared.
 type Formula struct {
-	root node `image:"-"`
+	root node
 	text string
-}
-
-// Thaw reads the formula again, after its text has been read from somewhere.
-func (f *Formula) Thaw() {
-	if again, err := Parse(f.text); err == nil {
-		f.root = again.root
-	}
 }
 
 // Text returns the formula as it was written.

@@ -11,7 +11,7 @@ import (
 
 // compiled is a formula as a field, a default value or a rule uses it.
 type compiled struct {
-	*formula.Formula
+	of   *formula.Formula
 	zero bool // formulaTreatBlanksAs BlankAsZero
 }
 
@@ -141,7 +141,7 @@ func (s *scene) eval(c *compiled) (formula.Value, error) {
 			rec.Prior = before.field
 		}
 	}
-	return c.Eval(rec)
+	return c.of.Eval(rec)
 }
 
 // field reads a field of the record, of one of its parents, or of a global.

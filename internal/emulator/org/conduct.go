@@ -103,7 +103,7 @@ func (s *schema) ruleFormula(o *Object, text string, use formula.Use, want formu
 	if err != nil && (!errors.As(err, &missing) || customPath(missing.Path)) {
 		return nil, fault("FIELD_INTEGRITY_EXCEPTION", "Error: "+err.Error())
 	}
-	return &compiled{Formula: f}, nil
+	return &compiled{of: f}, nil
 }
 
 // parseLogic reads a filter logic as a formula: 1 AND (2 OR 3) is N1 && (N2 || N3).
@@ -128,7 +128,7 @@ func parseLogic(text string, items int) (*compiled, *Error) {
 	if err != nil {
 		return nil, wrong
 	}
-	return &compiled{Formula: f}, nil
+	return &compiled{of: f}, nil
 }
 
 // holds reports whether the condition holds for a record. source is the record that a lookup filter
@@ -149,7 +149,7 @@ func (c *condition) holds(s, source *scene) bool {
 
 // logicHolds evaluates a filter logic over items, which are counted from zero.
 func logicHolds(logic *compiled, items int, item func(int) bool) bool {
-	v, err := logic.Eval(formula.Record{Field: func(path []string) formula.Value {
+	v, err := logic.of.Eval(formula.Record{Field: func(path []string) formula.Value {
 		n := 0
 		for _, digit := range path[0][1:] {
 			n = 10*n + int(digit-'0')

@@ -1,9 +1,12 @@
 package org_test
 
 import (
+	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
+	"holdfast/internal/emulator/image"
 	"holdfast/internal/emulator/org"
 )
 
@@ -56,12 +59,7 @@ func TestValidationRulesRefuse(t *testing.T) {
 	}); err == nil || !strings.Contains(err.Error(), "Field Nothing__c does not exist") {
 		t.Errorf("a wrong formula: %v", err)
 	}
-	w.change(func(tx *org.Tx) error {
-		if err := tx.DropValidationRule("Account", "phone"); err != nil {
-			return err
-		}
-		return nil
-	})
+	deployed(w, func(tx *org.Tx) (bool, *org.Error) { return true, tx.DropValidationRule("Account", "phone") })
 	w.add("Account", "Name=D")
 }
 
@@ -112,8 +110,10 @@ func TestDuplicateRules(t *testing.T) {
 	match := org.MatchingRuleSpec{Object: "Contact", Name: "Mail", Active: true, Items: []org.MatchingItem{
 		{Field: "Email", Method: "Exact"}, {Field: "LastName", Method: "LastName"},
 	}}
-	rule := org.DuplicateRuleSpec{Object: "Contact", Name: "Twins", Active: true, AlertOnInsert: true, AlertOnUpdate: true,
-		Matches: []org.DuplicateMatch{{Object: "Contact", Rule: "Mail"}}}
+	rule := org.DuplicateRuleSpec{
+		Object: "Contact", Name: "Twins", Active: true, AlertOnInsert: true, AlertOnUpdate: true,
+		Matches: []org.DuplicateMatch{{Object: "Contact", Rule: "Mail"}},
+	}
 	deployed(w, func(tx *org.Tx) (bool, *org.Error) { return tx.PutMatchingRule(match) })
 	deployed(w, func(tx *org.Tx) (bool, *org.Error) { return tx.PutDuplicateRule(rule) })
 	w.add("Contact", "LastName=O'Neil", "Email=a@b.example")
@@ -212,5 +212,43 @@ func TestWorkflowFieldUpdates(t *testing.T) {
 	other := w.add("Opportunity", "Name=P", "StageName=Closed Won", "CloseDate=2026-04-01")
 	if got := w.value(other, "NextStep"); got != "" {
 		t.Errorf("next step %q with the rule off", got)
+	}
+}
+
+// TestRulesOutliveAnImage: what was compiled is compiled again when an org is read.
+func TestRulesOutliveAnImage(t *testing.T) {
+	w := newWorld(t)
+	w.validation(org.ValidationRuleSpec{Object: "Account", Name: "R", Active: true, Formula: `Name = "X"`, Message: "no"})
+	w.fields("Account", formulaField("Loud__c", "Text", "UPPER(Name)"))
+	var kept bytes.Buffer
+	if err := image.Write(&kept, w.Org, org.Concrete()...); err != nil {
+		t.Fatal(err)
+	}
+	again := &org.Org{}
+	if err := image.Read(&kept, again, org.Concrete()...); err != nil {
+		t.Fatal(err)
+	}
+	again.RunClock(w.clock.Now)
+	for _, o := range []*org.Org{again, w.Clone()} {
+		c := &world{Org: o, t: t}
+		c.refused("FIELD_CUSTOM_VALIDATION_EXCEPTION", org.Insert, org.Row{Object: "Account", Fields: fields("Name=X")})
+		c.add("Account", "Name=y")
+		c.wants("SELECT Loud__c FROM Account", "Y")
+	}
+}
+
+// BenchmarkInsert is the cost of a load on an org without rules: 100,000 rows in batches of 10,000.
+func BenchmarkInsert(b *testing.B) {
+	batch := make([]org.Row, 10_000)
+	for i := range batch {
+		batch[i] = org.Row{Object: "Contact", Fields: fields("LastName=Person "+strconv.Itoa(i), "FirstName=F", "Email=p@x.example", "MailingCity=Oslo", "Title=T")}
+	}
+	for b.Loop() {
+		w := newWorld(b)
+		for range 10 {
+			if r := w.Write(w.Admin(), org.Insert, batch, org.Options{}); !r[len(r)-1].Success {
+				b.Fatal(r[len(r)-1].Errors)
+			}
+		}
 	}
 }

@@ -212,7 +212,7 @@ func (t *Tx) newCustomField(o *Object, spec FieldSpec) (*Field, *Error) {
 	if spec.DefaultValue != "" {
 		f.DefaultedOnCreate, f.DefaultValueFormula = true, spec.DefaultValue
 		if parsed, err := formula.Parse(spec.DefaultValue); err == nil {
-			f.initial = &compiled{Formula: parsed}
+			f.initial = &compiled{of: parsed}
 			f.DefaultValue = constantText(parsed)
 		}
 	}

@@ -57,18 +57,18 @@ func (t *Tx) ReadAgain() {
 
 // checkFormula checks what a formula field names and of what type it is.
 func (t *Tx) checkFormula(o *Object, f *Field) *FormulaProblem {
-	if unread := f.formula.Unread(); len(unread) > 0 {
+	if unread := f.formula.of.Unread(); len(unread) > 0 {
 		return &FormulaProblem{Field: f.Name, Message: "Function " + unread[0] + " is not computed by this org: the field reads as null"}
 	}
 	if n := t.compiledSize(o, f, 0); n > formula.MaxCompiled {
 		return &FormulaProblem{Field: f.Name, Fatal: true, Message: fmt.Sprintf(
 			"Error: Compiled formula is too big to execute (%d characters). Maximum size is %d characters", n, formula.MaxCompiled)}
 	}
-	_, err := f.formula.Check(t.schema.lookUp(o), formula.Field, formulaType(f))
+	_, err := f.formula.of.Check(t.schema.lookUp(o), formula.Field, formulaType(f))
 	var missing *formula.MissingFieldError
 	switch {
 	case err == nil:
-		for _, path := range f.formula.Fields() {
+		for _, path := range f.formula.of.Fields() {
 			if _, ok := t.schema.labels[labelKey(path[1:])]; fold(path[0]) == "$label" && !ok {
 				return &FormulaProblem{Field: f.Name, Message: "Label " + strings.Join(path[1:], ".") + " is not in this org: it reads as blank", Computed: true}
 			}
@@ -99,11 +99,11 @@ func (s *schema) lookUp(o *Object) formula.Schema {
 
 // compiledSize is the length of a formula with the formulas that it uses in their places.
 func (t *Tx) compiledSize(o *Object, f *Field, depth int) int {
-	n := len(f.formula.Text())
+	n := len(f.formula.of.Text())
 	if depth > maxFormulaChain || n > formula.MaxCompiled {
 		return n
 	}
-	for _, path := range f.formula.Fields() {
+	for _, path := range f.formula.of.Fields() {
 		if len(path) != 1 {
 			continue
 		}

@@ -40,12 +40,12 @@ func (d *draft) act(r *reaction, s *scene, event string) (changed bool, err *Err
 		}
 		return false, fault("FIELD_CUSTOM_VALIDATION_EXCEPTION", r.text)
 	case "fail":
-		return false, r.failure(event, d)
+		return false, r.failure(event)
 	case "set":
 		f := d.object.Field(r.target)
 		v, fail := s.eval(r.value)
 		if fail != nil || f.column < 0 {
-			return false, r.failure(event, d)
+			return false, r.failure(event)
 		}
 		text, err := f.read(spellAs(v, f), false)
 		if err != nil {
@@ -67,7 +67,7 @@ func (d *draft) act(r *reaction, s *scene, event string) (changed bool, err *Err
 
 // failure is an exception that a trigger does not catch, or a flow without a fault path. Source: public
 // replies; the stack trace that follows is left out.
-func (r *reaction) failure(event string, d *draft) *Error {
+func (r *reaction) failure(event string) *Error {
 	name := r.owner[len("ApexTrigger "):]
 	if r.owner[:4] == "Flow" {
 		name = r.owner[len("Flow "):]
@@ -99,19 +99,19 @@ func (d *draft) bring(r *reaction, s *scene) *Error {
 		}
 		row.Fields = append(row.Fields, Assignment{Field: f.Name, Text: spellAs(v, f)})
 	}
-	_, err := d.w.within(func() (Result, *Error) { return d.w.insert(&row) })
-	return err
+	return d.w.within(func() (Result, *Error) { return d.w.insert(&row) })
 }
 
 // within runs a write that a write causes. Automation runs as the system: it does not ask what its
 // user may do. Source: Apex Developer Guide, "Enforcing Object and Field Permissions".
-func (w *work) within(f func() (Result, *Error)) (Result, *Error) {
+func (w *work) within(f func() (Result, *Error)) *Error {
 	if w.depth >= maxDepth {
-		return Result{}, fault("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "maximum trigger depth exceeded")
+		return fault("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "maximum trigger depth exceeded")
 	}
 	w.depth++
 	system := w.system
 	w.system = true
 	defer func() { w.depth--; w.system = system }()
-	return f()
+	_, err := f()
+	return err
 }

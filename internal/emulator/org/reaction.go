@@ -227,13 +227,14 @@ func (t *Tx) readAction(o *Object, r *reaction, rest string) (why string) {
 		if err != nil {
 			why = err.Error()
 		}
-		return &compiled{Formula: f}
+		return &compiled{of: f}
 	}
 	switch r.action {
 	case "reject", "fail", "call":
 		quoted, at := cutWord(rest, "at")
-		text, ok := strings.CutPrefix(strings.TrimSpace(quoted), `"`)
-		if r.text, ok = strings.CutSuffix(text, `"`); !ok {
+		text, opened := strings.CutPrefix(strings.TrimSpace(quoted), `"`)
+		text, closed := strings.CutSuffix(text, `"`)
+		if r.text = text; !opened || !closed {
 			return "no text in quotes"
 		}
 		if r.target = strings.TrimSpace(at); r.target != "" && t.field(o, r.target) < 0 {
@@ -281,9 +282,10 @@ func cutWord(text, word string) (before, after string) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 		case c == '"' || c == '\'':
@@ -306,9 +308,10 @@ func splitOutside(text string, at byte) []string {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 		case c == '"' || c == '\'':

@@ -218,13 +218,12 @@ func validNow(controller *Field, bitmap, value string) bool {
 	if err != nil {
 		return false
 	}
-	at := -1
-	if controller.Type == sf.TypeBoolean {
-		if at = 0; value == "true" {
-			at = 1
-		}
-	} else {
+	at := 0
+	switch {
+	case controller.Type != sf.TypeBoolean:
 		at = slices.IndexFunc(controller.Picklist, func(v PicklistValue) bool { return strings.EqualFold(v.Value, value) })
+	case value == "true":
+		at = 1
 	}
 	return at >= 0 && at/8 < len(bits) && bits[at/8]&(0x80>>(at%8)) != 0
 }

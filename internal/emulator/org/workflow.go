@@ -292,10 +292,9 @@ func (d *draft) updateParent(u *fieldUpdate, s *scene) *Error {
 	if err != nil || text == p.r.text(f.column) {
 		return err
 	}
-	_, err = d.w.within(func() (Result, *Error) {
+	return d.w.within(func() (Result, *Error) {
 		return d.w.update(&Row{ID: string(p.r.id), Fields: []Assignment{{Field: f.Name, Text: text}}})
 	})
-	return err
 }
 
 // result is what a field update makes of a field.
