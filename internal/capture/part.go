@@ -26,6 +26,9 @@ type part struct {
 	out       *snapshot.PartWriter // nil until there is something to write
 	abandoned bool
 
+	first    int64 // what the org counted before the part was begun
+	hasFirst bool  // and it has not been used yet
+
 	seen    roll  // every record that this run has read, with what it saw last
 	counted int64 // what the org counts, archived records included; or uncounted
 	rows    int64
@@ -129,13 +132,23 @@ func (p *part) everything(expect int64) sf.Extract {
 // read reads the part's records or changes for the first time.
 func (p *part) read(ctx context.Context) error {
 	if !p.reread {
+		if p.empty() && p.heldNothing() {
+			return nil
+		}
 		return p.takeAll(ctx, p.changesSince(p.previous.Watermark.Add(-p.opts.overlap())))
+	}
+	if p.empty() && p.heldNothing() {
+		return nil // a record that appears meanwhile has a later stamp
 	}
 	expect := int64(0)
 	if p.previous != nil {
 		expect = p.previous.Records
 	}
-	if expect == 0 {
+	switch {
+	case expect > 0:
+	case p.hasFirst:
+		expect = p.first
+	default:
 		counted, err := p.countOrg(ctx)
 		if err != nil {
 			return err
@@ -147,6 +160,12 @@ func (p *part) read(ctx context.Context) error {
 	}
 	return p.takeAll(ctx, p.everything(expect))
 }
+
+// empty reports that the org counted no records before the part was begun, and none can hide from its
+// count in the archive.
+func (p *part) empty() bool { return p.hasFirst && p.first == 0 && !p.archives() }
+
+func (p *part) heldNothing() bool { return p.previous == nil || p.previous.Records == 0 }
 
 // takeAll reads what the query answers. When a field has gone since the org was described, the org is
 // described again and the query repeated without it: the object is worth more than the field.
@@ -267,8 +286,14 @@ func (p *part) stampOf(r sf.Record) time.Time {
 // uncounted says that the org does not count the object.
 const uncounted = -1
 
-// countOrg asks the org for the number of records that ordinary queries see, or returns uncounted.
+// countOrg returns the number of records that ordinary queries see, or uncounted. For a part in which
+// nothing was there to read it is what the org counted before the part was begun, once; a difference
+// makes the org be asked.
 func (p *part) countOrg(ctx context.Context) (int64, error) {
+	if p.hasFirst && p.rows == 0 {
+		p.hasFirst = false
+		return p.first, nil
+	}
 	n, err := p.src.Count(ctx, p.object.Name, false)
 	if err == nil {
 		return n, nil

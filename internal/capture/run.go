@@ -215,6 +215,7 @@ type capture struct {
 	plan        survey
 	clock       *serverClock
 	spentBefore int64
+	counts      map[string]int64 // what the org counted before any part was begun
 	snap        *snapshot.Writer
 
 	mu         sync.Mutex // guards what follows, and the calls of Progress
@@ -246,6 +247,7 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		was, _ := c.parent.Part(object)
 		c.end(PartResult{Object: object, Mode: ModeCarried, Part: was}, Event{Object: object, Stage: Carried})
 	}
+	c.countAll(ctx)
 	workers, reading := errgroup.WithContext(ctx)
 	workers.SetLimit(c.opts.parallel())
 	for _, t := range c.plan.tasks {
@@ -266,6 +268,19 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 	return nil
 }
 
+// countAll counts every object that is to be read, before the first is. It spares most objects, which
+// are empty or unchanged, a call of their own. What is not counted here is counted with its part,
+// which meets the error again if there was one.
+func (c *capture) countAll(ctx context.Context) {
+	names := make([]string, 0, len(c.plan.tasks))
+	for _, t := range c.plan.tasks {
+		names = append(names, t.object.Name)
+	}
+	if counts, err := c.src.Counts(ctx, names); err == nil {
+		c.counts = counts
+	}
+}
+
 // capturePart captures one object. It returns an error only when the whole capture must end.
 func (c *capture) capturePart(ctx context.Context, t *task) error {
 	if err := ctx.Err(); err != nil {
@@ -275,6 +290,7 @@ func (c *capture) capturePart(ctx context.Context, t *task) error {
 		return c.fail(t, nil, fmt.Errorf("not begun: %w", halt))
 	}
 	p := &part{capture: c, task: t, from: c.clock.latest()}
+	p.first, p.hasFirst = c.counts[t.object.Name]
 	c.tell(Event{Object: t.object.Name, Stage: Started})
 	if err := p.observe(ctx); err != nil {
 		return c.failed(ctx, p, err)

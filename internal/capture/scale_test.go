@@ -25,6 +25,14 @@ type wideOrg struct {
 
 func (o *wideOrg) Count(context.Context, string, bool) (int64, error) { return int64(o.rows), nil }
 
+func (o *wideOrg) Counts(_ context.Context, objects []string) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for _, name := range objects {
+		counts[name] = int64(o.rows)
+	}
+	return counts, nil
+}
+
 func (o *wideOrg) Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error] {
 	shape := sf.NewShape(x.Object.Name, x.Fields)
 	return func(yield func(sf.Record, error) bool) {

@@ -24,6 +24,9 @@ type Source interface {
 	// Count returns the number of records as SELECT COUNT() gives it; with deleted also those in the
 	// Recycle Bin.
 	Count(ctx context.Context, object string, deleted bool) (int64, error)
+	// Counts counts many objects at once, without those in the Recycle Bin. An object that it does not
+	// answer for is left out of the result; Count tells why.
+	Counts(ctx context.Context, objects []string) (map[string]int64, error)
 	// Records reads records in any order. It ends with an error rather than short.
 	Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error]
 	// Deleted reads the log of deletions in [from, to). Where the org cannot answer for that time the

@@ -2,6 +2,7 @@ package salesforce
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,8 +16,8 @@ import (
 	"holdfast/internal/sf"
 )
 
-// describeParallel bounds how many describes are read at once.
-const describeParallel = 8
+// batchParallel bounds how many composite calls are under way at once.
+const batchParallel = 4
 
 var nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
@@ -137,29 +138,74 @@ func (o *Org) Schema(ctx context.Context) (*sf.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := make([]*sf.Object, len(listed))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(describeParallel)
+	var objects []*sf.Object
+	var names []string
 	for i := range listed {
-		if !listed[i].Queryable {
-			objects[i] = listed[i].object()
-			continue
+		if listed[i].Queryable {
+			names = append(names, listed[i].Name)
+		} else {
+			objects = append(objects, listed[i].object())
 		}
-		group.Go(func() (err error) {
-			objects[i], err = o.describe(ctx, listed[i].Name, true)
-			// Deleted since it was listed: it is not there, so it is not in the schema.
-			if f, ok := errors.AsType[*Fault](err); ok && f.Status == http.StatusNotFound {
-				return nil
+	}
+	described, err := o.describeAll(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, described...)
+	slices.SortFunc(objects, func(a, b *sf.Object) int { return strings.Compare(a.Name, b.Name) })
+	return &sf.Schema{APIVersion: o.version, Objects: objects}, nil
+}
+
+// describeAll describes objects, 25 in a call. What a call does not answer for is asked for by itself.
+func (o *Org) describeAll(ctx context.Context, names []string) ([]*sf.Object, error) {
+	objects := make([]*sf.Object, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(batchParallel)
+	for first := 0; first < len(names); first += batchMost {
+		group.Go(func() error {
+			some := names[first:min(first+batchMost, len(names))]
+			answers, err := o.batch(ctx, fmt.Sprintf("describe %d objects", len(some)), some, func(name string) string {
+				return o.data("sobjects/" + name + "/describe")
+			})
+			if err != nil {
+				return err
 			}
-			return err
+			for i, name := range some {
+				var err error
+				if objects[first+i], err = o.describeFrom(ctx, name, answers[i]); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	objects = slices.DeleteFunc(objects, func(x *sf.Object) bool { return x == nil })
-	slices.SortFunc(objects, func(a, b *sf.Object) int { return strings.Compare(a.Name, b.Name) })
-	return &sf.Schema{APIVersion: o.version, Objects: objects}, nil
+	return slices.DeleteFunc(objects, func(x *sf.Object) bool { return x == nil }), nil
+}
+
+// describeFrom takes the describe out of the answer of a batch, or asks for it. It returns nil for an
+// object that was deleted since it was listed: it is not there, so it is not in the schema.
+func (o *Org) describeFrom(ctx context.Context, name string, answer json.RawMessage) (*sf.Object, error) {
+	var reply describedObject
+	if answer != nil && json.Unmarshal(answer, &reply) == nil && strings.EqualFold(reply.Name, name) {
+		return o.remember(&reply), nil
+	}
+	object, err := o.describe(ctx, name, true)
+	if f, ok := errors.AsType[*Fault](err); ok && f.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	return object, err
+}
+
+// remember keeps a describe for what is asked later.
+func (o *Org) remember(d *describedObject) *sf.Object {
+	object := d.object()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.objects[strings.ToLower(d.Name)] = object
+	return object
 }
 
 func (o *Org) globalDescribe(ctx context.Context) ([]describedObject, error) {
@@ -214,11 +260,7 @@ func (o *Org) describe(ctx context.Context, name string, fresh bool) (*sf.Object
 	if !strings.EqualFold(reply.Name, name) {
 		return nil, fmt.Errorf("describe %s: %w: it describes %q", name, errDamaged, oneLine(reply.Name))
 	}
-	object := reply.object()
-	o.mu.Lock()
-	o.objects[key] = object
-	o.mu.Unlock()
-	return object, nil
+	return o.remember(&reply), nil
 }
 
 // objectOf returns the name of the object whose Ids begin as this one does, or "".

@@ -1,0 +1,91 @@
+package salesforce
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"holdfast/internal/problem"
+)
+
+// batchMost is how many requests a composite call may hold, and batchQueries how many of them may be
+// queries. The whole of it counts as one call toward the org's limits.
+// Source: REST API Developer Guide, "Send Multiple Requests Using Composite".
+const (
+	batchMost    = 25
+	batchQueries = 5
+)
+
+// subanswer is the answer to one request of a composite call.
+type subanswer struct {
+	Body   json.RawMessage `json:"body"`
+	Status int             `json:"httpStatusCode"`
+}
+
+// composite sends GET requests as one composite call; read gets an answer for each, in order.
+func (o *Org) composite(ctx context.Context, what string, paths []string, read func([]subanswer) error) error {
+	requests := make([]map[string]string, len(paths))
+	for i, path := range paths {
+		requests[i] = map[string]string{"method": http.MethodGet, "url": path, "referenceId": "r" + strconv.Itoa(i)}
+	}
+	body, err := json.Marshal(map[string]any{"compositeRequest": requests})
+	if err != nil {
+		return err
+	}
+	c := call{
+		what: what, method: http.MethodPost, path: o.data("composite"), accept: mediaJSON,
+		repeat: true, header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body), whole: true,
+	}
+	return o.do(ctx, c, func(resp *http.Response) error {
+		var reply struct {
+			Answers []subanswer `json:"compositeResponse"`
+		}
+		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+		switch {
+		case err != nil:
+			return err
+		case len(raw) > maxReply:
+			return fmt.Errorf("the answer is longer than %d bytes", maxReply)
+		}
+		if err := json.Unmarshal(raw, &reply); err != nil || len(reply.Answers) != len(paths) {
+			return damaged("a composite answer with %d parts: %v", len(reply.Answers), err)
+		}
+		return read(reply.Answers)
+	})
+}
+
+// batch asks one thing of each of the names, in one call. The answer of a name is nil when the org
+// did not give it: whoever needs it asks again, alone, and hears why. An error means that asking
+// again is no use.
+func (o *Org) batch(ctx context.Context, what string, names []string, path func(name string) string) ([]json.RawMessage, error) {
+	bodies := make([]json.RawMessage, len(names))
+	paths := make([]string, len(names))
+	for i, name := range names {
+		if !isName(name) {
+			return nil, unknownObject(what, name)
+		}
+		paths[i] = path(name)
+	}
+	err := o.composite(ctx, what, paths, func(answers []subanswer) error {
+		for i, a := range answers {
+			if bodies[i] = nil; a.Status == http.StatusOK {
+				bodies[i] = a.Body
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return bodies, nil
+	}
+	switch problem.KindOf(err) {
+	case problem.Limits, problem.Unauthorized, problem.Unreachable, problem.Interrupted:
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	return make([]json.RawMessage, len(names)), nil
+}
