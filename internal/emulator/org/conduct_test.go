@@ -184,8 +184,10 @@ func TestWorkflowFieldUpdates(t *testing.T) {
 			{Name: "Site", Field: "Site", Operation: "Literal", Value: "won", Target: "AccountId"},
 		},
 		Rules: []org.WorkflowRule{
-			{Name: "R", Active: true, Trigger: "onCreateOrTriggeringUpdate", Actions: []org.WorkflowAction{{Name: "Next", Type: "FieldUpdate"}, {Name: "Site", Type: "FieldUpdate"}, {Name: "Tell", Type: "Alert"}},
-				Criteria: org.Criteria{Items: []org.Criterion{{Field: "Opportunity.IsWon", Operation: "equals", Value: "True"}}}},
+			{
+				Name: "R", Active: true, Trigger: "onCreateOrTriggeringUpdate", Actions: []org.WorkflowAction{{Name: "Next", Type: "FieldUpdate"}, {Name: "Site", Type: "FieldUpdate"}, {Name: "Tell", Type: "Alert"}},
+				Criteria: org.Criteria{Items: []org.Criterion{{Field: "Opportunity.IsWon", Operation: "equals", Value: "True"}}},
+			},
 		},
 	}
 	put := func() { deployed(w, func(tx *org.Tx) (bool, *org.Error) { return true, tx.PutWorkflow(wf) }) }

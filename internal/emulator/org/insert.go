@@ -247,7 +247,7 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 	r := t.find(id)
 	switch {
 	case r != nil && r.fate == live:
-		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners && !d.w.rights().has("UpdateWithInactiveOwner") {
+		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners {
 			return d.activeOwner(t, r)
 		}
 		if f.Name == "OwnerId" && target.Name == "Group" {
@@ -267,7 +267,7 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 // activeOwner is asked only when the owner changes: a record of a user who has left can be edited.
 // Message from public replies.
 func (d *draft) activeOwner(t *table, user *row) *Error {
-	if user.text(t.object.Field("IsActive").column) == "true" {
+	if user.text(t.object.Field("IsActive").column) == "true" || d.w.rights().has("UpdateWithInactiveOwner") {
 		return nil
 	}
 	return fault("INACTIVE_OWNER_OR_USER",
