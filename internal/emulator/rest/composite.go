@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -132,7 +133,7 @@ func (a *API) sequence(c *wire.Call, requests []compositeRequest, allOrNone bool
 }
 
 func (a *API) steps(c *wire.Call, requests []compositeRequest, stop bool) (responses []compositeResponse, good bool) {
-	replies := map[string]any{}
+	replies, referred := map[string]any{}, referring(requests)
 	responses, good = make([]compositeResponse, 0, len(requests)), true
 	for _, r := range requests {
 		response := compositeResponse{ReferenceID: r.ReferenceID, HTTPHeaders: map[string]string{}}
@@ -145,14 +146,24 @@ func (a *API) steps(c *wire.Call, requests []compositeRequest, stop bool) (respo
 		if location := rec.header.Get("Location"); location != "" {
 			response.HTTPHeaders["Location"] = location
 		}
-		var value any
-		if err := wire.DecodeJSON(response.Body, &value); err == nil && rec.status < 300 {
-			replies[r.ReferenceID] = value
+		if referred && rec.status < http.StatusMultipleChoices {
+			var value any
+			if err := wire.DecodeJSON(response.Body, &value); err == nil {
+				replies[r.ReferenceID] = value
+			}
 		}
 		good = good && rec.status < 400
 		responses = append(responses, response)
 	}
 	return responses, good
+}
+
+// referring reports whether some call refers to the reply of another; describes are too long to be
+// read for nothing.
+func referring(requests []compositeRequest) bool {
+	return slices.ContainsFunc(requests, func(r compositeRequest) bool {
+		return strings.Contains(r.URL, "@{") || bytes.Contains(r.Body, []byte("@{"))
+	})
 }
 
 // checkComposite demands a reference of its own from each call.
