@@ -117,7 +117,7 @@ func (t *retrieve) standardFields(k key, given map[string]bool) []part {
 	var out []part
 	for _, f := range o.Fields {
 		name := k.name + "." + f.Name
-		if !customizable(o, f) || given[name] || !t.whole[k] && !t.single[k][key{"CustomField", name}] {
+		if !customizable(f) || given[name] || !t.whole[k] && !t.single[k][key{"CustomField", name}] {
 			continue
 		}
 		e := &element{name: "fields", kids: []*element{{name: "fullName", text: f.Name}}}

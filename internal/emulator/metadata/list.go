@@ -71,7 +71,7 @@ func (s *Store) standard(kind string) []Component {
 				continue
 			}
 			for _, f := range o.Fields {
-				if customizable(o, f) {
+				if customizable(f) {
 					add(o.Name+"."+f.Name, "objects/"+o.Name+".object")
 				}
 			}
@@ -105,7 +105,7 @@ func (s *Store) profiles() []string {
 // customizable reports a standard field that has a page in Setup, which is what the Metadata API shows
 // of standard fields: those that field permissions or layouts can name. Parts of a compound field go
 // with it. Source: retrieved standard objects; the exact list is unverified.
-func customizable(o *org.Object, f *org.Field) bool {
+func customizable(f *org.Field) bool {
 	if f.Custom || f.CompoundFieldName != "" && f.CompoundFieldName != f.Name {
 		return false
 	}

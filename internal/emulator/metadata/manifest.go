@@ -22,10 +22,10 @@ type manifestType struct {
 func readManifest(raw []byte) (*manifest, error) {
 	root, err := parseXML(raw)
 	if err != nil {
-		return nil, fmt.Errorf("Error parsing file: %w", err) //nolint:staticcheck // the platform's text
+		return nil, fmt.Errorf("Error parsing file: %w", err)
 	}
 	if root.name != "Package" {
-		return nil, errors.New("Error parsing file: the root element is not Package") //nolint:staticcheck // as above
+		return nil, errors.New("Error parsing file: the root element is not Package")
 	}
 	m := &manifest{Version: root.value("version"), FullName: root.value("fullName")}
 	for _, t := range root.kids {

@@ -326,7 +326,7 @@ func (t *retrieve) exists(k key) bool {
 	case "CustomField":
 		object, field, _ := strings.Cut(k.name, ".")
 		o, ok := t.store.org.Describe(object)
-		return ok && o.Field(field) != nil && customizable(o, o.Field(field))
+		return ok && o.Field(field) != nil && customizable(o.Field(field))
 	case "Profile":
 		return slices.Contains(t.store.profiles(), k.name)
 	case "StandardValueSet":

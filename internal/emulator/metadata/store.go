@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,23 +91,6 @@ func (s *Store) id(prefix string, n int) string {
 		panic(err)
 	}
 	return string(id)
-}
-
-// children returns the components inside the file of another, by type and full name. The caller
-// holds mu.
-func (s *Store) children(parent key) []Component {
-	k := kindNamed(parent.kind)
-	if k == nil || len(k.Children) == 0 {
-		return nil
-	}
-	var out []Component
-	for ck, c := range s.components {
-		if p, ok := parentOf(ck.kind, ck.name); ok && p == parent {
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, compareComponents)
-	return out
 }
 
 func compareComponents(a, b Component) int {

@@ -78,7 +78,7 @@ func parseXML(raw []byte) (*element, error) {
 		}
 	}
 	if root == nil {
-		return nil, errors.New("Premature end of file.") //nolint:staticcheck // the platform's text
+		return nil, errors.New("premature end of file")
 	}
 	return root, nil
 }
