@@ -20,9 +20,12 @@ func (a *API) related(w http.ResponseWriter, c *wire.Call) (served bool, err err
 	if err != nil {
 		return false, err
 	}
-	id, bad := sf.ParseID(c.Path[2])
-	if bad != nil || object.Field(c.Path[2]) != nil {
+	if object.Field(c.Path[2]) != nil {
 		return false, nil // an external id
+	}
+	id, err := sf.ParseID(c.Path[2])
+	if err != nil {
+		return true, wire.BadRequest("NOT_FOUND", "Provided external ID field does not exist or is not accessible: "+c.Path[2])
 	}
 	if f := object.Relationship(c.Path[3]); f != nil {
 		return true, a.parent(w, c, object, f, string(id))
