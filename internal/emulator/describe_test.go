@@ -33,7 +33,7 @@ var describedVersions = map[string]string{"Account": "v48.0", "OpportunityContac
 // Reasons why a describe of the emulated org is not the recorded one.
 const (
 	ownField  = "a custom field of the recorded org, or what its record types bring"
-	feature   = "of a feature that the recorded org had off: contacts to multiple accounts, teams, splits, quotes, entitlements, service contracts, customizable campaign influence, shared activities"
+	feature   = "of a feature that the recorded org had off: teams, splits, quotes, entitlements, service contracts, customizable campaign influence, shared activities"
 	later     = "of objects and fields that came to accounts after version 48, by a version that no source tells"
 	irregular = "EventRelationChangeEvent names all that an event can be about, EventRelation only people"
 )
@@ -46,7 +46,6 @@ var knownDifferences = map[string]string{
 	"Account lacks field History__c":                                              ownField,
 	"Account lacks field ns__LinkedAccount__c":                                    ownField,
 	"Account recordTypeInfos":                                                     ownField,
-	"Account has child AccountContactRelation.AccountId":                          feature,
 	"Account has child AccountTeamMember.AccountId":                               feature,
 	"Account has child TaskRelation.AccountId":                                    feature,
 	"Account has child Entitlement.AccountId":                                     feature,
@@ -64,7 +63,6 @@ var knownDifferences = map[string]string{
 	"Account has child Invoice.BillingAccountId":                                  later,
 	"Account lacks child EventRelationChangeEvent.RelationId":                     irregular,
 	"Opportunity lacks child EventRelationChangeEvent.RelationId":                 irregular,
-	"Contact has child AccountContactRelation.ContactId":                          feature,
 	"Contact has child CampaignInfluence.ContactId":                               feature,
 	"Contact has child Quote.ContactId":                                           feature,
 	"Contact has child QuoteChangeEvent.ContactId":                                feature,
