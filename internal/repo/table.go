@@ -520,6 +520,17 @@ func (k *keyTable) succeed(ctx context.Context, s succession) (*tableState, erro
 		if err != nil {
 			return nil, err
 		}
+		// The name is free again, too, when others have made this generation and later ones, and have
+		// taken this one away: then what was put here came too late.
+		if l, err = k.list(ctx); err != nil {
+			return nil, err
+		}
+		if newest, _ := l.newest(); newest != next.Generation {
+			if state, err = k.loadFrom(ctx, l, false); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		state = newState(next, master, false, 0)
 		k.mu.Lock()
 		k.now = state
@@ -545,12 +556,6 @@ func successor(state *tableState) *seal.Table {
 // forget deletes what is left of generations before that one. Unless it must, a failure is of no
 // consequence: the next time it is tried again.
 func (k *keyTable) forget(ctx context.Context, l listing, before uint64, must bool) error {
-	if must { // also what has come since that listing
-		var err error
-		if l, err = k.list(ctx); err != nil {
-			return err
-		}
-	}
 	for _, key := range slices.Sorted(maps.Keys(l.tables)) {
 		if g, _, ok := parseTableKey(key); !ok || g >= before {
 			continue
