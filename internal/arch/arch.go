@@ -36,6 +36,10 @@ var Rules = []Rule{
 		Why: "a plan is decided from values alone, so that a table of tests covers it",
 	},
 	{
+		Package: "policy", May: nil,
+		Why: "what is kept is decided from values alone, so that a table of tests covers it",
+	},
+	{
 		Package: "soql", May: []string{"sf"},
 		Why: "a grammar needs no org, no repository and no clock",
 	},
@@ -140,7 +144,7 @@ var Rules = []Rule{
 
 	// The verbs.
 	{
-		Package: "run", May: []string{"capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem"},
+		Package: "run", May: []string{"capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -19,7 +20,7 @@ func (a *app) snapshotsCommand() *cobra.Command {
 		short:   "list the snapshots of the repository",
 		long:    "Lists the snapshots that the repository holds, newest first. Times are the org's own, in UTC.",
 		example: "holdfast snapshots\nholdfast snapshots --json",
-		kinds:   readKinds,
+		kinds:   append([]problem.Kind{problem.Partial}, readKinds...),
 		result:  run.SnapshotsResult{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		store, err := a.openStore(cmd.Context())
@@ -27,10 +28,10 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			return err
 		}
 		result, err := run.Snapshots(cmd.Context(), run.SnapshotsInput{Store: store})
-		if err != nil {
+		if err != nil && problem.KindOf(err) != problem.Partial {
 			return err
 		}
-		return a.print(result, func(w io.Writer) {
+		return errors.Join(a.print(result, func(w io.Writer) {
 			if len(result.Snapshots) == 0 {
 				fmt.Fprintln(w, "the repository holds no snapshot yet")
 				return
@@ -41,11 +42,15 @@ func (a *app) snapshotsCommand() *cobra.Command {
 				if s.Partial {
 					note = "partial"
 				}
+				if s.Damage != "" {
+					rows = append(rows, []string{s.Short, "", "", "", "", "", "", "damaged"})
+					continue
+				}
 				rows = append(rows, []string{
 					s.Short, s.OrgName, s.Kind, stamp(s.From), stamp(s.To), count(s.Records), size(s.NewBytes), note,
 				})
 			}
 			writeTable(w, []string{"SNAPSHOT", "ORG", "KIND", "FROM", "TO", "RECORDS", "NEW", ""}, rows)
-		})
+		}), err)
 	}))
 }

@@ -26,11 +26,17 @@ type SnapshotRow struct {
 	Stale    int       `json:"stale"`            // objects that could not be read and are held as they were
 	Records  int64     `json:"records"`          // live records
 	NewBytes int64     `json:"new_bytes"`        // added to the repository
+	Damage   string    `json:"damage,omitempty"` // why nothing but the id is known
 }
 
 func snapshotRow(i snapshot.Info) SnapshotRow {
+	damage := ""
+	if i.Damage != nil {
+		damage = i.Damage.Error()
+	}
 	return SnapshotRow{
-		ID: i.ID, Short: i.Short(), Kind: i.Kind, OrgID: i.OrgID, OrgName: i.OrgName, Username: i.Username,
+		Damage: damage,
+		ID:     i.ID, Short: i.Short(), Kind: i.Kind, OrgID: i.OrgID, OrgName: i.OrgName, Username: i.Username,
 		Started: i.Started, From: i.From, To: i.To, Parent: i.Parent, Partial: i.Partial,
 		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, NewBytes: i.NewBytes,
 	}
