@@ -15,6 +15,7 @@ func (a *app) commands() []*cobra.Command {
 		a.successorsCommand(),
 		a.checkCommand(),
 		a.verifyCommand(),
+		a.rescueCommand(),
 		a.pruneCommand(),
 		a.unexpireCommand(),
 		a.keyCommand(),

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+)
+
+func (a *app) rescueCommand() *cobra.Command {
+	var to string
+	in := run.RescueInput{}
+	cmd := a.repoFlags(a.command(spec{
+		use: "rescue SNAPSHOT", group: groupVerbs,
+		short: "write a snapshot out as plain files",
+		long: `Writes every object of a snapshot as a CSV file, and the schema as JSON, into a new folder. It needs the repository
+and a key, and nothing else: no org, no network, nothing that this machine remembers. Null is nothing between two
+commas; every other value is in quotes. The files are not encrypted.`,
+		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --to out",
+		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
+		result:  run.RescueResult{}, min: 1, max: 1,
+	}, func(cmd *cobra.Command, args []string) error {
+		if to == "" {
+			return problem.New(problem.Usage, "no folder is given").Hint("name a folder that does not exist with --to")
+		}
+		store, err := a.openStore(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if err := os.Mkdir(to, 0o700); err != nil {
+			return onDisk(fmt.Errorf("folder %s: %w", to, err))
+		}
+		root, err := os.OpenRoot(to)
+		if err != nil {
+			return onDisk(fmt.Errorf("folder %s: %w", to, err))
+		}
+		defer func() { _ = root.Close() }()
+		in.Store, in.Snapshot = store, args[0]
+		in.Create = func(name string) (io.WriteCloser, error) {
+			f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return nil, onDisk(fmt.Errorf("file %s: %w", name, err))
+			}
+			return f, nil
+		}
+		result, err := run.Rescue(cmd.Context(), in)
+		if err != nil && problem.KindOf(err) != problem.Partial {
+			return err
+		}
+		return errors.Join(a.print(result, func(w io.Writer) {
+			rows := make([][]string, 0, len(result.Files))
+			for _, f := range result.Files {
+				rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
+			}
+			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
+		}), err)
+	}))
+	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
+	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
+	return cmd
+}

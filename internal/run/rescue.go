@@ -1,0 +1,160 @@
+package run
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// RescueInput says what is brought out of the repository, and where to.
+type RescueInput struct {
+	Store    *snapshot.Store
+	Snapshot string   // beginning of an ID, or "latest"
+	Objects  []string // API names; none is all
+
+	// Create makes a new file of that name, which has no slash. It fails when there is one.
+	Create func(name string) (io.WriteCloser, error)
+}
+
+// RescueResult says what was written.
+type RescueResult struct {
+	Snapshot SnapshotRow `json:"snapshot"` // where it came from
+	Files    []RescueRow `json:"files"`    // one for each object, sorted by object
+}
+
+// RescueRow is one object that was written.
+type RescueRow struct {
+	Object  string `json:"object"`           // API name
+	File    string `json:"file,omitempty"`   // name of the file; empty when nothing was written
+	Records int64  `json:"records"`          // that it holds
+	Reason  string `json:"reason,omitempty"` // why it is missing, stale or cut short
+}
+
+// Rescue writes every object of a snapshot as CSV, and the schema as JSON, with nothing but the
+// repository and a key. An object that is damaged or absent stands in the way of no other: the
+// error is of kind Partial then, and the result names it.
+//
+// A file has a line of field names, Id first, and a line for each record, ended by a line feed. Null is
+// nothing between two commas; every other value is in quotes, which are doubled within it, so that
+// nothing is told apart by its look.
+func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
+	sn, err := in.Store.Load(ctx, in.Snapshot)
+	if err != nil {
+		return RescueResult{}, err
+	}
+	out := RescueResult{Snapshot: snapshotRow(sn.Info()), Files: []RescueRow{}}
+	wanted := make(map[string]bool)
+	for _, name := range in.Objects {
+		if _, found := sn.Part(name); !found {
+			return RescueResult{}, problem.Newf(problem.NotFound, "snapshot %s has no object %s", sn.Info().Short(), name)
+		}
+		wanted[name] = true
+	}
+	if err := rescueSchema(sn.Schema(), in.Create); err != nil {
+		return RescueResult{}, err
+	}
+	missing := 0
+	for _, part := range sn.Parts() {
+		if len(wanted) > 0 && !wanted[part.Object] {
+			continue
+		}
+		row := RescueRow{Object: part.Object, Reason: part.Reason}
+		if part.State == snapshot.Whole {
+			row.File = part.Object + ".csv"
+			row.Records, err = rescuePart(ctx, sn, part, row.File, in.Create)
+			if err != nil && problem.KindOf(err) != problem.Damaged {
+				return out, err
+			}
+			if err != nil {
+				row.Reason = err.Error()
+			}
+		}
+		if row.Reason != "" {
+			missing++
+		}
+		out.Files = append(out.Files, row)
+	}
+	if missing > 0 {
+		return out, problem.Newf(problem.Partial, "%d of %d objects are absent, stale or damaged", missing, len(out.Files)).
+			Hint("the result names them; another snapshot may hold them")
+	}
+	return out, nil
+}
+
+func rescuePart(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, name string, create func(string) (io.WriteCloser, error)) (n int64, err error) {
+	file, err := create(name)
+	if err != nil {
+		return 0, err
+	}
+	w := bufio.NewWriter(file)
+	defer func() { err = errors.Join(err, w.Flush(), file.Close()) }()
+	if _, err := fmt.Fprintln(w, strings.Join(append([]string{"Id"}, part.Fields...), ",")); err != nil {
+		return 0, err
+	}
+	var line []byte
+	for r, err := range sn.Records(ctx, part.Object) {
+		if err != nil {
+			return n, err
+		}
+		line = appendCell(line[:0], string(r.ID))
+		for _, field := range part.Fields {
+			line = append(line, ',')
+			if v := r.Get(field); v.IsText() {
+				line = appendCell(line, v.Text())
+			}
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func appendCell(line []byte, text string) []byte {
+	line = append(line, '"')
+	line = append(line, strings.ReplaceAll(text, `"`, `""`)...)
+	return append(line, '"')
+}
+
+// schemaRow is an object in the schema file of a rescue.
+type schemaRow struct {
+	Name   string     `json:"name"`
+	Label  string     `json:"label"`
+	Fields []fieldRow `json:"fields"`
+}
+
+type fieldRow struct {
+	Name        string   `json:"name"`
+	Label       string   `json:"label"`
+	Type        string   `json:"type"`
+	Length      int      `json:"length,omitempty"`
+	ReferenceTo []string `json:"referenceTo,omitempty"`
+}
+
+func rescueSchema(s *sf.Schema, create func(string) (io.WriteCloser, error)) error {
+	rows := []schemaRow{}
+	for _, o := range s.Objects {
+		row := schemaRow{Name: o.Name, Label: o.Label, Fields: []fieldRow{}}
+		for _, f := range o.Fields {
+			row.Fields = append(row.Fields, fieldRow{Name: f.Name, Label: f.Label, Type: string(f.Type), Length: f.Length, ReferenceTo: f.ReferenceTo})
+		}
+		rows = append(rows, row)
+	}
+	file, err := create("schema.json")
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(file)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	return errors.Join(e.Encode(rows), file.Close())
+}
