@@ -88,7 +88,7 @@ func TestConformanceJsforce(t *testing.T) {
 	c := start(t, emulator.Options{})
 	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "clients", "jsforce.cjs"))
 	cmd.Env = append(os.Environ(), credentials(c.s)...)
-	steps(t, cmd, 17)
+	steps(t, cmd, 16)
 }
 
 func TestConformanceGoSalesforce(t *testing.T) {
