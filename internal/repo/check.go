@@ -24,7 +24,7 @@ type Trouble struct {
 
 // CheckKeys reads both copies of every object of the key table, the key files and the wrapped
 // identities, and returns what is missing or not intact. A repository of which one copy is lost can be
-// read, and Repair makes the other again.
+// read; the other copy can take its place.
 func (r *Repository) CheckKeys(ctx context.Context) ([]Trouble, error) {
 	for range maxReads {
 		l, err := r.keys.list(ctx)
@@ -124,7 +124,7 @@ func (r *Repository) checkCopy(ctx context.Context, l listing, place string, gen
 // half is the error for one of two copies.
 func half(key, format string, args ...any) error {
 	return problem.Newf(problem.Damaged, "%s is damaged: %w", key, fmt.Errorf(format, args...)).
-		Hint("run `holdfast repair`: it makes it again from the other copy")
+		Hint("put the other of its two copies, below table/ and mirror/, in its place, byte for byte")
 }
 
 // GivenUp reports whether the object is condemned or gone, so that nothing relies on it.

@@ -386,7 +386,7 @@ func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Tabl
 		}
 		maps.Copy(e.instead, instead)
 	}
-	if err := e.newRoots(ctx, state, next); err != nil {
+	if err := e.newRoots(ctx, next); err != nil {
 		return err
 	}
 	if err := e.look(ctx, newState(next, state.master, false, 0)); err != nil {
@@ -407,7 +407,7 @@ func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Tabl
 }
 
 // newRoots puts the new roots in the place of the old ones, and collects the keys of what they reach.
-func (e *erasing) newRoots(ctx context.Context, state *tableState, next *seal.Table) error {
+func (e *erasing) newRoots(ctx context.Context, next *seal.Table) error {
 	need := make(map[Ref]bool)
 	for i := range next.Roots {
 		root := &next.Roots[i]
