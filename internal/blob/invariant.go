@@ -89,10 +89,10 @@ func (v *Invariant) Put(ctx context.Context, key string, body []byte) error {
 func (v *Invariant) same(ctx context.Context, key string, body []byte) error {
 	got, err := v.Get(ctx, key, 0, -1)
 	if err != nil {
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) && (v.rules.MayDelete == nil || !v.rules.MayDelete(key)) {
 			return fmt.Errorf("put %s: %w: it is not there", key, ErrInvariant)
 		}
-		return nil // the medium does not answer: nothing is known, and the put was acknowledged
+		return nil // another may have deleted it since, or the medium does not answer: nothing is known, and the put was acknowledged
 	}
 	if !bytes.Equal(got, body) {
 		return fmt.Errorf("put %s: %w: %d other bytes are there", key, ErrInvariant, len(got))

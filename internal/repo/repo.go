@@ -140,11 +140,8 @@ func Open(ctx context.Context, bucket blob.Bucket, identity *seal.Identity) (*Re
 		bucket: bucket, id: id, identity: identity,
 		masters: make(map[seal.MasterID]*seal.Master), parsed: make(map[string]parsedTable),
 	}
-	l, err := keys.list(ctx)
+	l, err := keys.unlocked(ctx) // before the table: without a key nothing can be said of that
 	if err != nil {
-		return nil, fmt.Errorf("open the repository: %w", err)
-	}
-	if err := keys.unlock(ctx, l); err != nil { // before the table: without a key nothing can be said of that
 		return nil, err
 	}
 	state, err := keys.loadFrom(ctx, l, false)

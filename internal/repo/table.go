@@ -329,7 +329,9 @@ func (k *keyTable) master(ctx context.Context, l listing, id seal.MasterID) (*se
 	if m != nil {
 		return m, nil
 	}
-	if err := k.unlock(ctx, l); err != nil {
+	if err := k.unlock(ctx, l); errors.Is(err, errNoKeyFile) {
+		return nil, errMoved // a rotation has replaced them since the listing
+	} else if err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
@@ -338,6 +340,26 @@ func (k *keyTable) master(ctx context.Context, l listing, id seal.MasterID) (*se
 		return nil, errMoved // its key file may have come after the listing
 	}
 	return m, nil
+}
+
+// unlocked lists the keys and opens the key files. While a rotation replaces them a listing may name
+// files that are gone, and not yet those that came: as long as it changes, it is made again.
+func (k *keyTable) unlocked(ctx context.Context) (listing, error) {
+	l, err := k.list(ctx)
+	for range maxAttempts {
+		if err != nil {
+			return l, fmt.Errorf("open the repository: %w", err)
+		}
+		failed := k.unlock(ctx, l)
+		if failed == nil || problem.KindOf(failed) != problem.Damaged {
+			return l, failed
+		}
+		before := l.files
+		if l, err = k.list(ctx); err == nil && slices.Equal(l.files, before) {
+			return l, failed
+		}
+	}
+	return l, contended()
 }
 
 // unlock opens the key files. Any one that opens will do; without one, damage is reported before a
@@ -380,8 +402,11 @@ func (k *keyTable) unlock(ctx context.Context, l listing) error {
 	case wrong != nil:
 		return wrong
 	}
-	return shut(k.dir()+fileDir, "no key file")
+	return shut(k.dir()+fileDir, "%w", errNoKeyFile)
 }
+
+// errNoKeyFile says that a listing had none, or none any more.
+var errNoKeyFile = errors.New("no key file")
 
 // current returns the state that is known, or reads it.
 func (k *keyTable) current(ctx context.Context) (*tableState, error) {

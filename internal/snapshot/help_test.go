@@ -46,11 +46,18 @@ func openStore(t testing.TB, bucket blob.Bucket) *Store {
 	return Open(r)
 }
 
-// watched returns the bucket with its invariants watched: of a snapshot's users nobody deletes anything but
-// sorted runs, and what a manifest names was put before it.
+// watched returns the bucket with its invariants watched: what a manifest names was put before it, and nothing
+// is deleted but keys, sorted runs, and what no snapshot reaches.
 func watched(bucket blob.Bucket) blob.Bucket {
 	return blob.NewInvariant(bucket, blob.Rules{
-		MayDelete: func(key string) bool { return strings.HasPrefix(key, string(classSpill)+"/") },
+		MayDelete: func(key string) bool {
+			c, _, _ := strings.Cut(key, "/")
+			if c == string(classSpill) || c == "keys" {
+				return true
+			}
+			reached, err := reachedIn(context.Background(), bucket)
+			return err != nil || !reached[key] // it does not answer now: whoever reads later finds out
+		},
 		Refers: func(ctx context.Context, key string) ([]string, error) {
 			if !strings.HasPrefix(key, string(classSnapshot)+"/") {
 				return nil, nil
@@ -63,17 +70,31 @@ func watched(bucket blob.Bucket) blob.Bucket {
 			if err != nil {
 				return nil, err
 			}
-			keys := []string{repo.Ref{Class: classSchema, ID: m.schema}.Key()}
-			for _, p := range m.parts {
-				for _, l := range p.layers {
-					for _, s := range l.segments {
-						keys = append(keys, s.ref(classSegment).Key())
-					}
-				}
+			var keys []string
+			for _, ref := range m.refs() {
+				keys = append(keys, ref.Key())
 			}
 			return keys, nil
 		},
 	})
+}
+
+// reachedIn returns the keys of all snapshots and of what they name.
+func reachedIn(ctx context.Context, bucket blob.Bucket) (map[string]bool, error) {
+	r, err := repo.Open(ctx, bucket, sharedIdentity)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := r.Roots(ctx, classSnapshot)
+	if err != nil {
+		return nil, err
+	}
+	reached := make(map[string]bool)
+	for _, root := range roots {
+		reached[root.Key()] = true
+	}
+	err = Open(r).reachedBy(ctx, roots, func(ref repo.Ref) { reached[ref.Key()] = true })
+	return reached, err
 }
 
 func newStore(t testing.TB) (*Store, *blob.Memory) {

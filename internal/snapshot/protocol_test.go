@@ -53,6 +53,8 @@ var protocols = []protocol{
 	{"carry", carry},
 	{"note", note},
 	{"gave up", giveUp},
+	{"rotate", rotate},
+	{"prune", prune},
 }
 
 func initialize(ctx context.Context, p *process, _ int) error {
@@ -251,6 +253,42 @@ func giveUp(ctx context.Context, p *process, step int) error {
 	})
 	if err != enough { //nolint:errorlint // fn's own error comes back as it is
 		return fmt.Errorf("a snapshot that was given up: %w", err)
+	}
+	return nil
+}
+
+// rotate makes a new master key.
+func rotate(ctx context.Context, p *process, _ int) error {
+	r, err := repo.Open(ctx, p.bucket, sharedIdentity)
+	if err != nil {
+		return err
+	}
+	return r.Rotate(ctx)
+}
+
+// prune gives up what no snapshot reaches, as soon as it may.
+func prune(ctx context.Context, p *process, _ int) error {
+	s, err := p.store(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.repository.Prune(ctx, repo.PruneInput{
+		Collect: []repo.Class{classSegment, classSchema, classSnapshot, classSpill},
+		Reach:   s.reachedBy, Grace: repo.MinGrace, Undo: repo.MinUndo,
+	})
+	return err
+}
+
+// reachedBy is a repo.Reach: what the manifests of the roots name.
+func (s *Store) reachedBy(ctx context.Context, roots []repo.Ref, seen func(repo.Ref)) error {
+	for _, root := range roots {
+		m, err := s.loadManifest(ctx, root.ID.String())
+		if err != nil {
+			return err
+		}
+		for _, ref := range m.refs() {
+			seen(ref)
+		}
 	}
 	return nil
 }
