@@ -95,6 +95,7 @@ func (a *app) root() *cobra.Command {
 and brings records back as they were while keeping the honest work that was done since.
 
 Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a minute.`,
+		Version:       release().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -105,6 +106,7 @@ Start with ` + "`holdfast demo`" + `: it needs nothing and takes less than a min
 			return cmd.Help()
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

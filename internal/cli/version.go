@@ -26,22 +26,33 @@ func (a *app) versionCommand() *cobra.Command {
 		example: "holdfast version\nholdfast version --json",
 		result:  versionResult{},
 	}, func(*cobra.Command, []string) error {
-		r := versionResult{
-			Version: "(devel)", Go: runtime.Version(),
-			Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			if info.Main.Version != "" {
-				r.Version = info.Main.Version
-			}
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					r.Revision = s.Value
-				}
-			}
-		}
-		return a.print(r, func(w io.Writer) {
-			fmt.Fprintf(w, "holdfast %s (%s, %s)\n", r.Version, r.Go, r.Platform)
-		})
+		r := release()
+		return a.print(r, func(w io.Writer) { fmt.Fprintln(w, r) })
 	})
+}
+
+// release says what was built into the program.
+func release() versionResult {
+	r := versionResult{
+		Version: "(devel)", Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return r
+	}
+	if info.Main.Version != "" {
+		r.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			r.Revision = s.Value
+		}
+	}
+	return r
+}
+
+// String is the line that people quote in reports.
+func (r versionResult) String() string {
+	return fmt.Sprintf("holdfast %s (%s, %s)", r.Version, r.Go, r.Platform)
 }
