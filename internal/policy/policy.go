@@ -99,7 +99,8 @@ func newGroup(r Rules) *group {
 		{name: "hourly", left: r.Hourly, of: layout("2006-01-02 15")},
 		{name: "daily", left: r.Daily, of: layout("2006-01-02")},
 		{name: "weekly", left: r.Weekly, of: week},
-		{name: "monthly", left: r.Monthly, of: layout("2006-01")}, {name: "yearly", left: r.Yearly, of: layout("2006")},
+		{name: "monthly", left: r.Monthly, of: layout("2006-01")},
+		{name: "yearly", left: r.Yearly, of: layout("2006")},
 	}}
 }
 

@@ -432,10 +432,8 @@ func (e *erasing) newRoots(ctx context.Context, next *seal.Table) error {
 	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(parallelHeads)
 	var mu sync.Mutex
+	maps.DeleteFunc(need, func(ref Ref, _ bool) bool { _, known := e.keys[ref]; return known })
 	for ref := range need {
-		if _, known := e.keys[ref]; known {
-			continue
-		}
 		g.Go(func() error {
 			key, err := e.keyOf(within, ref)
 			mu.Lock()
