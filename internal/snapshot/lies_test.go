@@ -152,6 +152,30 @@ func TestEveryByteOfTheKeyFileCounts(t *testing.T) {
 	}
 }
 
+// TestTheKeyTableOutlivesEitherCopy takes away each object of the table, and each of its mirror: all that was
+// promised can still be read.
+func TestTheKeyTableOutlivesEitherCopy(t *testing.T) {
+	whole, kept := rich(t)
+	copies := 0
+	for _, key := range keysOf(t, whole) {
+		if !strings.Contains(key, "/table/") && !strings.Contains(key, "/mirror/") || strings.HasSuffix(key, "/closed") {
+			continue
+		}
+		copies++
+		b := whole.Clone()
+		b.Corrupt(key, func([]byte) []byte { return nil })
+		s := openStore(t, b)
+		for _, p := range kept.snaps {
+			if err := reads(t.Context(), s, p); err != nil {
+				t.Errorf("without %s: %v", key, err)
+			}
+		}
+	}
+	if copies < 4 {
+		t.Errorf("%d copies", copies)
+	}
+}
+
 // TestNewerObjectsAreNotCalledDamaged changes the version of each sealed object: the hint is to upgrade.
 func TestNewerObjectsAreNotCalledDamaged(t *testing.T) {
 	whole, _ := rich(t)

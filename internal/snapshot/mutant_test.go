@@ -25,7 +25,7 @@ const mutantEnv = "HOLDFAST_MUTANT"
 var killers = map[string][]killer{
 	"blob/file": {{"blob/file", "."}, {"snapshot", "CrashAtEvery|FailureOfTheDisk"}},
 	"blob/s3":   {{"blob/s3", "."}},
-	"repo":      {{"repo", "."}, {"snapshot", "Notes|KeyFile|EveryByte|Damage|Another|Swapped|CrashAtEvery|FailureOfTheDisk"}},
+	"repo":      {{"repo", "."}, {"snapshot", "Notes|KeyFile|KeyTable|EveryByte|Damage|Another|Swapped|CrashAtEvery|FailureOfTheDisk"}},
 	"seal":      {{"seal", "."}, {"repo", "."}, {"snapshot", "Newer|Damage|Another|Swapped"}},
 	"snapshot":  {{"snapshot", "Lies|Contradict|Spellings|Failure|Damage|Amended|AFailed|Check|CrashAtEvery"}},
 }
