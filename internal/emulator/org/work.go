@@ -16,9 +16,10 @@ type work struct {
 	opts   Options
 	undo   []undo
 
-	access *permits // of the caller, while a row is done
-	system bool     // automation writes: it does not ask what its user may do
-	depth  int      // of writes that writes cause
+	access *permits            // of the caller, while a row is done
+	seen   map[string]struct{} // of the chunk that twins looks at
+	system bool                // automation writes: it does not ask what its user may do
+	depth  int                 // of writes that writes cause
 }
 
 // undo takes one change back.

@@ -136,9 +136,16 @@ func (o *Org) load(caller Caller, now time.Time, op Op, rows []Row, opts Options
 	w := o.begin(caller, now, opts)
 	results := make([]Result, len(rows))
 	failed := false
+	var twins map[int]*Error
 	for i := range rows {
+		if i%chunkRows == 0 {
+			twins = w.twins(op, rows[i:min(i+chunkRows, len(rows))])
+		}
 		mark := len(w.undo)
-		res, err := w.perform(op, &rows[i])
+		res, err := Result{}, twins[i%chunkRows]
+		if err == nil {
+			res, err = w.perform(op, &rows[i])
+		}
 		if err != nil {
 			w.rollback(mark)
 			failed = true
