@@ -24,7 +24,9 @@ func TestSOAP(t *testing.T) {
 	c.soap("u/66.0", "undelete", "<ids>"+id+"</ids>").ok(200).has("<success>false</success>", "<statusCode>")
 	c.soap("u/66.0", "getServerTimestamp", "").ok(200).has("<timestamp>2026-01-05T08:00:00.000Z</timestamp>", "<type>API REQUESTS</type>")
 	c.soap("u/66.0", "getUserInfo", "").ok(200).has("<userName>" + c.s.Username + "</userName>")
-	c.soap("u/66.0", "eatCake", "").ok(500).has("<faultcode>sf:INVALID_OPERATION</faultcode>")
+	c.soap("u/66.0", "eatCake", "").ok(500).has("<faultcode>soapenv:Client</faultcode>",
+		"<faultstring>No operation available for request {urn:partner.soap.sforce.com}eatCake, please check the WSDL for the service.</faultstring>")
+	c.do("POST", "/services/Soap/u/66.0", "<a>&Cl</a>").ok(500).has("<faultcode>UNKNOWN_EXCEPTION</faultcode>", "<sf:exceptionCode>UNKNOWN_EXCEPTION<")
 	c.soap("u/20.0", "getUserInfo", "").ok(500).has("<faultcode>sf:UNSUPPORTED_API_VERSION</faultcode>")
 	login := "<username>" + c.s.Username + "</username><password>" + c.s.Password + "</password>"
 	c.soap("u/65.0", "login", login).ok(500).has("sf:INVALID_OPERATION")

@@ -53,7 +53,7 @@ func newField(name string, sh shape) *Field {
 	case "long":
 		f.SoapType, f.Digits = "xsd:long", 18
 	case "anyType", "complexvalue", "json":
-		f.SoapType = map[string]string{"anyType": "xsd:anyType", "complexvalue": "tns:complexValue", "json": "xsd:string"}[sh.kind]
+		f.SoapType = map[string]string{"anyType": "xsd:anyType", "complexvalue": "urn:" + f.Name, "json": "xsd:string"}[sh.kind]
 		f.Aggregatable, f.Filterable, f.Groupable, f.Sortable = false, false, false, false
 	}
 	f.ByteLength = byteLength(f)

@@ -174,7 +174,7 @@ func defaultText(f *org.Field) string {
 // REST uses. Source: soapType of the partner WSDL, and describes by REST.
 func soapType(name string) string {
 	switch name {
-	case "urn:address", "urn:location", "urn:json":
+	case "urn:address", "urn:location", "urn:json", "urn:ChangeEventHeader":
 		return "tns:" + strings.TrimPrefix(name, "urn:")
 	}
 	return name

@@ -1,13 +1,28 @@
 package soap
 
 import (
+	"errors"
 	"slices"
 
 	"holdfast/internal/emulator/wire"
 )
 
 // Fault spells an error as the body of a reply of status 500.
-func Fault(err error) []byte { return faultEnvelope("u", wire.ErrorOf(err)) }
+func Fault(err error) []byte { return faultEnvelope("u", err) }
+
+// unreadable is a request that is no envelope with a call. Its faultcode has no prefix.
+// Source: forcedotcom/postman-salesforce-apis, issue 26 (a recorded reply).
+type unreadable string
+
+func (u unreadable) Error() string { return string(u) }
+
+// noOperation is a call that the API does not have. It is the fault of the client, in the words of
+// SOAP, and carries no code. Source: replies recorded by clients of generated services.
+type noOperation struct{ namespace, name string }
+
+func (n noOperation) Error() string {
+	return "No operation available for request {" + n.namespace + "}" + n.name + ", please check the WSDL for the service."
+}
 
 // faultKinds are the types of fault by exception code; every other code is an UnexpectedErrorFault.
 // Source: partner WSDL, the types of faults and the operations that raise them.
@@ -25,11 +40,7 @@ var placed = []string{"InvalidFieldFault", "InvalidSObjectFault", "MalformedQuer
 
 // faultEnvelope spells an error: HTTP 500, faultcode sf:CODE, faultstring "CODE: text". The Metadata
 // API says no more than that.
-func faultEnvelope(kind string, f *wire.Error) []byte {
-	code, message := "UNKNOWN_EXCEPTION", f.Error()
-	if len(f.Errors) > 0 {
-		code, message = f.Errors[0].Code, f.Errors[0].Message
-	}
+func faultEnvelope(kind string, err error) []byte {
 	namespace := "urn:fault.partner.soap.sforce.com"
 	switch kind {
 	case "c":
@@ -37,21 +48,36 @@ func faultEnvelope(kind string, f *wire.Error) []byte {
 	case "m":
 		namespace = "http://soap.sforce.com/2006/04/metadata"
 	}
-	detail := ""
-	if kind != "m" {
-		name := faultKinds[code]
-		if name == "" {
-			name = "UnexpectedErrorFault"
+	faultcode, text, detail := "soapenv:Client", err.Error(), ""
+	if _, ok := errors.AsType[noOperation](err); !ok {
+		code, message := "UNKNOWN_EXCEPTION", text
+		faultcode = code
+		if _, ok := errors.AsType[unreadable](err); !ok {
+			f := wire.ErrorOf(err)
+			if message = f.Error(); len(f.Errors) > 0 {
+				code, message = f.Errors[0].Code, f.Errors[0].Message
+			}
+			faultcode = "sf:" + code
 		}
-		place := ""
-		if slices.Contains(placed, name) {
-			place = "<sf:row>-1</sf:row><sf:column>-1</sf:column>"
+		if text = code + ": " + message; kind != "m" {
+			detail = faultDetail(code, message)
 		}
-		detail = "<detail><sf:" + name + ` xsi:type="sf:` + name + `"><sf:exceptionCode>` + escape(code) + "</sf:exceptionCode><sf:exceptionMessage>" +
-			escape(message) + "</sf:exceptionMessage>" + place + "</sf:" + name + "></detail>"
 	}
 	return []byte(`<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" ` +
 		`xmlns:sf="` + namespace + `" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault>` +
-		"<faultcode>sf:" + escape(code) + "</faultcode><faultstring>" + escape(code+": "+message) + "</faultstring>" + detail +
+		"<faultcode>" + escape(faultcode) + "</faultcode><faultstring>" + escape(text) + "</faultstring>" + detail +
 		"</soapenv:Fault></soapenv:Body></soapenv:Envelope>")
+}
+
+func faultDetail(code, message string) string {
+	name := faultKinds[code]
+	if name == "" {
+		name = "UnexpectedErrorFault"
+	}
+	place := ""
+	if slices.Contains(placed, name) {
+		place = "<sf:row>-1</sf:row><sf:column>-1</sf:column>"
+	}
+	return "<detail><sf:" + name + ` xsi:type="sf:` + name + `"><sf:exceptionCode>` + escape(code) + "</sf:exceptionCode><sf:exceptionMessage>" +
+		escape(message) + "</sf:exceptionMessage>" + place + "</sf:" + name + "></detail>"
 }

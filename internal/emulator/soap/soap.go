@@ -140,7 +140,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, kind, version, baseU
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
-		reply = faultEnvelope(strings.ToLower(kind), wire.ErrorOf(err))
+		reply = faultEnvelope(strings.ToLower(kind), err)
 	}
 	_, _ = w.Write(reply) // a client that is gone does not matter here
 }
@@ -149,9 +149,9 @@ func (a *API) serve(r *http.Request, kind, version, baseURL string) ([]byte, err
 	m, ok := r.Body.(*message)
 	switch {
 	case r.Method != http.MethodPost || !ok:
-		return nil, wire.BadRequest("INVALID_SOAP_BODY", "SOAP requests are sent by POST")
+		return nil, unreadable("SOAP requests are sent by POST")
 	case m.err != nil:
-		return nil, wire.BadRequest("INVALID_SOAP_BODY", m.err.Error())
+		return nil, unreadable(m.err.Error())
 	case len(m.text) > maxMessage:
 		return nil, wire.BadRequest("EXCEEDED_MAX_SIZE_REQUEST", "Maximum size of request exceeded: 52428800")
 	}
@@ -161,11 +161,11 @@ func (a *API) serve(r *http.Request, kind, version, baseURL string) ([]byte, err
 	}
 	envelope, err := parse(m.text)
 	if err != nil {
-		return nil, wire.BadRequest("INVALID_SOAP_BODY", err.Error())
+		return nil, unreadable(err.Error())
 	}
 	body := envelope.child("Body")
 	if envelope.name != "Envelope" || body == nil || len(body.children) == 0 {
-		return nil, wire.BadRequest("INVALID_SOAP_BODY", "No operation in the body of the envelope")
+		return nil, unreadable("No operation in the body of the envelope")
 	}
 	c := &call{Request: r, version: major, baseURL: baseURL, kind: kind, op: body.children[0], header: envelope.child("Header")}
 	return a.dispatch(c)
@@ -200,7 +200,7 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 	}
 	serve, ok := operations[c.op.name]
 	if !ok {
-		return nil, wire.BadRequest("INVALID_OPERATION", "No operation available for request {"+namespace+"}"+c.op.name+", please check the WSDL for the service.")
+		return nil, noOperation{namespace, c.op.name}
 	}
 	if c.op.name != "login" {
 		c.token = c.header.child("SessionHeader").value("sessionId")
