@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -28,6 +29,7 @@ type emulated struct {
 	memory *blob.Memory
 	store  *snapshot.Store
 	opts   capture.Options
+	whole  bool // all objects are seen, not a few
 }
 
 func newEmulated(t testing.TB, o emulator.Options) *emulated {
@@ -44,9 +46,48 @@ func newEmulated(t testing.TB, o emulator.Options) *emulated {
 	e := &emulated{TB: t, server: server, memory: &blob.Memory{}}
 	e.store = newStore(t, e.memory)
 	e.client = e.connect(salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken)})
-	// The objects of these tests; the whole org is the matter of one of them.
+	// The objects of these tests; the whole org is the matter of two of them.
 	e.opts.Include = []string{"Account", "Contact"}
+	e.intercept(nil)
 	return e
+}
+
+// wholeOrg lets the test see and capture every object.
+func (e *emulated) wholeOrg() {
+	e.opts.Include, e.whole = nil, true
+	e.server.Intercept(nil)
+}
+
+// intercept interferes with requests. Unless the test wants the whole org, it sees few objects:
+// describing hundreds of them is what most of the time would go to.
+func (e *emulated) intercept(f func(emulator.Request) emulator.Fault) {
+	e.server.Intercept(func(r emulator.Request) emulator.Fault {
+		if !e.whole && r.Op == "GET sobjects" {
+			return emulator.Fault{Rewrite: fewObjects}
+		}
+		if f == nil {
+			return emulator.Fault{}
+		}
+		return f(r)
+	})
+}
+
+// fewObjects takes most objects out of the list of all: standard ones that these tests do not use.
+func fewObjects(status int, _ http.Header, body []byte) (int, []byte) {
+	var list map[string]any
+	if json.Unmarshal(body, &list) != nil {
+		return status, body
+	}
+	all, _ := list["sobjects"].([]any)
+	list["sobjects"] = slices.DeleteFunc(all, func(o any) bool {
+		name := o.(map[string]any)["name"].(string)
+		return !strings.HasSuffix(name, "__c") && !slices.Contains([]string{"Account", "Contact", "Opportunity", "User"}, name)
+	})
+	short, err := json.Marshal(list)
+	if err != nil {
+		return status, body
+	}
+	return status, short
 }
 
 func (e *emulated) connect(c salesforce.Credentials) *salesforce.Org {

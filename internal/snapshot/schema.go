@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"holdfast/internal/repo"
 	"holdfast/internal/seal"
@@ -188,12 +189,51 @@ func compareObjects(a, b *sf.Object) int {
 	return 0
 }
 
-// loadSchema reads a schema.
-func loadSchema(ctx context.Context, r *repo.Repository, id seal.ID) (*sf.Schema, error) {
+// schemaMemo keeps the schema that was parsed last: snapshots in a row mostly have the same, and an org
+// describes hundreds of objects.
+type schemaMemo struct {
+	mu     sync.Mutex // guards what follows
+	id     seal.ID
+	schema *sf.Schema
+}
+
+// load reads a schema. One that is remembered is read and authenticated all the same, so that damage
+// shows, and only not parsed.
+func (m *schemaMemo) load(ctx context.Context, r *repo.Repository, id seal.ID) (*sf.Schema, error) {
 	object, err := r.Open(ctx, repo.Ref{Class: classSchema, ID: id})
 	if err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
+	known := m.schema
+	if m.id != id {
+		known = nil
+	}
+	m.mu.Unlock()
+	if known != nil {
+		for i := range object.Frames() {
+			if _, err := object.Frame(ctx, i); err != nil {
+				return nil, err
+			}
+		}
+		return known, nil
+	}
+	s, err := parseSchema(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.id, m.schema = id, s
+	return s, nil
+}
+
+// loadSchema reads a schema, whatever is remembered.
+func loadSchema(ctx context.Context, r *repo.Repository, id seal.ID) (*sf.Schema, error) {
+	return (&schemaMemo{}).load(ctx, r, id)
+}
+
+func parseSchema(ctx context.Context, object *repo.Object) (*sf.Schema, error) {
 	var head schemaHead
 	if err := readHead(ctx, object, &head); err != nil {
 		return nil, err

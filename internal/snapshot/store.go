@@ -16,10 +16,13 @@ import (
 
 // Store reads and writes the snapshots of a repository. It is safe for concurrent use, also by
 // several processes on one repository.
-type Store struct{ repository *repo.Repository }
+type Store struct {
+	repository *repo.Repository
+	schemas    *schemaMemo
+}
 
 // Open returns the snapshots of the repository.
-func Open(r *repo.Repository) *Store { return &Store{repository: r} }
+func Open(r *repo.Repository) *Store { return &Store{repository: r, schemas: &schemaMemo{}} }
 
 // Filter restricts List and Load to some snapshots.
 type Filter func(Info) bool
@@ -169,7 +172,7 @@ func (s *Store) load(ctx context.Context, id string) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema, err := loadSchema(ctx, s.repository, m.schema)
+	schema, err := s.schemas.load(ctx, s.repository, m.schema)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot %s: %w", m.info.Short(), err)
 	}

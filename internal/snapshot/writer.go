@@ -38,7 +38,7 @@ func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Sn
 	if err != nil {
 		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
-	m, err := (&Store{view}).write(ctx, d, schema, fn)
+	m, err := (&Store{view, s.schemas}).write(ctx, d, schema, fn)
 	if err != nil {
 		return nil, view.Settled(ctx, err)
 	}
