@@ -7,8 +7,8 @@
 // It is an independent model: it shares nothing with the client but words, so that a mistake of one
 // is seen by the other.
 //
-// Every session has the rights of its user, and the first user may do everything. There is one
-// connected app, whose client id, secret and key the Server tells. Nothing here is meant to be
-// reachable by others than the developer of the machine: it listens on loopback unless told
-// otherwise, and its tokens follow from the seed.
+// Every session has the rights of its user; the first one is a system administrator. The Server tells
+// the client id, secret and key of the first connected app; Options can add others. Nothing here is
+// meant to be reachable by others than the developer of the machine: it listens on loopback unless
+// told otherwise, and its tokens follow from the seed. How it is made is in docs/design/emulator.md.
 package emulator

@@ -1,5 +1,7 @@
 // Package rest is the REST API of the emulated org: resources, describe, queries with their pages,
-// records one by one, in collections, trees and composites, limits, and the logs of changes.
+// searches, records one by one, in collections, trees, graphs and composites, limits, and the logs of
+// changes; and what clients ask of the Tooling API. It reads requests and spells replies; what a row
+// answers is decided in package org.
 //
 // Source: REST API Developer Guide, and the recorded requests of the official clients.
 package rest
