@@ -11,12 +11,12 @@ import (
 	"holdfast/internal/problem"
 )
 
-// batchMost is how many requests a composite call may hold, and batchQueries how many of them may be
-// queries. The whole of it counts as one call toward the org's limits.
+// maxComposite is how many requests a composite call may hold, and maxCompositeQueries how many of
+// them may be queries. The whole of it counts as one call toward the org's limits.
 // Source: REST API Developer Guide, "Send Multiple Requests Using Composite".
 const (
-	batchMost    = 25
-	batchQueries = 5
+	maxComposite        = 25
+	maxCompositeQueries = 5
 )
 
 // subanswer is the answer to one request of a composite call.
@@ -50,17 +50,20 @@ func (o *Org) composite(ctx context.Context, what string, paths []string, read f
 		case len(raw) > maxReply:
 			return fmt.Errorf("the answer is longer than %d bytes", maxReply)
 		}
-		if err := json.Unmarshal(raw, &reply); err != nil || len(reply.Answers) != len(paths) {
-			return damaged("a composite answer with %d parts: %v", len(reply.Answers), err)
+		if err := json.Unmarshal(raw, &reply); err != nil {
+			return damaged("a composite answer that is no JSON: %v", err)
+		}
+		if len(reply.Answers) != len(paths) {
+			return damaged("a composite answer with %d parts to %d requests", len(reply.Answers), len(paths))
 		}
 		return read(reply.Answers)
 	})
 }
 
-// batch asks one thing of each of the names, in one call. The answer of a name is nil when the org
+// each asks one thing of each of the names, in one call. The answer of a name is nil when the org
 // did not give it: whoever needs it asks again, alone, and hears why. An error means that asking
 // again is no use.
-func (o *Org) batch(ctx context.Context, what string, names []string, path func(name string) string) ([]json.RawMessage, error) {
+func (o *Org) each(ctx context.Context, what string, names []string, path func(name string) string) ([]json.RawMessage, error) {
 	bodies := make([]json.RawMessage, len(names))
 	paths := make([]string, len(names))
 	for i, name := range names {

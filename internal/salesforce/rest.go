@@ -298,9 +298,9 @@ func (o *Org) Counts(ctx context.Context, objects []string) (map[string]int64, e
 	counts := make(map[string]int64, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(batchParallel)
-	for some := range slices.Chunk(objects, batchQueries) {
+	for some := range slices.Chunk(objects, maxCompositeQueries) {
 		group.Go(func() error {
-			answers, err := o.batch(ctx, fmt.Sprintf("count %d objects", len(some)), some, func(name string) string {
+			answers, err := o.each(ctx, fmt.Sprintf("count %d objects", len(some)), some, func(name string) string {
 				return o.queryPath("SELECT COUNT() FROM "+name, false)
 			})
 			if err != nil {

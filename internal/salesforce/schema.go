@@ -161,10 +161,10 @@ func (o *Org) describeAll(ctx context.Context, names []string) ([]*sf.Object, er
 	objects := make([]*sf.Object, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(batchParallel)
-	for first := 0; first < len(names); first += batchMost {
+	for first := 0; first < len(names); first += maxComposite {
 		group.Go(func() error {
-			some := names[first:min(first+batchMost, len(names))]
-			answers, err := o.batch(ctx, fmt.Sprintf("describe %d objects", len(some)), some, func(name string) string {
+			some := names[first:min(first+maxComposite, len(names))]
+			answers, err := o.each(ctx, fmt.Sprintf("describe %d objects", len(some)), some, func(name string) string {
 				return o.data("sobjects/" + name + "/describe")
 			})
 			if err != nil {
