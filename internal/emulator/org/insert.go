@@ -253,7 +253,7 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 		if f.Name == "OwnerId" && target.Name == "Group" {
 			return d.queued(t, r)
 		}
-		if id == d.id {
+		if id == d.id || f.Name == "ParentId" && t == d.t && d.id != "" && d.w.above(t, id, d.id, f) { // in a circle of any length
 			return fault("CIRCULAR_DEPENDENCY", "attempt to violate hierarchy constraints", f.Name)
 		}
 		return nil

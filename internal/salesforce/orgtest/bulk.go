@@ -42,7 +42,7 @@ func (o *Org) Export(request Values) Job {
 
 func (j Job) wait() Job {
 	j.o.t.Helper()
-	for until := time.Now().Add(jobPatience); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(jobPatience); time.Now().Before(until); j.o.pause() {
 		j.o.Get("jobs/" + j.kind + "/" + j.ID).OK(http.StatusOK).Into(&j)
 		switch j.State {
 		case "JobComplete", "Failed", "Aborted":

@@ -33,7 +33,7 @@ func account(v Values) Values {
 	return v
 }
 
-var collectionRules = []Rule{
+var collectionRules = []law{
 	{
 		"collections/in-order", "Each record has its outcome, in order; those that are refused do not hinder the others",
 		document("REST API Developer Guide, Create Multiple Records with Fewer Round-Trips"),

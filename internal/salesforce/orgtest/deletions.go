@@ -15,7 +15,7 @@ func (o *Org) moment(text string) time.Time {
 	return at
 }
 
-var deletionRules = []Rule{
+var deletionRules = []law{
 	{
 		"deletion/goes-to-the-bin", "A deleted record is seen by queryAll alone, as IsDeleted",
 		document("REST API Developer Guide, QueryAll"),

@@ -44,7 +44,7 @@ func (d describe) field(t *testing.T, name string) field {
 	return d.Fields[i]
 }
 
-var describeRules = []Rule{
+var describeRules = []law{
 	{
 		"describe/key-prefixes", "Standard objects have the key prefixes that clients know",
 		described("Global.json: Account 001, Contact 003, User 005"),

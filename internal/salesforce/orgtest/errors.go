@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var errorRules = []Rule{
+var errorRules = []law{
 	{
 		"errors/unknown-resource", "A resource that does not exist is 404 NOT_FOUND, an array of one error",
 		document("REST API Developer Guide, Status Codes and Error Responses"),

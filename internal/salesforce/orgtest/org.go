@@ -2,6 +2,7 @@ package orgtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -18,6 +19,18 @@ type Target struct {
 	URL     string // scheme and host, no trailing slash
 	Token   string
 	Version string // of the API, "65.0"
+	Has     []Need // the needs that the org meets
+
+	App     App                   // with ConnectedApp
+	Advance func(d time.Duration) // with Clock
+}
+
+// App is a connected app of the org and the user of the session, who has approved it.
+type App struct {
+	ClientID, ClientSecret string
+	Username, Password     string
+	RefreshToken           string
+	KeyPEM                 []byte // PKCS 8, of the certificate of the app
 }
 
 // Org is a target in one test.
@@ -25,6 +38,7 @@ type Org struct {
 	t      *testing.T
 	target Target
 	made   int
+	run    *run
 }
 
 // Reply is what came back.
@@ -44,7 +58,7 @@ func (o *Org) Do(method, path, contentType, body string, header ...string) Reply
 	if !strings.HasPrefix(path, "/") {
 		path = "/services/data/v" + o.target.Version + "/" + path
 	}
-	req, err := http.NewRequestWithContext(o.t.Context(), method, o.target.URL+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(context.WithoutCancel(o.t.Context()), method, o.target.URL+path, strings.NewReader(body))
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -2,14 +2,17 @@ package orgtest_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
 	"holdfast/internal/salesforce/orgtest"
 )
 
@@ -18,16 +21,51 @@ var update = flag.Bool("update", false, "write docs/reference/fidelity.md anew")
 // version is the version of the API that the rules are tested with.
 const version = "65.0"
 
+// TestEmulatorKeepsTheRules asks the emulated org everything; rules about a feature ask an org that has it.
 func TestEmulatorKeepsTheRules(t *testing.T) {
-	s, err := emulator.Start(t.Context(), emulator.Options{})
-	if err != nil {
-		t.Fatal(err)
+	usual := []orgtest.Need{orgtest.Metadata, orgtest.Users, orgtest.Clock, orgtest.Reactions, orgtest.ConnectedApp}
+	left := orgtest.Rules()
+	for _, kind := range []struct {
+		name     string
+		features org.Features
+		has      []orgtest.Need
+	}{
+		{"usual", org.Features{}, nil},
+		{"features", org.Features{PersonAccounts: true, MultiCurrency: true, ContactsToMultipleAccounts: true}, []orgtest.Need{orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts}},
+	} {
+		has := slices.Concat(usual, kind.has)
+		var mine []orgtest.Rule
+		left = slices.DeleteFunc(left, func(r orgtest.Rule) bool {
+			for _, need := range r.Needs {
+				if !slices.Contains(has, need) {
+					return false
+				}
+			}
+			mine = append(mine, r)
+			return true
+		})
+		t.Run(kind.name, func(t *testing.T) {
+			s, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Options{Features: kind.features})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			orgtest.Run(t, orgtest.Target{
+				URL: s.URL, Token: s.AccessToken, Version: version, Has: has, Advance: s.Clock().Advance,
+				App: orgtest.App{
+					ClientID: s.ClientID, ClientSecret: s.ClientSecret, Username: s.Username, Password: s.Password,
+					RefreshToken: s.RefreshToken, KeyPEM: s.PrivateKeyPEM(),
+				},
+			}, mine)
+		})
 	}
-	t.Cleanup(s.Close)
-	orgtest.Run(t, orgtest.Target{URL: s.URL, Token: s.AccessToken, Version: version})
+	for _, r := range left {
+		t.Errorf("%s is asked of no org", r.Name)
+	}
 }
 
-// TestRealOrgKeepsTheRules holds the rules against the world. The org is written to: take an empty one.
+// TestRealOrgKeepsTheRules holds the rules against the world: those whose needs HOLDFAST_ORG_HAS names, with
+// commas between them.
 func TestRealOrgKeepsTheRules(t *testing.T) {
 	url, file := os.Getenv("HOLDFAST_ORG_URL"), os.Getenv("HOLDFAST_ORG_TOKEN_FILE")
 	if url == "" || file == "" {
@@ -37,7 +75,17 @@ func TestRealOrgKeepsTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	orgtest.Run(t, orgtest.Target{URL: strings.TrimRight(url, "/"), Token: strings.TrimSpace(string(token)), Version: version})
+	target := orgtest.Target{URL: strings.TrimRight(url, "/"), Token: strings.TrimSpace(string(token)), Version: version}
+	for _, need := range strings.Split(os.Getenv("HOLDFAST_ORG_HAS"), ",") {
+		switch need := orgtest.Need(strings.TrimSpace(need)); need {
+		case "":
+		case orgtest.Metadata, orgtest.Users, orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts:
+			target.Has = append(target.Has, need)
+		default:
+			t.Fatalf("HOLDFAST_ORG_HAS names %q, which is no need that a real org can meet here", need)
+		}
+	}
+	orgtest.Run(t, target, orgtest.Rules())
 }
 
 func TestRulesHaveNamesAndSources(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var queryRules = []Rule{
+var queryRules = []law{
 	{
 		"query/malformed", "Text that is no query is 400 MALFORMED_QUERY",
 		client("sf 2.150.6 and jsforce 3.12 show its message"),
@@ -164,7 +164,7 @@ var queryRules = []Rule{
 	},
 }
 
-var changeRules = []Rule{
+var changeRules = []law{
 	{
 		"changes/updated", "getUpdated names what changed in the span, and the time that it covers",
 		document("REST API Developer Guide, Get Updated"),

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-var recordRules = []Rule{
+var recordRules = []law{
 	{
 		"record/required", "A record without a required field is 400 REQUIRED_FIELD_MISSING, which names it",
 		document("REST API Developer Guide, Status Codes; Account.json: Name is not nillable"),
