@@ -142,9 +142,14 @@ var Rules = []Rule{
 		Why: "apply declares the Target it writes: the client is handed in, and every write is behind a journal",
 	},
 
+	{
+		Package: "parquet", May: []string{"sf"},
+		Why: "a form of file is written from records alone, whoever brings them",
+	},
+
 	// The verbs.
 	{
-		Package: "run", May: []string{"capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
+		Package: "run", May: []string{"parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{
@@ -235,6 +240,7 @@ var Modules = []Module{
 	{"filippo.io/age", []string{"seal", "cli", "demo"}, "recipients and key files that people can use with other tools"},
 	{"github.com/klauspost/compress", []string{"snapshot", "repo"}, "zstd: segments a quarter smaller than deflate, several times faster"},
 	{"github.com/minio/minio-go/v7", []string{"blob/s3"}, "S3 and its kin: signatures, conditional writes, Object Lock; the lightest client that has them"},
+	{"github.com/parquet-go/parquet-go", []string{"parquet"}, "the form that warehouses read, with typed columns"},
 	{"golang.org/x/sync", []string{"capture", "snapshot", "repo", "apply", "run", "salesforce", "emulator"}, "errgroup: a goroutine ends before its function returns"},
 	{"github.com/spf13/cobra", []string{"cli"}, "commands, flags and shell completion"},
 	{"github.com/spf13/pflag", []string{"cli"}, "the flags of cobra, for the generated reference"},

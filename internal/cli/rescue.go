@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,20 +14,27 @@ import (
 )
 
 func (a *app) rescueCommand() *cobra.Command {
-	var to string
+	var to, format string
 	in := run.RescueInput{}
 	cmd := a.repoFlags(a.command(spec{
 		use: "rescue SNAPSHOT", group: groupVerbs,
 		short: "write a snapshot out as plain files",
-		long: `Writes every object of a snapshot as a CSV file, and the schema as JSON, into a new folder. It needs the repository
-and a key, and nothing else: no org, no network, nothing that this machine remembers. Null is nothing between two
-commas; every other value is in quotes. The files are not encrypted.`,
-		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --to out",
+		long: `Writes every object of a snapshot as a file, and the schema as JSON, into a new folder. It needs the repository
+and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
+commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
+are doubles there, and those with more digits are counted. The files are not encrypted.`,
+		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
 		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
 		result:  run.RescueResult{}, min: 1, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
 		if to == "" {
 			return problem.New(problem.Usage, "no folder is given").Hint("name a folder that does not exist with --to")
+		}
+		switch format {
+		case "csv", "parquet":
+			in.Parquet = format == "parquet"
+		default:
+			return problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv or parquet")
 		}
 		store, err := a.openStore(cmd.Context())
 		if err != nil {
@@ -55,12 +63,16 @@ commas; every other value is in quotes. The files are not encrypted.`,
 		return errors.Join(a.print(result, func(w io.Writer) {
 			rows := make([][]string, 0, len(result.Files))
 			for _, f := range result.Files {
+				if f.Rounded > 0 {
+					f.Reason = strings.TrimSpace(f.Reason + " " + count(f.Rounded) + " numbers rounded to a double; CSV has them all")
+				}
 				rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
 			}
 			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
 		}), err)
 	}))
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
+	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv or parquet")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
 	return cmd
 }

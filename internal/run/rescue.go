@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	"holdfast/internal/parquet"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -19,6 +20,7 @@ type RescueInput struct {
 	Store    *snapshot.Store
 	Snapshot string   // beginning of an ID, or "latest"
 	Objects  []string // API names; none is all
+	Parquet  bool     // typed columns, instead of CSV
 
 	// Create makes a new file of that name, which has no slash. It fails when there is one.
 	Create func(name string) (io.WriteCloser, error)
@@ -32,10 +34,11 @@ type RescueResult struct {
 
 // RescueRow is one object that was written.
 type RescueRow struct {
-	Object  string `json:"object"`           // API name
-	File    string `json:"file,omitempty"`   // name of the file; empty when nothing was written
-	Records int64  `json:"records"`          // that it holds
-	Reason  string `json:"reason,omitempty"` // why it is missing, stale or cut short
+	Object  string `json:"object"`            // API name
+	File    string `json:"file,omitempty"`    // name of the file; empty when nothing was written
+	Records int64  `json:"records"`           // that it holds
+	Reason  string `json:"reason,omitempty"`  // why it is missing, stale or cut short
+	Rounded int64  `json:"rounded,omitempty"` // numbers with more digits than the doubles of Parquet hold; CSV has them all
 }
 
 // Rescue writes every object of a snapshot as CSV, and the schema as JSON, with nothing but the
@@ -44,7 +47,7 @@ type RescueRow struct {
 //
 // A file has a line of field names, Id first, and a line for each record, ended by a line feed. Null is
 // nothing between two commas; every other value is in quotes, which are doubled within it, so that
-// nothing is told apart by its look.
+// nothing is told apart by its look. With Parquet it has a typed column for each field instead.
 func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 	sn, err := in.Store.Load(ctx, in.Snapshot)
 	if err != nil {
@@ -68,8 +71,7 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 		}
 		row := RescueRow{Object: part.Object, Reason: part.Reason}
 		if part.State == snapshot.Whole {
-			row.File = part.Object + ".csv"
-			row.Records, err = rescuePart(ctx, sn, part, row.File, in.Create)
+			err = row.write(ctx, sn, part, in)
 			if err != nil && problem.KindOf(err) != problem.Damaged {
 				return out, err
 			}
@@ -89,35 +91,79 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 	return out, nil
 }
 
-func rescuePart(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, name string, create func(string) (io.WriteCloser, error)) (n int64, err error) {
-	file, err := create(name)
+// write brings one object out, into a file of its own.
+func (row *RescueRow) write(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, in RescueInput) (err error) {
+	row.File = part.Object + ".csv"
+	if in.Parquet {
+		row.File = part.Object + ".parquet"
+	}
+	file, err := in.Create(row.File)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	w := bufio.NewWriter(file)
-	defer func() { err = errors.Join(err, w.Flush(), file.Close()) }()
-	if _, err := fmt.Fprintln(w, strings.Join(append([]string{"Id"}, part.Fields...), ",")); err != nil {
-		return 0, err
+	buffered := bufio.NewWriter(file)
+	defer func() { err = errors.Join(err, buffered.Flush(), file.Close()) }()
+	var out table = &csvTable{out: buffered, fields: part.Fields}
+	if in.Parquet {
+		typed := parquet.NewWriter(buffered, sn.Schema().Object(part.Object), part.Fields)
+		defer func() { row.Rounded = typed.Rounded() }()
+		out = typed
 	}
-	var line []byte
 	for r, err := range sn.Records(ctx, part.Object) {
 		if err != nil {
-			return n, err
+			return errors.Join(err, out.Close()) // what was read so far can be read again
 		}
-		line = appendCell(line[:0], string(r.ID))
-		for _, field := range part.Fields {
-			line = append(line, ',')
-			if v := r.Get(field); v.IsText() {
-				line = appendCell(line, v.Text())
-			}
+		if err := out.Write(r); errors.Is(err, sf.ErrValue) {
+			return errors.Join(problem.Wrap(problem.Damaged, err, "write "+row.File).Hint("CSV takes every text"), out.Close())
+		} else if err != nil {
+			return err
 		}
-		if _, err := w.Write(append(line, '\n')); err != nil {
-			return n, err
-		}
-		n++
+		row.Records++
 	}
-	return n, nil
+	return out.Close()
 }
+
+// table is a file of records of one object.
+type table interface {
+	Write(r sf.Record) error
+	Close() error
+}
+
+// csvTable is a table in CSV, with a line of names even when there is no record.
+type csvTable struct {
+	out    *bufio.Writer
+	fields []string
+	begun  bool
+	line   []byte
+}
+
+func (t *csvTable) begin() error {
+	if t.begun {
+		return nil
+	}
+	t.begun = true
+	_, err := fmt.Fprintln(t.out, strings.Join(append([]string{"Id"}, t.fields...), ","))
+	return err
+}
+
+// Write adds a record.
+func (t *csvTable) Write(r sf.Record) error {
+	if err := t.begin(); err != nil {
+		return err
+	}
+	t.line = appendCell(t.line[:0], string(r.ID))
+	for _, field := range t.fields {
+		t.line = append(t.line, ',')
+		if v := r.Get(field); v.IsText() {
+			t.line = appendCell(t.line, v.Text())
+		}
+	}
+	_, err := t.out.Write(append(t.line, '\n'))
+	return err
+}
+
+// Close ends the table, and not the file.
+func (t *csvTable) Close() error { return t.begin() }
 
 func appendCell(line []byte, text string) []byte {
 	line = append(line, '"')
