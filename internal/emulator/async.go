@@ -22,6 +22,9 @@ func (s *Server) asyncCall(w http.ResponseWriter, c *wire.Call) (err error) {
 	if c.Caller, err = s.authenticate(c.Request); err != nil {
 		return wire.BadRequest("InvalidSessionId", "Invalid session id")
 	}
+	if !s.org.May(c.Caller, apiEnabled) { // the code is unverified
+		return wire.BadRequest("FeatureNotEnabled", "API is disabled for this User")
+	}
 	enough := s.org.Spend("DailyApiRequests", 1)
 	s.limitInfo(w)
 	if !enough {

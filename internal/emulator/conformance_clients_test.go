@@ -85,7 +85,7 @@ func steps(t *testing.T, cmd *exec.Cmd, least int) {
 func TestConformanceJsforce(t *testing.T) {
 	t.Parallel()
 	node := peer(t, nodeEnv, "jsforce")
-	c := start(t, emulator.Options{})
+	c := start(t, emulator.Options{Permissions: []string{"BulkApiHardDelete"}})
 	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "clients", "jsforce.cjs"))
 	cmd.Env = append(os.Environ(), credentials(c.s)...)
 	steps(t, cmd, 16)

@@ -16,7 +16,7 @@ import (
 func TestConformanceOfficialClientData(t *testing.T) {
 	t.Parallel()
 	sf := officialClient(t)
-	c := keyed(t, emulator.Options{TLSAddr: "127.0.0.1:0"})
+	c := keyed(t, emulator.Options{TLSAddr: "127.0.0.1:0", Permissions: []string{"BulkApiHardDelete"}})
 	sf.env = append(sf.env, "SF_ACCESS_TOKEN="+c.s.AccessToken)
 	sf.json(t, &struct{}{}, "org", "login", "access-token", "--instance-url", c.s.URL, "--no-prompt", "--alias", "emu")
 	for name, f := range map[string]func(*testing.T, commandLine, *client){

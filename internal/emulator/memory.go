@@ -162,7 +162,19 @@ func remember(o Options) (m *memory, f *folder, known bool, err error) {
 	}
 	engine := org.New(org.Config{
 		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
+		Permissions: o.Permissions,
 	})
+	sets, _ := engine.Describe("PermissionSet")
+	for _, name := range o.Permissions {
+		if sets.Field("Permissions"+name) != nil {
+			continue
+		}
+		err := fmt.Errorf("permission %q of the first user: there is no such user permission", name)
+		if f != nil {
+			err = errors.Join(err, f.close())
+		}
+		return nil, nil, false, err
+	}
 	return &memory{Org: engine, Metadata: metadata.New(engine, registry(o.Packages))}, f, false, nil
 }
 

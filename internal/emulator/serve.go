@@ -129,6 +129,9 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !s.org.May(caller, apiEnabled) { // as public replies have it
+		return wire.BadRequest("API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization.")
+	}
 	enough := s.org.Spend("DailyApiRequests", 1)
 	s.limitInfo(w)
 	if !enough {

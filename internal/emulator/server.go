@@ -36,6 +36,9 @@ type Options struct {
 	Hardness Hardness
 	// Features are the optional features of the org that are on.
 	Features org.Features
+	// Permissions are what the first user of a new org may do beyond a System Administrator, by the names in
+	// metadata, such as BulkApiHardDelete; see org.Config.
+	Permissions []string
 	// TLSAddr is where https is served beside http, such as "127.0.0.1:0"; empty means nowhere.
 	TLSAddr string
 	// Apps are connected apps beside the first one and the official command line.

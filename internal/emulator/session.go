@@ -204,6 +204,10 @@ func bearer(r *http.Request) (string, error) {
 	return strings.TrimSpace(token), nil
 }
 
+// apiEnabled is the user permission without which no API answers. OAuth gives tokens without it.
+// Source: Salesforce Help, "API Enabled"; replies that operators report.
+const apiEnabled = "ApiEnabled"
+
 // authenticate returns the caller of a request.
 func (s *Server) authenticate(r *http.Request) (org.Caller, error) {
 	token, err := bearer(r)

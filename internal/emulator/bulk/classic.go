@@ -119,6 +119,8 @@ func (j *Jobs) createClassic(w http.ResponseWriter, c *wire.Call) error {
 	switch {
 	case !known && !isQuery:
 		return invalidJob("Unsupported operation: " + r.Operation)
+	case !j.mayRun(c.Caller, r.Operation):
+		return wire.BadRequest("FeatureNotEnabled", noHardDelete)
 	case !ok:
 		return invalidJob("Unable to find object: " + r.Object)
 	case supports(object) != nil:

@@ -145,9 +145,22 @@ var operations = map[string]org.Op{
 	"insert": org.Insert, "update": org.Update, "upsert": org.Upsert, "delete": org.Delete, "hardDelete": org.HardDelete,
 }
 
+// noHardDelete is the refusal of a hard delete. The text is the one that the Data Loader looks for in the older API; the code
+// of Bulk 2.0 is the one that the official command line looks for (its text is unverified).
+const noHardDelete = "hardDelete operation requires special user profile permission, please contact your system administrator"
+
+// mayRun reports whether the caller may make a job of that operation.
+// Source: Bulk API 2.0 Developer Guide, "Create a Job": hardDelete needs Bulk API Hard Delete, which is off by default.
+func (j *Jobs) mayRun(caller org.Caller, operation string) bool {
+	return operation != "hardDelete" || j.cfg.Org.May(caller, "BulkApiHardDelete")
+}
+
 func (j *Jobs) newIngest(c *wire.Call, body ingestRequest) (*job, error) {
 	if _, ok := operations[body.Operation]; !ok {
 		return nil, wire.BadRequest("INVALIDJOB", "Unsupported operation: "+body.Operation)
+	}
+	if !j.mayRun(c.Caller, body.Operation) {
+		return nil, wire.BadRequest("FEATURENOTENABLED", noHardDelete)
 	}
 	object, ok := j.cfg.Org.Describe(body.Object)
 	if !ok {

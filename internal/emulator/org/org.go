@@ -23,6 +23,9 @@ type Config struct {
 	// open to the administrator, as those are that are made in Setup.
 	StrictFieldAccess bool
 	Features          Features
+	// Permissions are user permissions, by their names in metadata, that the first user has through a permission set beside
+	// the profile: what a System Administrator has only when somebody gives it, such as BulkApiHardDelete.
+	Permissions []string
 }
 
 // Org is one emulated org.

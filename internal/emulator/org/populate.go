@@ -24,13 +24,16 @@ func (o *Org) populate() {
 	for _, name := range []string{"System Administrator", "Standard User", "Minimum Access - Salesforce"} {
 		admin := boolText(name == "System Administrator")
 		profiles[name] = w.plant("Profile", map[string]string{
-			"Name": name, "UserType": "Standard", "PermissionsApiEnabled": "true",
+			"Name": name, "UserType": "Standard", "PermissionsApiEnabled": boolText(name != "Minimum Access - Salesforce"),
 			"PermissionsModifyAllData": admin, "PermissionsViewAllData": admin,
 		})
 	}
 	w.person(o.admin, o.cfg.Username, "Ada", "Admin", profiles["System Administrator"], true)
 	w.person(o.newID(users), "standard."+o.cfg.Username, "Sam", "Standard", profiles["Standard User"], true)
 	w.person(o.newID(users), "former."+o.cfg.Username, "Frida", "Former", profiles["Standard User"], false)
+	if len(o.cfg.Permissions) > 0 {
+		w.plantGrant(o.admin, o.cfg.Permissions)
+	}
 	w.plant("UserRole", map[string]string{
 		"Name": "CEO", "DeveloperName": "CEO", "OpportunityAccessForAccountOwner": "Edit",
 	})
@@ -69,6 +72,17 @@ func (w *work) person(id sf.ID, username, first, last string, profile sf.ID, act
 		"EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US", "ProfileId": string(profile),
 		"UserType": "Standard", "DigestFrequency": "D", "DefaultGroupNotificationFrequency": "N",
 	})
+}
+
+// plantGrant gives a user permissions through a permission set. A name that is no permission gives nothing.
+func (w *work) plantGrant(user sf.ID, permissions []string) {
+	set := map[string]string{"Name": "Granted", "Label": "Granted", "IsCustom": "true"}
+	for _, name := range permissions {
+		if f := w.o.tables["permissionset"].object.Field("Permissions" + name); f != nil {
+			set[f.Name] = "true"
+		}
+	}
+	w.plant("PermissionSetAssignment", map[string]string{"PermissionSetId": string(w.plant("PermissionSet", set)), "AssigneeId": string(user)})
 }
 
 // stage is one row of OpportunityStage: the values of a new org. Probabilities and categories beyond

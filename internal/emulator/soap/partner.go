@@ -20,6 +20,10 @@ func login(a *API, c *call) (string, error) {
 	if !ok {
 		return "", wire.BadRequest("INVALID_LOGIN", "Invalid username, password, security token; or user locked out.")
 	}
+	if err := a.mayCall(org.Caller{User: user.ID}); err != nil {
+		a.cfg.Logout(token)
+		return "", err
+	}
 	endpoint := func(kind string) string {
 		return fmt.Sprintf("%s/services/Soap/%s/%d.0/%s", c.baseURL, kind, c.version, a.cfg.Org.ID().Short())
 	}

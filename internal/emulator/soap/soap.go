@@ -207,6 +207,9 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 		if c.caller, ok = a.cfg.Session(c.token); !ok {
 			return nil, wire.BadRequest("INVALID_SESSION_ID", "Invalid Session ID found in SessionHeader: Illegal Session")
 		}
+		if err := a.mayCall(c.caller); err != nil && c.op.name != "logout" {
+			return nil, err
+		}
 		if !a.cfg.Org.Spend("DailyApiRequests", 1) {
 			return nil, wire.BadRequest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 		}
@@ -216,6 +219,14 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 		return nil, err
 	}
 	return a.envelope(c, namespace, inside), nil
+}
+
+// mayCall refuses a user without the permission API Enabled, in the words that operators report of login and of calls.
+func (a *API) mayCall(caller org.Caller) error {
+	if a.cfg.Org.May(caller, "ApiEnabled") {
+		return nil
+	}
+	return wire.BadRequest("API_CURRENTLY_DISABLED", "API is disabled for this User")
 }
 
 func (a *API) envelope(c *call, namespace, inside string) []byte {
