@@ -2,8 +2,10 @@ package cli
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +80,7 @@ holdfast emulate --hardness '{"seed":7,"unavailable":0.1,"cutBody":0.05}' --cont
 	flags.Uint64Var(&options.Seed, "seed", 1, "`number` from which Ids, tokens and generated records follow")
 	flags.StringVar(&packages, "packages", "", "`folder` of managed packages that can be installed")
 	flags.StringSliceVar(&features, "feature", nil, "`name` of a feature to switch on, such as PersonAccounts; may be repeated")
+	flags.StringSliceVar(&options.Permissions, "permission", nil, "`name` of a user permission that the first user has beyond an administrator's, such as BulkApiHardDelete; may be repeated")
 	flags.StringVar(&certificate, "tls-cert-out", "", "serve https, too, and write the authority's certificate to this `file`")
 	flags.StringVar(&tlsListen, "tls-listen", emulateListen, "`address` to listen on with https; port 0 is any free one")
 	flags.StringVar(&options.Folder, "data", "", "`folder` to keep the org in; what is there is served again")
@@ -93,6 +96,10 @@ func (a *app) emulate(cmd *cobra.Command, options emulator.Options, certificate 
 	ctx := cmd.Context()
 	options.Clock = org.NewClock(a.now)
 	server, err := emulator.Start(ctx, options)
+	if refused, ok := errors.AsType[*net.OpError](err); ok {
+		return problem.Wrap(problem.Usage, refused.Err, "listen on "+options.Addr).
+			Hint("give HOST:PORT, such as 127.0.0.1:8181, and a port that nothing else uses")
+	}
 	if err != nil {
 		return err
 	}
