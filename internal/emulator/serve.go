@@ -42,6 +42,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply := newReply(w, r, fault)
+	if wantsXML(r, segments) {
+		reply.spell = func(status int, body []byte) ([]byte, error) {
+			root, item := rootOf(r.Method, segments, status)
+			return inXML(root, item, body)
+		}
+	}
 	reply.Header().Set("Date", s.requests.storm.date())
 	if err := s.answer(reply, r, segments); err != nil {
 		reply.fail(err)
@@ -220,7 +226,8 @@ type reply struct {
 	started bool
 	status  int
 	sent    int64
-	held    *bytes.Buffer // the body, when the fault needs it whole
+	held    *bytes.Buffer                                 // the body, when the fault or its spelling needs it whole
+	spell   func(status int, body []byte) ([]byte, error) // turns JSON into what the client asked for; nil: JSON it is
 }
 
 func newReply(w http.ResponseWriter, r *http.Request, f Fault) *reply {
@@ -236,8 +243,14 @@ func (p *reply) Header() http.Header { return p.w.Header() }
 
 // WriteHeader notes the status; it is sent with the first byte, or at the end.
 func (p *reply) WriteHeader(status int) {
-	if p.status == 0 {
-		p.status = status
+	if p.status != 0 {
+		return
+	}
+	p.status = status
+	if !strings.HasPrefix(p.Header().Get("Content-Type"), "application/json") {
+		p.spell = nil
+	} else if p.spell != nil && p.held == nil {
+		p.held = &bytes.Buffer{}
 	}
 }
 
@@ -271,6 +284,14 @@ func (p *reply) finish() {
 		body := p.held.Bytes()
 		if p.fault.Rewrite != nil {
 			p.status, body = p.fault.Rewrite(p.status, p.Header(), body)
+		}
+		if p.spell != nil && len(body) > 0 {
+			text, err := p.spell(p.status, body)
+			if err != nil { // every reply is JSON
+				panic(err)
+			}
+			p.Header().Set("Content-Type", "application/xml;charset=UTF-8")
+			body = text
 		}
 		if p.fault.CutAt != nil {
 			p.gzip = false
