@@ -212,10 +212,23 @@ func (t *Tx) readReaction(o *Object, line string) (*reaction, *Error) {
 	}
 	word, rest, _ := strings.Cut(strings.TrimSpace(action), " ")
 	r.action = strings.ToLower(word)
+	if r.action == "set" && !r.beforeSave() {
+		return nil, wrong("set acts before insert and before update alone")
+	}
 	if why := t.readAction(o, r, strings.TrimSpace(rest)); why != "" {
 		return nil, wrong(why)
 	}
 	return r, nil
+}
+
+// beforeSave reports a reaction whose every event comes before a save, where a field can still be set.
+func (r *reaction) beforeSave() bool {
+	for e := range r.events {
+		if e != "before insert" && e != "before update" {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *Tx) readAction(o *Object, r *reaction, rest string) (why string) {

@@ -85,6 +85,30 @@ func TestReactionsCanBeBypassed(t *testing.T) {
 	w.refused("FIELD_CUSTOM_VALIDATION_EXCEPTION", org.Insert, org.Row{Object: "Account", Fields: fields("Name=B")})
 }
 
+// TestUndeleteRunsItsReactions: Apex Developer Guide, "Triggers and Recovered Records": after undelete, for the record
+// that was asked for and not for those that come back with it.
+func TestUndeleteRunsItsReactions(t *testing.T) {
+	w := newWorld(t)
+	for _, object := range []string{"Account", "Contact"} {
+		w.automation(org.AutomationSpec{Kind: "ApexTrigger", Name: "On" + object, Object: object, Events: allEvents, Active: true, Declare: []string{
+			`after undelete: mail`,
+		}})
+	}
+	id := w.add("Account", "Name=A")
+	w.add("Contact", "LastName=C", "AccountId="+string(id))
+	w.do(org.Delete, id)
+	w.do(org.Undelete, id)
+	if sent, _, last := w.Outbox(); sent != 1 || last[0].By != "ApexTrigger OnAccount" || last[0].Record != string(id) {
+		t.Errorf("%d mails: %+v", sent, last)
+	}
+	w.automation(org.AutomationSpec{Kind: "ApexTrigger", Name: "OnAccount", Object: "Account", Events: allEvents, Active: true, Declare: []string{
+		`after undelete: reject "stay"`,
+	}})
+	w.do(org.Delete, id)
+	w.refused("FIELD_CUSTOM_VALIDATION_EXCEPTION", org.Undelete, org.Row{ID: string(id)})
+	w.wants("SELECT Id FROM Account WHERE Name = 'A'")
+}
+
 // TestWrongDeclarationsAreRefused: a declaration that is not understood must not be a rule that is silently absent.
 func TestWrongDeclarationsAreRefused(t *testing.T) {
 	w := newWorld(t)
@@ -95,6 +119,22 @@ func TestWrongDeclarationsAreRefused(t *testing.T) {
 		w.change(func(tx *org.Tx) error {
 			if tx.PutAutomation(org.AutomationSpec{Kind: "ApexTrigger", Name: "T", Object: "Account", Events: []string{"before insert"}, Active: true, Declare: []string{line}}) == nil {
 				t.Errorf("%s was accepted", line)
+			}
+			return nil
+		})
+	}
+}
+
+// TestASavedRecordIsNotSet: a value that is set behind the save would be lost without a word.
+func TestASavedRecordIsNotSet(t *testing.T) {
+	w := newWorld(t)
+	for _, event := range allEvents {
+		w.change(func(tx *org.Tx) error {
+			err := tx.PutAutomation(org.AutomationSpec{
+				Kind: "ApexTrigger", Name: "T", Object: "Account", Events: allEvents, Active: true, Declare: []string{event + ": set Site to Name"},
+			})
+			if before := event == "before insert" || event == "before update"; before != (err == nil) {
+				t.Errorf("%s: %v", event, err)
 			}
 			return nil
 		})

@@ -18,6 +18,9 @@ type work struct {
 
 	access *permits            // of the caller, while a row is done
 	seen   map[string]struct{} // of the chunk that twins looks at
+	kin    map[*table][]kin    // see kinOf
+	kinIn  *schema             // the schema that kin rests on
+	kinAt  int                 // how often it had been published
 	system bool                // automation writes: it does not ask what its user may do
 	depth  int                 // of writes that writes cause
 }
@@ -36,6 +39,9 @@ func (o *Org) begin(caller Caller, now time.Time, opts Options) *work {
 
 // set makes r the newest version of its record.
 func (w *work) set(t *table, r *row) {
+	if !t.inhabited() {
+		clear(w.kin)
+	}
 	before := t.put(r)
 	if t.rights {
 		w.o.forget()
@@ -95,7 +101,13 @@ func (w *work) perform(op Op, in *Row) (Result, *Error) {
 		}
 		return Result{ID: id, Success: true}, nil
 	case Undelete:
-		return w.undelete(in)
+		res, err := w.undelete(in)
+		if err != nil {
+			return res, err
+		}
+		// Source: Apex Developer Guide, "Triggers and Recovered Records": only those that were asked for.
+		back := w.o.record(res.ID)
+		return res, w.react(back.t, back.r, "after undelete")
 	default:
 		return w.emptyBin(in)
 	}
