@@ -2,7 +2,6 @@ package capture_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
+	"holdfast/internal/testkit"
 )
 
 // emulated is an emulated org, a client that reads it over HTTP, and a repository.
@@ -58,6 +58,8 @@ func (e *emulated) wholeOrg() {
 	e.server.Intercept(nil)
 }
 
+var fewObjects = testkit.Narrow("Account", "Contact", "Opportunity", "User")
+
 // intercept interferes with requests. Unless the test wants the whole org, it sees few objects:
 // describing hundreds of them is what most of the time would go to.
 func (e *emulated) intercept(f func(emulator.Request) emulator.Fault) {
@@ -70,24 +72,6 @@ func (e *emulated) intercept(f func(emulator.Request) emulator.Fault) {
 		}
 		return f(r)
 	})
-}
-
-// fewObjects takes most objects out of the list of all: standard ones that these tests do not use.
-func fewObjects(status int, _ http.Header, body []byte) (int, []byte) {
-	var list map[string]any
-	if json.Unmarshal(body, &list) != nil {
-		return status, body
-	}
-	all, _ := list["sobjects"].([]any)
-	list["sobjects"] = slices.DeleteFunc(all, func(o any) bool {
-		name := o.(map[string]any)["name"].(string)
-		return !strings.HasSuffix(name, "__c") && !slices.Contains([]string{"Account", "Contact", "Opportunity", "User"}, name)
-	})
-	short, err := json.Marshal(list)
-	if err != nil {
-		return status, body
-	}
-	return status, short
 }
 
 func (e *emulated) connect(c salesforce.Credentials) *salesforce.Org {

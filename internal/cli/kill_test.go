@@ -79,6 +79,17 @@ type kill struct {
 
 var killObjects = []string{"Account", "Contact", "Opportunity", "Case", "Shipment__c", "Parcel__c"}
 
+var fewObjects = testkit.Narrow(append([]string{"User", "RecordType"}, killObjects...)...)
+
+// killSees shows the program few objects: of an org with hundreds most deaths would come while it is
+// described.
+func killSees(r emulator.Request) emulator.Fault {
+	if r.Op == "GET sobjects" {
+		return emulator.Fault{Rewrite: fewObjects}
+	}
+	return emulator.Fault{}
+}
+
 func newKill(t *testing.T, program string, seed, point uint64) *kill {
 	t.Helper()
 	server, err := emulator.Start(t.Context(), emulator.Options{Seed: point})
@@ -87,6 +98,7 @@ func newKill(t *testing.T, program string, seed, point uint64) *kill {
 	}
 	k := &kill{house: newHouseOf(t, server, program), server: server, rng: rand.New(rand.NewPCG(seed, point))}
 	k.loader = &testkit.Loader{InstanceURL: server.URL, AccessToken: server.AccessToken, Version: "v66.0"}
+	server.Intercept(killSees)
 	k.must("init", "--recovery-key-file", k.path("recovery.key"))
 	k.fill(t.Context())
 	return k
@@ -138,7 +150,7 @@ func (k *kill) dieAndResume(ctx context.Context, most int64, args ...string) (ou
 	k.server.Intercept(func(r emulator.Request) emulator.Fault {
 		switch {
 		case r.N < at:
-			return emulator.Fault{}
+			return killSees(r)
 		case how == 0:
 			return emulator.Fault{Before: die, Cut: true}
 		case how == 1:
@@ -146,10 +158,10 @@ func (k *kill) dieAndResume(ctx context.Context, most int64, args ...string) (ou
 		case r.N == at:
 			time.AfterFunc(pause, die)
 		}
-		return emulator.Fault{}
+		return killSees(r)
 	})
 	err := cmd.Wait()
-	k.server.Intercept(nil)
+	k.server.Intercept(killSees)
 	outcome = "killed"
 	if exit, ok := errors.AsType[*exec.ExitError](err); err == nil {
 		outcome = "ended first"

@@ -32,6 +32,9 @@ func TestLaw11UndoComesBackToBeforeAndKeepsLaterWork(t *testing.T) {
 	}
 	for seed := range seeds {
 		w := newWard(t, seed)
+		if seed == 0 {
+			w.wholeOrg()
+		}
 		want := w.dump()
 		before := w.backup()
 		w.incident(want)
@@ -169,7 +172,7 @@ func TestLaw12LostRepliesThroughTheWholeStack(t *testing.T) {
 	w.client = hasty
 	var mu sync.Mutex
 	writes, cuts := 0, 0
-	w.server.Intercept(func(q emulator.Request) emulator.Fault {
+	w.intercept(func(q emulator.Request) emulator.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if q.Method == "GET" || cuts >= 40 {
@@ -288,7 +291,7 @@ func TestTrap28RollbackOfAHalfDoneApplication(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	patches := 0
-	w.server.Intercept(func(q emulator.Request) emulator.Fault {
+	w.intercept(func(q emulator.Request) emulator.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if q.Op == "PATCH composite/sobjects" {
@@ -301,7 +304,7 @@ func TestTrap28RollbackOfAHalfDoneApplication(t *testing.T) {
 	if _, err := run.Apply(ctx, w.input(r, filepath.Join(t.TempDir(), "j"))); problem.KindOf(err) != problem.Interrupted {
 		t.Fatalf("not interrupted: %v", err)
 	}
-	w.server.Intercept(nil)
+	w.intercept(nil)
 	w.server.Clock().Advance(time.Hour)
 	half := w.backup()
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/internal/apply"
+	"holdfast/internal/emulator"
 	"holdfast/internal/run"
 	"holdfast/internal/testkit"
 )
@@ -70,8 +71,27 @@ func newWard(t *testing.T, seed uint64) *ward {
 		t.Fatal(err)
 	}
 	w.fill(60)
+	w.intercept(nil)
 	return w
 }
+
+// wardSees are the standard objects that a ward's org shows: its own, and those to which they refer.
+var wardSees = testkit.Narrow("Account", "Contact", "Opportunity", "User", "RecordType")
+
+// intercept interferes with requests to a ward, in which few objects are seen; wholeOrg shows all.
+func (w *ward) intercept(f func(emulator.Request) emulator.Fault) {
+	w.server.Intercept(func(q emulator.Request) emulator.Fault {
+		if q.Op == "GET sobjects" {
+			return emulator.Fault{Rewrite: wardSees}
+		}
+		if f == nil {
+			return emulator.Fault{}
+		}
+		return f(q)
+	})
+}
+
+func (w *ward) wholeOrg() { w.server.Intercept(nil) }
 
 func (w *ward) must(err error) {
 	w.Helper()
