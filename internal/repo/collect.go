@@ -72,11 +72,14 @@ func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, err
 	if err != nil {
 		return PruneResult{}, err
 	}
-	if err := c.look(ctx, state); err != nil {
-		return PruneResult{}, fmt.Errorf("prune: %w", err)
-	}
 	next := successor(state)
-	if err := p.change(ctx, state, next); err != nil {
+	if state, err = r.keys.settled(ctx, state, func(state *tableState) error {
+		if err := c.look(ctx, state); err != nil {
+			return err
+		}
+		next = successor(state)
+		return p.change(ctx, state, next)
+	}); err != nil {
 		return PruneResult{}, fmt.Errorf("prune: %w", err)
 	}
 	if in.DryRun {
@@ -89,7 +92,10 @@ func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, err
 			return PruneResult{}, fmt.Errorf("prune: %w", err)
 		}
 	}
-	return p.result, p.delete(ctx, state)
+	if err := p.delete(ctx, state); err != nil {
+		return p.result, err
+	}
+	return p.result, r.keys.sweep(ctx)
 }
 
 // Unexpire takes roots back that expired. Those that are none are left out; the number of those that
@@ -347,7 +353,9 @@ func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, err
 		return EraseResult{}, err
 	}
 	// Once before the generation is closed, so that little is left to do while writers wait.
-	if err := e.change(ctx, state, successor(state)); err != nil {
+	if _, err := r.keys.settled(ctx, state, func(state *tableState) error {
+		return e.change(ctx, state, successor(state))
+	}); err != nil {
 		return EraseResult{}, fmt.Errorf("erase: %w", err)
 	}
 	if state, err = r.keys.succeed(ctx, succession{change: e.change, destroy: true}); err != nil {
@@ -424,6 +432,15 @@ func (e *erasing) newRoots(ctx context.Context, next *seal.Table) error {
 		}
 		need[now] = true
 	}
+	// Roots that have become one: what was wanted of any of them is wanted.
+	slices.SortStableFunc(next.Roots, func(a, b seal.Root) int { return a.Expired.Compare(b.Expired) })
+	seen := make(map[Ref]bool, len(next.Roots))
+	next.Roots = slices.DeleteFunc(next.Roots, func(root seal.Root) bool {
+		ref := Ref{Class(root.Class), root.ID}
+		twice := seen[ref]
+		seen[ref] = true
+		return twice
+	})
 	roots := slices.SortedFunc(maps.Keys(need), compareRefs)
 	if err := e.reach(ctx, roots, func(ref Ref) { need[ref] = true }); err != nil {
 		return err

@@ -44,7 +44,7 @@ func Identities(ctx context.Context, bucket blob.Bucket) (seal.RepositoryID, [][
 	}
 	var files [][]byte
 	for i, key := range l.identities {
-		if i == maxMembers {
+		if i == maxKeyFiles {
 			break
 		}
 		file, err := readKey(ctx, bucket, key)
@@ -138,7 +138,7 @@ func (r *Repository) rekey(ctx context.Context, fresh bool, change func([]seal.M
 		}
 		// What is there before the new file can go after it. Whoever is faster or later writes files
 		// that are not among these, or that need not stay.
-		if old, err = r.oldKeys(ctx, next.Members); err != nil {
+		if old, err = r.oldKeys(ctx, now.table.Members, next.Members); err != nil {
 			return err
 		}
 		return r.wrapFor(ctx, master, next.Members)
@@ -177,19 +177,18 @@ func (r *Repository) wrapFor(ctx context.Context, master *seal.Master, members [
 	return nil
 }
 
-// oldKeys returns the key files that are there, and the wrapped identities of no member.
-func (r *Repository) oldKeys(ctx context.Context, members []seal.Member) ([]string, error) {
+// oldKeys returns the key files that are there, and the wrapped identities of those who are members no
+// more. Other identities that no member has stay: somebody may be about to become the member.
+func (r *Repository) oldKeys(ctx context.Context, before, after []seal.Member) ([]string, error) {
 	l, err := r.keys.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	old := l.files
-	for _, key := range l.identities {
-		used := slices.ContainsFunc(members, func(m seal.Member) bool {
-			return m.Identity != "" && strings.HasSuffix(key, "/"+m.Identity)
-		})
-		if !used {
-			old = append(old, key)
+	for _, m := range before {
+		kept := slices.ContainsFunc(after, func(a seal.Member) bool { return a.Identity == m.Identity })
+		if m.Identity != "" && !kept {
+			old = append(old, r.keys.dir()+identityDir+m.Identity)
 		}
 	}
 	return old, nil

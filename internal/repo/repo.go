@@ -28,7 +28,7 @@ const (
 
 	maxConfig     = 4 << 10
 	maxKeyFile    = 64 << 10
-	maxKeyFiles   = 64
+	maxKeyFiles   = 1 << 10 // one is needed; a change of keys that is cut short leaves one more
 	maxKeyObjects = 1 << 16 // of all kinds under keys/
 )
 

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,6 +121,14 @@ func (s *tableState) holds(t *seal.Table) bool {
 	return true
 }
 
+// before reports whether the other state was read from the key table later than this one.
+func (s *tableState) before(other *tableState) bool {
+	if s.table.Generation != other.table.Generation {
+		return s.table.Generation < other.table.Generation
+	}
+	return s.adds < other.adds
+}
+
 func (k *keyTable) dir() string { return keysDir + k.id.String() + "/" }
 
 func tableKey(generation uint64, name string) string {
@@ -213,9 +220,15 @@ func (k *keyTable) loadFrom(ctx context.Context, l listing, all bool) (*tableSta
 			return nil, err
 		}
 		k.mu.Lock()
-		k.now = state
-		k.mu.Unlock()
+		defer k.mu.Unlock()
+		// Another goroutine may have read a later state while this one waited for the store.
+		if k.now == nil || !state.before(k.now) {
+			k.now = state
+		}
 		return state, nil
+	}
+	if _, found := l.newest(); !found {
+		return nil, shut(k.dir()+tableDir, "there is no key table")
 	}
 	return nil, shut(k.dir()+tableDir, "its newest generation is not whole, or no key file has its master key")
 }
@@ -225,7 +238,7 @@ func (k *keyTable) loadFrom(ctx context.Context, l listing, all bool) (*tableSta
 func (k *keyTable) read(ctx context.Context, l listing, all bool) (*tableState, error) {
 	generation, found := l.newest()
 	if !found {
-		return nil, shut(k.dir()+tableDir, "there is no key table")
+		return nil, errMoved // every generation that was there may have gone while it was listed
 	}
 	base, master, err := k.object(ctx, l, generation, seal.TableBase)
 	if err != nil {
@@ -461,7 +474,13 @@ func (k *keyTable) add(ctx context.Context, t seal.Table, allow func(*tableState
 			}
 		}
 		if state.holds(&t) {
-			return state, nil
+			// Is it still so? What was read long ago may have been given up since.
+			if state, err = k.load(ctx); err != nil {
+				return nil, err
+			}
+			if state.holds(&t) {
+				return state, nil
+			}
 		}
 		if err := allow(state); err != nil {
 			return nil, err
@@ -490,109 +509,4 @@ func (k *keyTable) add(ctx context.Context, t seal.Table, allow func(*tableState
 func contended() error {
 	return problem.New(problem.Locked, "other processes change the keys of the repository without end").
 		Hint("run the command again when fewer processes work on the repository")
-}
-
-// succession says what the next generation changes.
-type succession struct {
-	change  func(context.Context, *tableState, *seal.Table) error // of a copy of the table; nil changes nothing
-	master  *seal.Master                                          // nil is the one before
-	destroy bool                                                  // keys go: nothing of earlier generations stays
-}
-
-// succeed makes the next generation. Its change is called for each attempt, with what all earlier
-// generations have come to; nothing can be added to that any more.
-func (k *keyTable) succeed(ctx context.Context, s succession) (*tableState, error) {
-	state, err := k.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for range maxAttempts {
-		generation := state.table.Generation
-		mark := k.dir() + tableDir + tableKey(generation, closedName)
-		if err := k.bucket.Put(ctx, mark, []byte(closedText)); err != nil && !errors.Is(err, blob.ErrExist) {
-			return nil, fmt.Errorf("close a generation of the key table: %w", err)
-		}
-		l, err := k.list(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if state, err = k.loadFrom(ctx, l, true); err != nil {
-			return nil, err
-		}
-		if state.table.Generation != generation {
-			if s.change == nil && s.master == nil {
-				return state, nil // somebody else did it
-			}
-			continue
-		}
-		next := successor(state)
-		if s.change != nil {
-			if err := s.change(ctx, state, next); err != nil {
-				return nil, err
-			}
-		}
-		master := state.master
-		if s.master != nil {
-			master = s.master
-		}
-		err = k.put(ctx, master, seal.TableBase, next)
-		if errors.Is(err, blob.ErrExist) {
-			if state, err = k.load(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		// The name is free again, too, when others have made this generation and later ones, and have
-		// taken this one away: then what was put here came too late.
-		if l, err = k.list(ctx); err != nil {
-			return nil, err
-		}
-		if newest, _ := l.newest(); newest != next.Generation {
-			if state, err = k.loadFrom(ctx, l, false); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		state = newState(next, master, false, 0)
-		k.mu.Lock()
-		k.now = state
-		k.mu.Unlock()
-		return state, k.forget(ctx, l, next.Generation, s.destroy)
-	}
-	return nil, contended()
-}
-
-// successor returns the table of the next generation, with nothing changed.
-func successor(state *tableState) *seal.Table {
-	t := *state.table
-	t.Base = true
-	t.Past = append(slices.Clone(t.Past), seal.Past{Generation: t.Generation, Name: t.Name})
-	t.Past = t.Past[max(0, len(t.Past)-seal.MaxPast):]
-	t.Generation++
-	t.Name = seal.NewTableName()
-	t.Members, t.Secrets, t.Keys = slices.Clone(t.Members), slices.Clone(t.Secrets), slices.Clone(t.Keys)
-	t.Roots, t.Condemned, t.Gone = slices.Clone(t.Roots), slices.Clone(t.Condemned), slices.Clone(t.Gone)
-	return &t
-}
-
-// forget deletes what is left of generations before that one. Unless it must, a failure is of no
-// consequence: the next time it is tried again.
-func (k *keyTable) forget(ctx context.Context, l listing, before uint64, must bool) error {
-	for _, key := range slices.Sorted(maps.Keys(l.tables)) {
-		if g, _, ok := parseTableKey(key); !ok || g >= before {
-			continue
-		}
-		for _, place := range l.tables[key] {
-			if err := k.bucket.Delete(ctx, place); err != nil {
-				if must {
-					return fmt.Errorf("destroy keys: %w", err)
-				}
-				return nil
-			}
-		}
-	}
-	return nil
 }
