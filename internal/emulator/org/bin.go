@@ -153,12 +153,9 @@ func (w *work) overflow(now time.Time) {
 func (w *work) sweep(d *deletion, taken map[sf.ID]bool) {
 	for _, p := range d.records {
 		parent := p.t.rows[p.pos]
-		for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
-			if ref.field.column < 0 || !ref.field.link.cascade {
-				continue
-			}
-			t := w.o.tables[ref.child]
-			if len(t.rows) == t.live { // nothing of it was ever deleted
+		for _, ref := range w.kinOf(p.t) {
+			t := ref.t
+			if !ref.link.cascade || len(t.rows) == t.live { // nothing of it was ever deleted
 				continue
 			}
 			for _, r := range t.holding(ref.field.column, string(parent.id)) {
@@ -179,11 +176,8 @@ func (w *work) remove(p place) {
 // that forbid it.
 func (w *work) follow(d *deletion, p place, taken map[sf.ID]bool) *Error {
 	parent := p.t.rows[p.pos]
-	for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
-		if ref.field.column < 0 {
-			continue
-		}
-		link, t := ref.field.link, w.o.tables[ref.child]
+	for _, ref := range w.kinOf(p.t) {
+		link, t := ref.link, ref.t
 		if t.live == 0 || !link.cascade && !link.restrict {
 			continue
 		}
@@ -245,13 +239,9 @@ func (o *Org) nameOf(t *table, r *row) string {
 func (w *work) clear(d *deletion, taken map[sf.ID]bool) {
 	for _, p := range d.records {
 		parent := p.t.rows[p.pos]
-		for _, ref := range w.o.schema.kids[fold(p.t.object.Name)] {
-			f := ref.field
-			if f.column < 0 || f.link.cascade || f.link.restrict {
-				continue
-			}
-			t := w.o.tables[ref.child]
-			if t.live == 0 {
+		for _, ref := range w.kinOf(p.t) {
+			f, t := ref.field, ref.t
+			if t.live == 0 || ref.link.cascade || ref.link.restrict {
 				continue
 			}
 			for _, r := range t.holding(f.column, string(parent.id)) {

@@ -21,6 +21,8 @@ type schema struct {
 	sorted   []*Object
 	labels   map[string]string // custom labels by folded name
 	changed  time.Time         // zero: never since the org was made
+	// published counts how often publish has derived what follows from the fields.
+	published int
 }
 
 // childRef is a reference as the parent sees it.
@@ -96,6 +98,7 @@ func (o *Object) takesRecordTypes() bool {
 
 // publish derives what follows from the fields: positions, child relationships, prefixes.
 func (s *schema) publish() {
+	s.published++
 	s.prefixes, s.kids, s.sorted = map[string]*Object{}, map[string][]childRef{}, nil
 	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
 		o := s.objects[key]
