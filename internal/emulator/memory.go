@@ -87,7 +87,7 @@ func load(path string) (*memory, error) {
 	}
 	defer file.Close()
 	m := &memory{}
-	if err := image.Read(file, m, org.Concrete()...); err != nil {
+	if err := image.Read(file, m); err != nil {
 		return nil, fmt.Errorf("read the emulated org, %s: %w; start it in another folder, or with the program that wrote it",
 			file.Name(), err)
 	}
@@ -109,7 +109,7 @@ func (f *folder) replace(m *memory) error {
 	if err != nil {
 		return err
 	}
-	err = image.Write(file, m, org.Concrete()...)
+	err = image.Write(file, m)
 	if err == nil {
 		err = file.Sync()
 	}

@@ -223,11 +223,11 @@ func TestRulesOutliveAnImage(t *testing.T) {
 	w.validation(org.ValidationRuleSpec{Object: "Account", Name: "R", Active: true, Formula: `Name = "X"`, Message: "no"})
 	w.fields("Account", formulaField("Loud__c", "Text", "UPPER(Name)"))
 	var kept bytes.Buffer
-	if err := image.Write(&kept, w.Org, org.Concrete()...); err != nil {
+	if err := image.Write(&kept, w.Org); err != nil {
 		t.Fatal(err)
 	}
 	again := &org.Org{}
-	if err := image.Read(&kept, again, org.Concrete()...); err != nil {
+	if err := image.Read(&kept, again); err != nil {
 		t.Fatal(err)
 	}
 	again.RunClock(w.clock.Now)

@@ -1,6 +1,10 @@
 package org
 
-import "holdfast/internal/emulator/formula"
+import (
+	"strings"
+
+	"holdfast/internal/emulator/formula"
+)
 
 // react does what active components declare for an event. It may change the draft before it is saved.
 func (d *draft) react(event string) *Error {
@@ -68,9 +72,8 @@ func (d *draft) act(r *reaction, s *scene, event string) (changed bool, err *Err
 // failure is an exception that a trigger does not catch, or a flow without a fault path. Source: public
 // replies; the stack trace that follows is left out.
 func (r *reaction) failure(event string) *Error {
-	name := r.owner[len("ApexTrigger "):]
-	if r.owner[:4] == "Flow" {
-		name = r.owner[len("Flow "):]
+	kind, name, _ := strings.Cut(r.owner, " ")
+	if kind == "Flow" {
 		return fault("CANNOT_EXECUTE_FLOW_TRIGGER", "We can't save this record because the “"+name+
 			"” process failed. Give your Salesforce admin these details. "+r.text)
 	}

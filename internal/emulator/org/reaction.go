@@ -1,6 +1,7 @@
 package org
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -289,26 +290,12 @@ func (t *Tx) readAction(o *Object, r *reaction, rest string) (why string) {
 // synchronous transaction, 10,000 ms.
 const maxSlow = 10 * time.Second
 
-// cutWord cuts at the last word that stands outside quotes and parentheses.
+// cutWord cuts at the first such word that stands outside quotes and parentheses.
 func cutWord(text, word string) (before, after string) {
-	depth, quote := 0, byte(0)
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quote != 0:
-			switch c {
-			case '\\':
-				i++
-			case quote:
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '(':
-			depth++
-		case c == ')':
-			depth--
-		case depth == 0 && c == ' ' && i+len(word)+1 < len(text) && strings.EqualFold(text[i+1:i+1+len(word)], word) && text[i+1+len(word)] == ' ':
-			return text[:i], strings.TrimSpace(text[i+1+len(word):])
+	for i := range outside(text, ' ') {
+		rest := text[i+1:]
+		if len(rest) > len(word) && strings.EqualFold(rest[:len(word)], word) && rest[len(word)] == ' ' {
+			return text[:i], strings.TrimSpace(rest[len(word):])
 		}
 	}
 	return text, ""
@@ -317,26 +304,37 @@ func cutWord(text, word string) (before, after string) {
 // splitOutside splits at a byte that stands outside quotes and parentheses.
 func splitOutside(text string, at byte) []string {
 	var out []string
-	depth, quote, from := 0, byte(0), 0
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quote != 0:
-			switch c {
-			case '\\':
-				i++
-			case quote:
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '(':
-			depth++
-		case c == ')':
-			depth--
-		case c == at && depth == 0:
-			out = append(out, text[from:i])
-			from = i + 1
-		}
+	from := 0
+	for i := range outside(text, at) {
+		out = append(out, text[from:i])
+		from = i + 1
 	}
 	return append(out, text[from:])
+}
+
+// outside finds a byte where it stands outside quotes and parentheses.
+func outside(text string, at byte) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		depth, quote := 0, byte(0)
+		for i := 0; i < len(text); i++ {
+			switch c := text[i]; {
+			case quote != 0 && c == '\\':
+				i++
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				}
+			case c == '"' || c == '\'':
+				quote = c
+			case c == '(':
+				depth++
+			case c == ')':
+				depth--
+			case depth == 0 && c == at:
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }

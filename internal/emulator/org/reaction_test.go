@@ -85,6 +85,16 @@ func TestReactionsCanBeBypassed(t *testing.T) {
 	w.refused("FIELD_CUSTOM_VALIDATION_EXCEPTION", org.Insert, org.Row{Object: "Account", Fields: fields("Name=B")})
 }
 
+// TestAFailingFlowIsNamed: public replies name the flow and repeat its fault.
+func TestAFailingFlowIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.automation(org.AutomationSpec{Kind: "Flow", Name: "F", Object: "Account", Events: allEvents, Active: true, Declare: []string{`before insert: fail "oops"`}})
+	m := w.refused("CANNOT_EXECUTE_FLOW_TRIGGER", org.Insert, org.Row{Object: "Account", Fields: fields("Name=A")})
+	if !strings.Contains(m, "“F” process failed") || !strings.HasSuffix(m, "oops") {
+		t.Errorf("message %q", m)
+	}
+}
+
 // TestUndeleteRunsItsReactions: Apex Developer Guide, "Triggers and Recovered Records": after undelete, for the record
 // that was asked for and not for those that come back with it.
 func TestUndeleteRunsItsReactions(t *testing.T) {

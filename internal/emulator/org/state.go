@@ -122,9 +122,6 @@ func (o *Org) RunLike(other *Org) {
 	o.RunLikeClock(other.clock)
 }
 
-// Concrete returns one value of each type that the state of an org holds in an interface.
-func Concrete() []any { return nil }
-
 // BecomeSandbox makes a copy of an org what the platform makes of one: another org with another Id,
 // whose records keep theirs, whose users sign in with the name of the sandbox behind their user
 // name, and reach no one by mail. The user who asked keeps the address.

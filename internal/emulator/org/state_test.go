@@ -10,7 +10,7 @@ import (
 
 // Whatever is below an Org is in its image, or says by its tag that it is not.
 func TestNothingIsForgotten(t *testing.T) {
-	for _, bad := range image.Check(&Org{}, Concrete()...) {
+	for _, bad := range image.Check(&Org{}) {
 		t.Errorf("%s: give it the tag image:\"-\", and make it again in Thaw", bad)
 	}
 }
@@ -29,11 +29,11 @@ func TestDerivedFieldsAreMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := image.Write(&b, o, Concrete()...); err != nil {
+	if err := image.Write(&b, o); err != nil {
 		t.Fatal(err)
 	}
 	read := &Org{}
-	if err := image.Read(&b, read, Concrete()...); err != nil {
+	if err := image.Read(&b, read); err != nil {
 		t.Fatal(err)
 	}
 	read.RunClock(func() time.Time { return time.Time{} })
