@@ -3,6 +3,7 @@ package metadata_test
 import (
 	"archive/zip"
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -92,5 +93,51 @@ func TestWhatThePackageDoesNotNameFails(t *testing.T) {
 	}
 	if r = b.deploy(metadata.Options{RollbackOnError: true, AutoUpdatePackage: true}, files); !r.Success || !b.listed("CustomTab", "A") {
 		t.Errorf("with autoUpdatePackage: %v", failures(r))
+	}
+}
+
+// TestHostileNamesAreRefused has names that are words of the schema's own language, and more.
+func TestHostileNamesAreRefused(t *testing.T) {
+	b := newBench(t)
+	for _, name := range []string{"A'; DROP__c", "A B__c", "A)\nB__c", "1A__c", "_A__c", "A___c", "A\u00e9__c", strings.Repeat("A", 41) + "__c", "a__b__c__c"} {
+		files := map[string]string{"package.xml": packageXML("CustomObject", "*"), "objects/" + name + ".object": object("")}
+		r := b.deploy(metadata.Options{RollbackOnError: true}, files)
+		if got := failures(r); r.Success || len(got) != 1 || !strings.HasPrefix(got[0], name+": The object name ") {
+			t.Errorf("object %q: %v", name, got)
+		}
+		files = map[string]string{"package.xml": packageXML("CustomObject", "*"), "objects/Account.object": file("CustomObject", textField(name))}
+		r = b.deploy(metadata.Options{RollbackOnError: true}, files)
+		if got := failures(r); r.Success || len(got) != 1 || !strings.HasPrefix(got[0], "Account."+name+": The field name ") {
+			t.Errorf("field %q: %v", name, got)
+		}
+	}
+}
+
+func TestALabelIsNoPartOfTheSchema(t *testing.T) {
+	b := newBench(t)
+	text := strings.NewReplacer("<label>", "<label>One\nTwo | three ", "ReadWrite", "Private").Replace(object(""))
+	if !strings.Contains(text, "Private") {
+		text = strings.Replace(text, "<label>", "<sharingModel>Private</sharingModel><label>", 1)
+	}
+	r := b.deploy(metadata.Options{RollbackOnError: true}, map[string]string{"package.xml": packageXML("CustomObject", "*"), "objects/Odd__c.object": text})
+	if !r.Success {
+		t.Fatal(failures(r))
+	}
+	if _, ok := b.o.Describe("Odd__Share"); !ok {
+		t.Error("a private object has no shares")
+	}
+}
+
+// TestATextInPiecesIsReadInOnePass: what is allocated grows with the text, not with its square.
+func TestATextInPiecesIsReadInOnePass(t *testing.T) {
+	b := newBench(t)
+	const pieces, enough = 20_000, 200 << 20 // 20,000 growing copies are 2 GB
+	label := "<label>" + strings.Repeat("0123456789<!---->", pieces) + "</label>"
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := b.deploy(metadata.Options{RollbackOnError: true}, map[string]string{"package.xml": packageXML("CustomTab", "A"), "tabs/A.tab": file("CustomTab", label)})
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; !r.Success || used > enough {
+		t.Errorf("%d bytes to read %d pieces: %v", used, pieces, failures(r))
 	}
 }

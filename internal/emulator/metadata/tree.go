@@ -39,6 +39,7 @@ func parseXML(raw []byte) (*element, error) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
 	var root *element
 	var stack []*element
+	var texts [maxDepth][]byte // of the stack: comments and CDATA cut a text into pieces
 	count := 0
 	for {
 		token, err := d.Token()
@@ -64,16 +65,20 @@ func parseXML(raw []byte) (*element, error) {
 			}
 			if len(stack) > 0 {
 				top := stack[len(stack)-1]
-				top.kids, top.text = append(top.kids, e), ""
+				top.kids = append(top.kids, e)
 			} else if root == nil {
 				root = e
 			}
+			texts[len(stack)] = texts[len(stack)][:0]
 			stack = append(stack, e)
 		case xml.EndElement:
+			if top := stack[len(stack)-1]; len(top.kids) == 0 {
+				top.text = string(texts[len(stack)-1])
+			}
 			stack = stack[:len(stack)-1]
 		case xml.CharData:
 			if len(stack) > 0 && len(stack[len(stack)-1].kids) == 0 {
-				stack[len(stack)-1].text += string(t)
+				texts[len(stack)-1] = append(texts[len(stack)-1], t...)
 			}
 		}
 	}

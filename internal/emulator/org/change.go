@@ -108,6 +108,9 @@ func (t *Tx) PutObject(spec ObjectSpec) (created bool, err *Error) {
 	if spec.Label == "" {
 		return false, fault("REQUIRED_FIELD_MISSING", "Required field is missing: label")
 	}
+	if err := checkAPIName("object", spec.Name, "Custom Object"); err != nil {
+		return false, err
+	}
 	o := newCustomObject(spec)
 	o.KeyPrefix = t.prefix(spec.Kind)
 	t.schema.objects[fold(spec.Name)] = o

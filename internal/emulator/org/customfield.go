@@ -91,6 +91,11 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 	if err := t.checkSpec(spec); err != nil {
 		return false, err
 	}
+	if i < 0 {
+		if err := checkAPIName("field", spec.Name, old.Name); err != nil {
+			return false, err
+		}
+	}
 	f, err := t.newCustomField(old, spec)
 	if err != nil {
 		return false, err

@@ -150,7 +150,7 @@ func shareFields(parent *Object) string {
 	return strings.NewReplacer("$key", key, "$rel", relationship, "$level", level, "$parent", parent.Name).Replace(`Id id
 		$key ref($parent) rel=$rel kids=Shares cascade ! noupdate noprefilter
 		UserOrGroupId ref(Group,User) rel=UserOrGroup ! noupdate noprefilter | User/Group ID
-		$level picklist(40) ! noperm restricted =ShareAccess | ` + parent.Label + ` Access` + more + `
+		$level picklist(40) ! noperm restricted =ShareAccess | ` + strings.Join(strings.Fields(parent.Label), " ") + ` Access` + more + `
 		RowCause picklist(40) noupdate noperm restricted dflt =RowCause | Row Cause
 		LastModifiedDate datetime ro nonil dflt
 		LastModifiedById ref(User) rel=LastModifiedBy ro nonil dflt noprefilter
