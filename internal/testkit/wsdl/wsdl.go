@@ -140,6 +140,18 @@ func (s *Schema) Values(t testing.TB, name string) map[string]bool {
 	return Values(t, s.text, name)
 }
 
+// complexType finds the types with elements.
+var complexType = regexp.MustCompile(`<(?:xsd:)?complexType name="(\w+)"`)
+
+// Types lists the types with elements that the WSDL declares, such as CustomObject of the metadata WSDL.
+func (s *Schema) Types() map[string]bool {
+	types := map[string]bool{}
+	for _, m := range complexType.FindAllStringSubmatch(s.text, -1) {
+		types[m[1]] = true
+	}
+	return types
+}
+
 // Values lists the values of an enumeration of a WSDL or a schema.
 func Values(t testing.TB, text, name string) map[string]bool {
 	t.Helper()
