@@ -59,7 +59,9 @@ type Bucket interface {
 
 	// List yields every object whose key begins with prefix, in the order of keys. It yields an
 	// error once, and stops, when the listing may be incomplete: an end without error means that
-	// every object put before the call was yielded. An absent prefix is an empty listing.
+	// every object put before the call was yielded, unless it was deleted before the listing came to
+	// its key. What is put during the call at a key that the listing has yet to come to is yielded, too.
+	// An absent prefix is an empty listing.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 
 	// Delete removes the object, durably. Deleting what is not there is success. The error wraps

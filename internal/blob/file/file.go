@@ -273,42 +273,55 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, e
 	}
 }
 
-// walk yields what is below dir and begins with prefix; it returns false when the listing is over.
+// walk yields what is below dir and begins with prefix; it returns false when the listing is over. A
+// directory with directories below is read again at its end, until there is nothing after what was
+// visited: whatever is replaced meanwhile by something with a later key, one of the two is yielded.
 func (b *Bucket) walk(ctx context.Context, dir, prefix string, yield func(blob.Info, error) bool) bool {
-	entries, err := b.fs.ReadDir(dir)
-	if errors.Is(notFound(err), blob.ErrNotFound) && dir != "." {
-		return true
-	}
-	if err != nil {
-		yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", dir, err)))
-		return false
-	}
-	for _, entry := range inKeyOrder(entries) {
-		if err := ctx.Err(); err != nil {
-			yield(blob.Info{}, err)
+	for last, more := "", true; more; {
+		entries, err := b.fs.ReadDir(dir)
+		if errors.Is(notFound(err), blob.ErrNotFound) && dir != "." {
+			return true
+		}
+		if err != nil {
+			yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", dir, err)))
 			return false
 		}
-		name := path.Join(dir, entry.Name())
-		isDir := entry.IsDir()
-		switch {
-		case name == tmpDir && isDir, !blob.ValidKey(name):
-		case isDir && (strings.HasPrefix(name+"/", prefix) || strings.HasPrefix(prefix, name+"/")):
-			if !b.walk(ctx, name, prefix, yield) {
+		more = false
+		for _, entry := range inKeyOrder(entries) {
+			if sortKey(entry) <= last {
+				continue
+			}
+			last = sortKey(entry)
+			name := path.Join(dir, entry.Name())
+			if !b.visit(ctx, name, entry.IsDir(), prefix, yield) {
 				return false
 			}
-		case !isDir && strings.HasPrefix(name, prefix):
-			info, err := b.fs.Stat(name)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // deleted since the directory was read
-			}
-			if err != nil {
-				yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", name, err)))
-				return false
-			}
-			if info.Mode().IsRegular() && !yield(blob.Info{Key: name, Size: info.Size()}, nil) {
-				return false
-			}
+			more = more || entry.IsDir()
 		}
+	}
+	return true
+}
+
+// visit yields the object of that name, or what is below it.
+func (b *Bucket) visit(ctx context.Context, name string, isDir bool, prefix string, yield func(blob.Info, error) bool) bool {
+	if err := ctx.Err(); err != nil {
+		yield(blob.Info{}, err)
+		return false
+	}
+	switch {
+	case name == tmpDir && isDir, !blob.ValidKey(name):
+	case isDir && (strings.HasPrefix(name+"/", prefix) || strings.HasPrefix(prefix, name+"/")):
+		return b.walk(ctx, name, prefix, yield)
+	case !isDir && strings.HasPrefix(name, prefix):
+		info, err := b.fs.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true // deleted since the directory was read
+		}
+		if err != nil {
+			yield(blob.Info{}, classifyRead(fmt.Errorf("list %s: %w", name, err)))
+			return false
+		}
+		return !info.Mode().IsRegular() || yield(blob.Info{Key: name, Size: info.Size()}, nil)
 	}
 	return true
 }
