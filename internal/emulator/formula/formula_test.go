@@ -315,15 +315,33 @@ func TestBlankNumbersCountAsZeroWhereTheFormulaSaysSo(t *testing.T) {
 	}
 }
 
-// TestAnEvaluationEnds: no formula costs more than its bounds allow.
-func TestAnEvaluationEnds(t *testing.T) {
-	for _, text := range []string{
-		strings.Repeat("(", 10_000) + "1" + strings.Repeat(")", 10_000), strings.Repeat("NOT ", 10_000) + "b",
-		strings.Repeat("-", 10_000) + "1", strings.Repeat("1+", 30_000) + "1", `RPAD("x", 100000000000)`, "10^10^10^10", "ROUND(1, 1000000)",
+// TestAFormulaHasBounds: what nests, grows or counts beyond them is refused or cut, and never worked out.
+func TestAFormulaHasBounds(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("(", 10_000) + "1" + strings.Repeat(")", 10_000): "nests too deep",
+		strings.Repeat("NOT ", 10_000) + "b":                            "nests too deep",
+		strings.Repeat("-", 10_000) + "1":                               "nests too deep",
+		"10^10^10^10":                                                   "too large",
+		"ROUND(1, 1000000)":                                             "too many",
 	} {
 		f, err := formula.Parse(text)
 		if err == nil {
-			_, _ = f.Eval(record())
+			_, err = f.Eval(record())
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20s… : %v, want %q", text, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"TEXT(" + strings.Repeat("1+", 30_000) + "1)": "30001",
+		`TEXT(LEN(RPAD("x", 100000000000)))`:          "131072",
+	} {
+		f, err := formula.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := f.Eval(record()); err != nil || v.Text != want {
+			t.Errorf("%.20s…: %q %v, want %s", text, v.Text, err, want)
 		}
 	}
 }

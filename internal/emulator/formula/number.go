@@ -134,7 +134,7 @@ func scaled(n []*big.Rat, f func(*big.Rat) *big.Rat) (Value, error) {
 		at = count(Number(n[1]))
 	}
 	if at > maxScale || at < -maxScale {
-		return Value{}, errValue("%d places are too many", at)
+		return Value{}, errValue("more than %d places are too many", maxScale)
 	}
 	factor := tenTo(at)
 	out := f(new(big.Rat).Mul(n[0], factor))
