@@ -79,6 +79,7 @@ type Object struct {
 	availability map[string]map[string][]string // of picklist values: by record type, then folded field
 	choosy       bool                           // some restricted picklist depends on other values
 	filtered     []int                          // fields with a lookup filter, by position
+	defaulted    []int                          // positions of fields that a new record may get a value of
 	spec         ObjectSpec
 
 	families []string // kinds of the objects that come with it: "History", "Share" …

@@ -112,6 +112,9 @@ func (w *work) upsert(in *Row) (Result, *Error) {
 	return w.update(&changed)
 }
 
+// chosen reports the value that a new record gets.
+func (v PicklistValue) chosen() bool { return v.Default && v.Active }
+
 // defaults fills in what the row does not name: the record type, the owner, default values.
 func (d *draft) defaults() {
 	if f := d.object.Field("RecordTypeId"); f != nil && !d.given[f.column] {
@@ -124,18 +127,18 @@ func (d *draft) defaults() {
 	if d.object.Field("OwnerId") != nil && d.get("OwnerId") == "" && d.object.Name != "Group" {
 		d.put("OwnerId", string(d.w.caller.User))
 	}
-	for _, f := range d.object.Fields {
+	for _, i := range d.object.defaulted {
+		f := d.object.Fields[i]
 		if f.column < 0 || d.given[f.column] || d.vals[f.column] != "" {
 			continue
 		}
-		switch {
-		case f.initial != nil:
+		if f.initial != nil {
 			d.vals[f.column] = d.w.o.constant(d.w.caller, f, d.w.at)
-		case f.Type == sf.TypePicklist && f.Createable:
-			for _, v := range f.Picklist {
-				if v.Default && v.Active {
-					d.vals[f.column] = d.w.o.word(v.Value)
-				}
+			continue
+		}
+		for _, v := range f.Picklist {
+			if v.chosen() {
+				d.vals[f.column] = d.w.o.word(v.Value)
 			}
 		}
 	}
