@@ -346,7 +346,7 @@ func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, err
 	}
 	e := &erasing{
 		collector: &collector{repository: view, classes: in.Collect, reach: in.Reach, reached: make(map[Ref]bool), roots: make(map[Ref]bool)},
-		rewrite:   in.Rewrite, instead: make(map[Ref]Ref), keys: make(map[Ref]seal.DataKey),
+		rewrite:   in.Rewrite, session: view.session, instead: make(map[Ref]Ref), keys: make(map[Ref]seal.DataKey),
 	}
 	state, err := r.keys.load(ctx)
 	if err != nil {
@@ -374,12 +374,16 @@ func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, err
 type erasing struct {
 	*collector
 	rewrite func(context.Context, *Repository, []Ref) (map[Ref]Ref, error)
+	session *session // in which the new roots are written
 	instead map[Ref]Ref
 	keys    map[Ref]seal.DataKey // of what the new roots reach
 }
 
 // change makes the next generation: the new roots, and keys of what they reach.
 func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Table) error {
+	if err := e.session.allows(state, nil); err != nil {
+		return err // another erasure was faster: nobody can read what this one wrote
+	}
 	var fresh []Ref
 	for ref := range state.roots {
 		if _, known := e.instead[ref]; !known {
@@ -394,7 +398,7 @@ func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Tabl
 		}
 		maps.Copy(e.instead, instead)
 	}
-	if err := e.newRoots(ctx, next); err != nil {
+	if err := e.newRoots(ctx, state, next); err != nil {
 		return err
 	}
 	if err := e.look(ctx, newState(next, state.master, false, 0)); err != nil {
@@ -415,13 +419,16 @@ func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Tabl
 }
 
 // newRoots puts the new roots in the place of the old ones, and collects the keys of what they reach.
-func (e *erasing) newRoots(ctx context.Context, next *seal.Table) error {
+func (e *erasing) newRoots(ctx context.Context, state *tableState, next *seal.Table) error {
 	need := make(map[Ref]bool)
 	for i := range next.Roots {
 		root := &next.Roots[i]
 		now, found := e.instead[Ref{Class(root.Class), root.ID}]
 		if !found {
 			return fmt.Errorf("%s: nothing takes the place of the root", Ref{Class(root.Class), root.ID})
+		}
+		if err := e.session.allows(state, []Ref{now}); err != nil {
+			return err // pruned, because the erasure stood still for so long
 		}
 		if now.ID != root.ID {
 			key, err := e.keyOf(ctx, now)
@@ -443,6 +450,9 @@ func (e *erasing) newRoots(ctx context.Context, next *seal.Table) error {
 	})
 	roots := slices.SortedFunc(maps.Keys(need), compareRefs)
 	if err := e.reach(ctx, roots, func(ref Ref) { need[ref] = true }); err != nil {
+		return err
+	}
+	if err := e.session.allows(state, slices.Collect(maps.Keys(need))); err != nil {
 		return err
 	}
 	maps.DeleteFunc(e.keys, func(ref Ref, _ seal.DataKey) bool { return !need[ref] })
