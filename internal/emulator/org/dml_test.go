@@ -42,10 +42,10 @@ func TestAuditFieldsOnInsertOnly(t *testing.T) {
 	w := newWorld(t)
 	row := org.Row{Object: "Account", Fields: fields("Name=Old", "CreatedDate=2019-05-06T07:08:09Z")}
 	w.refused("INVALID_FIELD_FOR_INSERT_UPDATE", org.Insert, row)
-	r := w.one(org.Insert, row, org.Options{SetAuditFields: true})
+	w = newWorld(t, "CreateAuditFields")
+	id := w.add("Account", "Name=Old", "CreatedDate=2019-05-06T07:08:09Z")
 	w.wants("SELECT CreatedDate, SystemModstamp FROM Account", "2019-05-06T07:08:09.000Z|2026-03-02T09:30:15.000Z")
-	w.refusedWith("INVALID_FIELD_FOR_INSERT_UPDATE", org.Update,
-		org.Row{ID: string(r.ID), Fields: fields("CreatedDate=2019-05-06T07:08:09Z")}, org.Options{SetAuditFields: true})
+	w.refused("INVALID_FIELD_FOR_INSERT_UPDATE", org.Update, org.Row{ID: string(id), Fields: fields("CreatedDate=2019-05-06T07:08:09Z")})
 }
 
 func TestFieldRefusals(t *testing.T) {
@@ -170,8 +170,19 @@ func TestInactiveOwner(t *testing.T) {
 	if m != "operation performed with inactive user ["+former[:15]+"] as owner of account" {
 		t.Error(m)
 	}
-	r := w.one(org.Insert, row, org.Options{InactiveOwners: true})
-	w.set(r.ID, "Name=B") // editing what an inactive user owns is allowed
+	w = newWorld(t, "UpdateWithInactiveOwner")
+	id := w.add("Account", "Name=A", "OwnerId="+former)
+	w.set(id, "Name=B")
+}
+
+func TestWhatAFormerUserOwnsCanBeEdited(t *testing.T) {
+	w := newWorld(t)
+	user := w.add("User", "Username=a@b.example", "LastName=L", "Email=a@b.example", "Alias=a", "ProfileId="+w.rows("SELECT Id FROM Profile WHERE Name = 'Standard User'")[0],
+		"TimeZoneSidKey=GMT", "LocaleSidKey=en_US", "EmailEncodingKey=UTF-8", "LanguageLocaleKey=en_US", "IsActive=true")
+	id := w.add("Account", "Name=A", "OwnerId="+string(user))
+	w.set(user, "IsActive=false")
+	w.set(id, "Name=B")
+	w.wants("SELECT Name, Owner.IsActive FROM Account", "B|false")
 }
 
 func TestAllOrNoneAndPartialSuccess(t *testing.T) {

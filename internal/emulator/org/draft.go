@@ -121,7 +121,7 @@ func (d *draft) writable(f *Field) bool {
 	if d.old != nil {
 		return f.Updateable
 	}
-	return f.Createable || auditFields[f.Name] && (d.w.opts.SetAuditFields || d.w.rights().has("CreateAuditFields"))
+	return f.Createable || auditFields[f.Name] && d.w.rights().has("CreateAuditFields")
 }
 
 // resolve finds the field of an assignment, and the Id of a parent that is named by a key.

@@ -250,7 +250,7 @@ func (d *draft) reference(f *Field, id sf.ID) *Error {
 	r := t.find(id)
 	switch {
 	case r != nil && r.fate == live:
-		if f.Name == "OwnerId" && target.Name == "User" && !d.w.opts.InactiveOwners {
+		if f.Name == "OwnerId" && target.Name == "User" {
 			return d.activeOwner(t, r)
 		}
 		if f.Name == "OwnerId" && target.Name == "Group" {

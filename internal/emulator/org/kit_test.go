@@ -20,9 +20,10 @@ type world struct {
 
 var start = time.Date(2026, 3, 2, 9, 30, 15, 0, time.UTC)
 
-func newWorld(t testing.TB) *world {
+// newWorld is an org whose first user has these permissions beyond an administrator's.
+func newWorld(t testing.TB, permissions ...string) *world {
 	clock := org.FixedClock(start)
-	return &world{Org: org.New(org.Config{Seed: 7, Clock: clock}), t: t, clock: clock}
+	return &world{Org: org.New(org.Config{Seed: 7, Clock: clock, Permissions: permissions}), t: t, clock: clock}
 }
 
 // fields reads "Name=Acme" pairs.

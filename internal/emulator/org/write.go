@@ -50,11 +50,6 @@ type Options struct {
 	AllOrNone  bool
 	ExternalID string // the key of an Upsert; empty or "Id" means the Id
 	Truncate   bool   // AllowFieldTruncationHeader: cut text that is too long instead of refusing it
-	// SetAuditFields lets an Insert carry CreatedDate, CreatedById, LastModifiedDate and
-	// LastModifiedById ("Set Audit Fields upon Record Creation").
-	SetAuditFields bool
-	// InactiveOwners lets records be given to inactive users ("Update Records with Inactive Owners").
-	InactiveOwners bool
 	// AllowDuplicates saves what a duplicate rule only warns of (allowSave of DuplicateRuleHeader).
 	AllowDuplicates bool
 	// Assign runs the active assignment rule (AssignmentRuleHeader; the default of REST).
