@@ -9,9 +9,10 @@ import (
 func components(store *metadata.Store) func(kind string) []rest.Component {
 	return func(kind string) []rest.Component {
 		var out []rest.Component
-		for _, c := range store.List(kind, "") {
+		for _, c := range store.Show(kind) {
 			out = append(out, rest.Component{
 				ID: c.ID, FullName: c.FullName, Namespace: c.Namespace, Created: c.Created, Modified: c.Modified, By: c.By, Editor: c.Editor,
+				Facts: c.Facts,
 			})
 		}
 		return out

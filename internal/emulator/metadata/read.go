@@ -221,6 +221,7 @@ func (d *deploy) keepVersion(old Component) {
 	}
 	base := "flows/" + old.FullName
 	old.FullName += "-" + strconv.Itoa(n)
+	old.ID = d.store.componentID("Flow") // the platform gives the new version the new Id; here the newest keeps its own
 	files := map[string][]byte{}
 	for p, content := range old.files {
 		files[strings.Replace(p, base, base+"-"+strconv.Itoa(n), 1)] = content
