@@ -60,6 +60,7 @@ func openBucket(ctx context.Context, location string) (blob.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Unlocked = []string{repo.Deletable}
 	return s3.Open(ctx, c)
 }
 

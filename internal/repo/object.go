@@ -83,9 +83,9 @@ func (r *Repository) putContent(ctx context.Context, class Class, frames [][]byt
 	for range maxTaken {
 		ref := Ref{Class: class, ID: r.namer.ContentID(string(class), era, frames)}
 		stored, key, err := r.put(ctx, s.secret, ref, era, frames)
-		if errors.Is(err, errTaken) {
+		if errors.Is(err, errTaken) || errors.Is(err, ErrMissing) {
 			// By an object that nobody can open, or that goes away: left by a writer that was cut
-			// short, or erased, or pruned.
+			// short, or erased, or pruned, perhaps since the name was found taken.
 			era = randomEra()
 			continue
 		}

@@ -32,6 +32,10 @@ const (
 	maxKeyObjects = 1 << 16 // of all kinds under keys/
 )
 
+// Deletable is what keys of objects begin with that must never be locked against deletion: a key that
+// cannot be destroyed erases nothing (docs/format/repository.md, "Layout").
+const Deletable = keysDir
+
 // Repository is an open repository. It is safe for concurrent use.
 type Repository struct {
 	bucket blob.Bucket

@@ -260,3 +260,25 @@ func TestAnErasureKeepsARootWhoseTwinExpired(t *testing.T) {
 		}
 	}
 }
+
+// TestANameThatGoesWhileItIsTakenIsPassedOver has a prune delete an object between the put that finds its
+// name taken and the look at it.
+func TestANameThatGoesWhileItIsTakenIsPassedOver(t *testing.T) {
+	other, bucket, id := opened(t)
+	stored, err := other.Put(t.Context(), leafClass, [][]byte{[]byte("leaf")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := meanwhile(t, bucket, id, onKey("get", stored.Ref.Key()), func() {
+		if err := bucket.Delete(t.Context(), stored.Ref.Key()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	again, err := r.Put(t.Context(), leafClass, [][]byte{[]byte("leaf")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Verify(t.Context(), again.Ref, false); err != nil {
+		t.Error(err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"holdfast/internal/blob"
+	"holdfast/internal/problem"
 )
 
 // Retention is the lock on the latest version of an object. The zero value is no lock.
@@ -207,6 +208,34 @@ func (b *Bucket) retain(ctx context.Context, key string, until time.Time) error 
 		return lookErr
 	}
 	return settledError{errors.New("the store said yes and keeps no such lock")}
+}
+
+// bareBucket returns an error when the bucket has a default retention, which locks every object that is put,
+// those too that must stay deletable. A store that does not tell is taken at its word that it has none.
+func (b *Bucket) bareBucket(ctx context.Context) error {
+	b.mu.Lock()
+	known := b.bare
+	b.mu.Unlock()
+	if known {
+		return nil
+	}
+	var mode *minio.RetentionMode
+	err := b.try(ctx, func() (err error) {
+		_, mode, _, _, err = b.core.GetObjectLockConfig(ctx, b.bucket)
+		return err
+	})
+	_, answered := errors.AsType[minio.ErrorResponse](err)
+	switch {
+	case err != nil && !answered:
+		return b.explain("look at the default retention of "+b.name, err)
+	case err == nil && mode != nil && mode.IsValid():
+		return problem.Newf(problem.Usage, "%s locks by itself whatever is put: keys could not be destroyed, so that nothing could be erased", b.name).
+			Hint("take the default retention away from the bucket; retain-days in the location locks what is to be locked")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bare = true
+	return nil
 }
 
 // absent reports whether there is no object, or no such version.

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -50,10 +52,17 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
 	if err := b.guard(ctx); err != nil {
 		return err
 	}
+	retention := b.retention
+	if slices.ContainsFunc(b.unlocked, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+		if err := b.bareBucket(ctx); err != nil {
+			return err
+		}
+		retention = 0
+	}
 	mark := nonce()
 	unsure := false // an attempt may have stored the object although it failed
 	for n := 1; ; n++ {
-		err := b.putOnce(ctx, key, body, mark, b.retention)
+		err := b.putOnce(ctx, key, body, mark, retention)
 		if err == nil {
 			return nil
 		}

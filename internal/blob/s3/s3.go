@@ -14,8 +14,9 @@
 // A listing is complete or an error. Answers that are not those of a store, such as the page of a
 // proxy, are errors and never "there is nothing".
 //
-// With a retention, every object is locked in COMPLIANCE mode: until that time nobody can delete it,
-// the owner of the account included. Delete of a locked object changes nothing and returns a
+// With a retention, every object but those of Config.Unlocked is locked in COMPLIANCE mode: until that time
+// nobody can delete it, the owner of the account included. Where the bucket locks by itself whatever is put,
+// objects of Config.Unlocked are refused. Delete of a locked object changes nothing and returns a
 // *RetainedError. In a bucket with versions Delete removes all versions of the key; it never leaves
 // a delete marker behind, which would hide what is still there and paid for.
 //
@@ -57,6 +58,7 @@ type Config struct {
 	Profile         string // profile in the file; empty: AWS_PROFILE, else "default"
 
 	Retention time.Duration // lock each object for so long in COMPLIANCE mode; 0: no lock
+	Unlocked  []string      // what keys begin with whose objects must stay deletable: no lock is put on these
 
 	// First reads each object as it was first put, whatever was put or deleted over it since: what an
 	// attacker with all rights can do to a locked object is to hide it. It needs a bucket with versions,
@@ -80,11 +82,13 @@ type Bucket struct {
 	prefix    string // ends with "/", or is empty
 	name      string // where it is, for messages
 	retention time.Duration
+	unlocked  []string
 	first     bool
 	pageKeys  int // of one request of a listing
 
 	mu      sync.Mutex
 	guarded bool // the store is known to obey If-None-Match
+	bare    bool // the store is known to put no lock of its own on every object
 	firsts  map[string]string
 }
 
@@ -148,7 +152,7 @@ func connect(c Config) (*Bucket, error) {
 	}
 	b := &Bucket{
 		keys: keys, creds: credentials.New(keys), pace: newPace(c), wire: newWire(),
-		bucket: c.Bucket, retention: c.Retention, first: c.First, pageKeys: maxPageKeys,
+		bucket: c.Bucket, retention: c.Retention, unlocked: c.Unlocked, first: c.First, pageKeys: maxPageKeys,
 		name: "s3://" + path.Join(c.Bucket, c.Prefix) + " at " + endpoint.Host,
 	}
 	if c.Prefix != "" {
