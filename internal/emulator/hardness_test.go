@@ -104,6 +104,17 @@ func TestHardnessSpeaksEachSurface(t *testing.T) {
 	}
 }
 
+func TestHardnessBefallsTheOlderBulkAPI(t *testing.T) {
+	c := hardened(t, 1, emulator.Hardness{Unavailable: 1})
+	if a := c.classic("GET", "job/750000000000001AAA", asXML, ""); a.status != 503 || !strings.Contains(string(a.body), "<exceptionCode>SERVER_UNAVAILABLE") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	c.harden(emulator.Hardness{RetiredBelow: 67})
+	if a := c.classic("GET", "job/750000000000001AAA", "application/json", ""); a.status != 400 || !strings.Contains(string(a.body), `"exceptionCode":"InvalidVersion"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestHardnessMaintenanceEndsByTheOrgsClock(t *testing.T) {
 	c := hardened(t, 1, emulator.Hardness{Maintenance: []hard.Window{{From: began, To: began.Add(time.Hour)}}})
 	c.do("GET", "limits", "").ok(503)

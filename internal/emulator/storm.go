@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/internal/emulator/bulk"
 	"holdfast/internal/emulator/hard"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/soap"
@@ -86,7 +87,7 @@ func (s *storm) date() string {
 
 // isData reports a request that spends API calls, as against sign-in and the control endpoint.
 func isData(r Request) bool {
-	return strings.HasPrefix(r.Path, "/services/data/v") || strings.HasPrefix(r.Path, "/services/Soap/")
+	return strings.HasPrefix(r.Path, "/services/data/v") || isSOAP(r) || isAsync(r)
 }
 
 // befall says what goes wrong with a request.
@@ -167,13 +168,16 @@ func versionOf(r Request) int {
 
 func isSOAP(r Request) bool { return strings.HasPrefix(r.Path, "/services/Soap/") }
 
+// isAsync reports a request to the older Bulk API.
+func isAsync(r Request) bool { return strings.HasPrefix(r.Path, "/services/async/") }
+
 func retired(below int, r Request) bool {
 	v := versionOf(r)
 	return v >= wire.FirstVersion && v < below
 }
 
-// retirement is how each surface refuses a retired version: REST with 410, Bulk with InvalidVersion
-// and 400, SOAP with a fault. Source: API End-of-Life policy as reported by apexhours.com.
+// retirement is how each surface refuses a retired version: REST with 410, both kinds of Bulk with
+// InvalidVersion and 400, SOAP with a fault. Source: API End-of-Life policy as reported by apexhours.com.
 func retirement(r Request) Fault {
 	if strings.Contains(r.Op, " jobs/") {
 		return refusal(r, "INVALIDVERSION", "InvalidVersion : Unsupported API version")
@@ -189,6 +193,14 @@ func refusal(r Request, code, message string) Fault {
 			Status: http.StatusInternalServerError, Header: http.Header{"Content-Type": {"text/xml;charset=UTF-8"}},
 			Body: string(soap.Fault(e)),
 		}
+	}
+	if isAsync(r) { // that an org which is down says so with 5xx, as elsewhere, is unverified
+		status := http.StatusBadRequest
+		if e.Status >= http.StatusInternalServerError {
+			status = e.Status
+		}
+		kind, body := bulk.ClassicError(r.Header, e)
+		return Fault{Status: status, Header: http.Header{"Content-Type": {kind}}, Body: string(body)}
 	}
 	return Fault{
 		Status: e.Status, Header: http.Header{"Content-Type": {"application/json;charset=UTF-8"}}, Body: string(e.Body()),

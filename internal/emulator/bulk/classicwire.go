@@ -23,8 +23,10 @@ var mediaTypes = map[string]string{"CSV": "text/csv", "XML": "application/xml", 
 const maxClassicJob = 1 << 20
 
 // isJSON reports a request that speaks JSON: the older API answers in the form in which it is asked.
-func isJSON(c *wire.Call) bool {
-	return strings.HasPrefix(c.Header.Get("Content-Type"), "application/json") || strings.HasPrefix(c.Header.Get("Accept"), "application/json")
+func isJSON(c *wire.Call) bool { return wantsJSON(c.Header) }
+
+func wantsJSON(asked http.Header) bool {
+	return strings.HasPrefix(asked.Get("Content-Type"), "application/json") || strings.HasPrefix(asked.Get("Accept"), "application/json")
 }
 
 func readClassic(c *wire.Call) (classicRequest, error) {
@@ -187,6 +189,14 @@ var classicCodes = map[string]string{
 
 // ReplyClassicError answers an error as the older API does: always 400, in the form of the request.
 func ReplyClassicError(w http.ResponseWriter, c *wire.Call, err error) {
+	kind, body := ClassicError(c.Header, err)
+	// A write error here means that the client is gone; there is nobody to tell.
+	_ = replyText(w, http.StatusBadRequest, kind, string(body))
+}
+
+// ClassicError spells an error as the older API does, in JSON or XML as the headers of the request
+// ask for, and returns the content type beside the body.
+func ClassicError(asked http.Header, err error) (kind string, body []byte) {
 	f := wire.ErrorOf(err)
 	code, message := "Unknown", f.Error()
 	if len(f.Errors) > 0 {
@@ -195,13 +205,15 @@ func ReplyClassicError(w http.ResponseWriter, c *wire.Call, err error) {
 	if known, ok := classicCodes[code]; ok {
 		code = known
 	}
-	// A write error here means that the client is gone; there is nobody to tell.
-	if isJSON(c) {
-		_ = wire.Reply(w, http.StatusBadRequest, map[string]string{"exceptionCode": code, "exceptionMessage": message})
-		return
+	if !wantsJSON(asked) {
+		return "application/xml;charset=UTF-8", []byte(xml.Header + `<error xmlns="` + dataload + `">` +
+			element("exceptionCode", code) + element("exceptionMessage", message) + "</error>")
 	}
-	_ = replyText(w, http.StatusBadRequest, "application/xml;charset=UTF-8", xml.Header+`<error xmlns="`+dataload+`">`+
-		element("exceptionCode", code)+element("exceptionMessage", message)+"</error>")
+	body, err = json.Marshal(map[string]string{"exceptionCode": code, "exceptionMessage": message})
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return "application/json;charset=UTF-8", body
 }
 
 // uploadOf turns the content of a batch into a file of comma-separated values.
