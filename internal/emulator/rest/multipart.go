@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net/http"
 	"strings"
 
 	"holdfast/internal/emulator/org"
@@ -70,15 +69,19 @@ func (a *API) readBlob(part *multipart.Part, object *org.Object) (org.Assignment
 		limit = org.MaxContentVersion
 	}
 	body, err := a.org.StoreBody(part, limit)
-	if errors.Is(err, org.ErrBodyTooLarge) {
-		return org.Assignment{}, &wire.Error{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
-			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The file is larger than the largest that " + object.Name + " can hold.",
-		}}}
-	}
 	if err != nil {
-		return org.Assignment{}, wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
+		return org.Assignment{}, refusedBody(err, object.Name)
 	}
 	return org.Assignment{Field: f.Name, Body: body}, nil
+}
+
+// refusedBody is the answer to bytes that were not kept. The code of a file that is too large is a StatusCode of the partner
+// WSDL; that it is the one for this, and its wording, are unverified.
+func refusedBody(err error, object string) error {
+	if errors.Is(err, org.ErrBodyTooLarge) {
+		return wire.BadRequest("FILE_SIZE_LIMIT_EXCEEDED", "The file is larger than the largest that "+object+" can hold.")
+	}
+	return wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
 }
 
 // readRow reads the record of a request, whichever form it has.
