@@ -19,6 +19,9 @@ func (*row) ImageShared() {}
 // ImageShared says that a layout never changes; the words that it refers to only grow.
 func (*layout) ImageShared() {}
 
+// ImageShared says that the bytes of a file never change.
+func (*Body) ImageShared() {}
+
 // ImageShared says that an object that has been published never changes.
 func (*Object) ImageShared() {}
 
@@ -124,8 +127,9 @@ func (o *Org) RunLike(other *Org) {
 
 // BecomeSandbox makes a copy of an org what the platform makes of one: another org with another Id,
 // whose records keep theirs, whose users sign in with the name of the sandbox behind their user
-// name, and reach no one by mail. The user who asked keeps the address.
-// Sources: Salesforce Help, "Users and Contacts" and "Servers and IDs" (Sandboxes).
+// name, and reach no one by mail: the address of a user but the one who asked is made invalid, and automation sends no mail.
+// Sources: Salesforce Help, "Users and Contacts" and "Servers and IDs" (Sandboxes), "Configure Deliverability
+// Settings" (a new sandbox begins with system email only).
 func (o *Org) BecomeSandbox(name string, by Caller) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -143,6 +147,7 @@ func (o *Org) BecomeSandbox(name string, by Caller) {
 		w.set(users, users.pack(r.id, vals, r.fate, r.pos))
 	}
 	w.undo = nil
+	o.outbox = outbox{level: SystemEmail}
 	o.rename(name)
 	o.cfg.Username += "." + fold(name)
 }

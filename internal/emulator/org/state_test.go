@@ -2,6 +2,7 @@ package org
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +55,29 @@ func TestDerivedFieldsAreMadeAgain(t *testing.T) {
 	}
 	if derived == 0 {
 		t.Error("no field is derived")
+	}
+}
+
+// TestClonesShareBodies: a clone of an org with gigabytes of files takes no memory for them.
+func TestClonesShareBodies(t *testing.T) {
+	o := New(Config{})
+	b, err := o.StoreBody(strings.NewReader("the bytes of a file"), MaxBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Clone().bodies[b.key] != b {
+		t.Error("the clone has a copy of the body")
+	}
+}
+
+// TestASandboxSendsNoMail: Salesforce Help, "Configure Deliverability Settings".
+func TestASandboxSendsNoMail(t *testing.T) {
+	o := New(Config{})
+	o.BecomeSandbox("dev", o.Admin())
+	w := o.begin(o.Admin(), o.clock.Now(), Options{})
+	w.mail("ApexTrigger T", o.admin)
+	w.commit()
+	if sent, held, _ := o.Outbox(); sent != 0 || held != 1 {
+		t.Errorf("%d messages left the sandbox, %d were held back", sent, held)
 	}
 }
