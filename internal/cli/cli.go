@@ -27,6 +27,7 @@ import (
 
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
+	"holdfast/internal/repo"
 )
 
 // app is what every command shares: where it reads and writes, and the flags that all have.
@@ -41,6 +42,8 @@ type app struct {
 	repo, keyFile string
 
 	specs map[*cobra.Command]spec // what the commands say of themselves, for the reference
+
+	opened []*repo.Repository // by this command, to be remembered at its end
 }
 
 // Main runs one command line and returns its exit code. An interrupt cancels the command once; a
@@ -64,6 +67,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	besides(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	a.remember()
 	if err == nil {
 		return 0
 	}

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
 	"holdfast/internal/seal"
@@ -61,31 +59,6 @@ func (a *app) onKeys(s spec, do func(ctx context.Context, r *repo.Repository, ar
 			writeTable(w, []string{"KEY", "KEPT IN", ""}, rows)
 		})
 	}))
-}
-
-// openRepository opens the repository that the command line names, and returns the key that does.
-func (a *app) openRepository(ctx context.Context) (*repo.Repository, *seal.Identity, error) {
-	dir, err := a.setting(config.Repo, a.repo)
-	if err != nil {
-		return nil, nil, err
-	}
-	keyFile, err := a.setting(config.KeyFile, a.keyFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	identity, err := readIdentity(keyFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	bucket, err := openBucket(ctx, dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := repo.Open(ctx, bucket, identity)
-	if err != nil {
-		return nil, nil, fmt.Errorf("repository %s: %w", dir, err)
-	}
-	return r, identity, nil
 }
 
 func (a *app) keyListCommand() *cobra.Command {

@@ -28,27 +28,40 @@ func (a *app) setting(s config.Setting, flag string) (string, error) {
 
 // openStore opens the snapshots of the repository that the command line names.
 func (a *app) openStore(ctx context.Context) (*snapshot.Store, error) {
-	dir, err := a.setting(config.Repo, a.repo)
+	r, _, err := a.openRepository(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return snapshot.Open(r), nil
+}
+
+// openRepository opens the repository that the command line names, and returns the key that does. The
+// error is of kind Damaged when this machine has seen a later state of it.
+func (a *app) openRepository(ctx context.Context) (*repo.Repository, *seal.Identity, error) {
+	dir, err := a.setting(config.Repo, a.repo)
+	if err != nil {
+		return nil, nil, err
 	}
 	keyFile, err := a.setting(config.KeyFile, a.keyFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	identity, err := readIdentity(keyFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	bucket, err := openBucket(ctx, dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := repo.Open(ctx, bucket, identity)
-	if err != nil {
-		return nil, fmt.Errorf("repository %s: %w", dir, err)
+	if err == nil {
+		err = a.meet(ctx, r)
 	}
-	return snapshot.Open(r), nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("repository %s: %w", dir, err)
+	}
+	return r, identity, nil
 }
 
 // openBucket opens the bucket at a location: a folder, or s3://BUCKET/PREFIX?SETTING=VALUE.

@@ -1,9 +1,12 @@
 package repo
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"holdfast/internal/problem"
@@ -19,9 +22,9 @@ type Witness struct {
 	Roots      []Ref
 }
 
-// Witness returns what is to be remembered of the repository now.
+// Witness returns what is to be remembered of the repository, as it was read last.
 func (r *Repository) Witness(ctx context.Context) (Witness, error) {
-	state, err := r.keys.load(ctx)
+	state, err := r.keys.current(ctx)
 	if err != nil {
 		return Witness{}, err
 	}
@@ -33,14 +36,14 @@ func (r *Repository) Witness(ctx context.Context) (Witness, error) {
 	return w, nil
 }
 
-// Meet returns an error of kind Damaged when the repository is in a state that is not as late as what is
-// remembered, or that does not follow from it: somebody has put back an older copy, or taken something
-// away. Of a witness that is more than 256 generations old only the number is compared.
+// Meet returns an error of kind Damaged when the repository, as it was read last, is in a state that is not
+// as late as what is remembered, or that does not follow from it: somebody has put back an older copy, or
+// taken something away. Of a witness that is more than 256 generations old only the number is compared.
 func (r *Repository) Meet(ctx context.Context, w Witness) error {
 	if w.Repository != r.ID() {
 		return problem.Newf(problem.Usage, "what is remembered is of another repository, %.40s", w.Repository)
 	}
-	state, err := r.keys.load(ctx)
+	state, err := r.keys.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,51 @@ func rolledBack(format string, args ...any) error {
 		Hint("an older copy was put in its place, or part of it was taken away: find out who did, and put the latest copy back")
 }
 
-// String returns the witness in one line, for people.
-func (w Witness) String() string {
-	return strings.Join([]string{w.Repository, fmt.Sprint(w.Generation), w.Name.String(), fmt.Sprint(len(w.Roots))}, " ")
+// Join returns what is to be remembered when both were seen of one repository, at any times.
+func (w Witness) Join(other Witness) Witness {
+	if w.Generation < other.Generation {
+		return other
+	}
+	if w.Generation == other.Generation && w.Name == other.Name {
+		w.Roots = append(slices.Clone(w.Roots), other.Roots...)
+		slices.SortFunc(w.Roots, compareRefs)
+		w.Roots = slices.Compact(w.Roots)
+	}
+	return w
+}
+
+// witnessFormat begins the text of a witness; docs/format/repository.md, "Witness".
+const witnessFormat = "holdfast-witness/1"
+
+// Encode returns the witness as text, in its only form.
+func (w Witness) Encode() []byte {
+	out := fmt.Appendf(nil, "%s\nrepository %s\ngeneration %d\nbase %s\n", witnessFormat, w.Repository, w.Generation, w.Name)
+	for _, ref := range w.Roots {
+		out = fmt.Appendf(out, "root %s %s\n", ref.Class, ref.ID)
+	}
+	return out
+}
+
+// ParseWitness is the inverse of Encode. The error is of kind Damaged for any other text.
+func ParseWitness(text []byte) (Witness, error) {
+	var w Witness
+	for line := range strings.Lines(string(text)) {
+		words := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+		switch {
+		case words[0] == "repository" && len(words) == 2:
+			w.Repository = words[1]
+		case words[0] == "generation" && len(words) == 2:
+			w.Generation, _ = strconv.ParseUint(words[1], 10, 64)
+		case words[0] == "base" && len(words) == 2 && len(words[1]) == hex.EncodedLen(len(w.Name)):
+			_, _ = hex.Decode(w.Name[:], []byte(words[1]))
+		case words[0] == "root" && len(words) == 3:
+			id, _ := seal.ParseID(words[2])
+			w.Roots = append(w.Roots, Ref{Class(words[1]), id})
+		}
+	}
+	// What was not understood is found by writing it again.
+	if !bytes.Equal(w.Encode(), text) {
+		return Witness{}, problem.New(problem.Damaged, "what is remembered of a repository is not in its form")
+	}
+	return w, nil
 }

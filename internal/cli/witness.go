@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+)
+
+// seenDir is the folder, below that of the orgs, with a file for each repository that this machine has
+// opened: docs/format/repository.md, "Witness".
+const seenDir = "seen"
+
+// maxSeen bounds what is read of such a file: 100 bytes for each snapshot.
+const maxSeen = 64 << 20
+
+// meet compares the repository with what this machine remembers of it. The error is of kind Damaged when
+// it has seen a later state, or another one.
+func (a *app) meet(ctx context.Context, r *repo.Repository) error {
+	path, w, err := a.seen(r.ID())
+	if err != nil {
+		return err
+	}
+	if w.Repository != "" {
+		if err := r.Meet(ctx, w); err != nil {
+			return problem.Wrap(problem.KindOf(err), err, "compare with what was seen before").
+				Hint("%s; if you have put an older copy in place yourself, remove %s and run the command again", problem.HintOf(err), path)
+		}
+	}
+	a.opened = append(a.opened, r)
+	a.remember()
+	return nil
+}
+
+// seen reads what is remembered of a repository: nothing, when it was never seen.
+func (a *app) seen(id string) (path string, w repo.Witness, err error) {
+	home, err := config.HomeDir(a.getenv)
+	if err != nil {
+		return "", w, nil //nolint:nilerr // a machine without a place to remember remembers nothing
+	}
+	path = filepath.Join(home, seenDir, id)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, w, nil
+	}
+	var text []byte
+	if err == nil && info.Size() <= maxSeen {
+		text, err = os.ReadFile(path)
+	}
+	if err == nil {
+		w, err = repo.ParseWitness(text)
+	}
+	if err == nil && w.Repository != id {
+		err = errors.New("it is of another repository")
+	}
+	if err != nil {
+		return path, w, problem.Newf(problem.Usage, "what is remembered of the repository cannot be read: %s: %w", path, err).
+			Hint("remove the file, and what is remembered of the repository begins anew")
+	}
+	return path, w, nil
+}
+
+// remember writes what this command has seen of its repositories. Not to be able to is told, and no error:
+// nothing depends on it but that a rollback is noticed.
+func (a *app) remember() {
+	for _, r := range a.opened {
+		w, err := r.Witness(context.Background())
+		if err == nil {
+			err = a.keepSeen(w)
+		}
+		if err != nil {
+			fmt.Fprintf(a.err, "holdfast: what was seen of the repository is not remembered: %v\n", err)
+		}
+	}
+}
+
+// keepSeen writes the file of a repository whole, unless what it says is later.
+func (a *app) keepSeen(w repo.Witness) error {
+	path, before, err := a.seen(w.Repository)
+	if err != nil || path == "" {
+		return err
+	}
+	if before.Repository != "" {
+		w = w.Join(before)
+	}
+	if before.Repository != "" && string(w.Encode()) == string(before.Encode()) {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(w.Encode())
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
