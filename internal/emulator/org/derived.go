@@ -21,6 +21,7 @@ func derivations() map[string]derivation {
 		"Opportunity.FiscalYear":             func(o *Org, t *table, r *row) string { y, _ := fiscal(t.text(r, "CloseDate")); return y },
 		"Opportunity.Fiscal":                 fiscalText,
 		"Opportunity.HasOpportunityLineItem": hasAny("opportunitylineitem", "OpportunityId"),
+		"FeedItem.CommentCount":              countOf("feedcomment", "FeedItemId", nil),
 		"Task.IsHighPriority": func(o *Org, t *table, r *row) string {
 			return strconv.FormatBool(strings.EqualFold(t.text(r, "Priority"), "High"))
 		},
