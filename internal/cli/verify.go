@@ -55,6 +55,9 @@ func writeVerified(w io.Writer, snapshot string, r run.VerifyResult) {
 	for _, key := range r.Foreign {
 		fmt.Fprintf(w, "not ours: %s\n", plain(key))
 	}
+	for _, key := range r.Lone {
+		fmt.Fprintf(w, "one of two copies is missing: %s (a run that was cut short leaves it so; the other is as it was stored)\n", plain(key))
+	}
 	rows := make([][]string, 0, len(r.Damage))
 	for _, d := range r.Damage {
 		rows = append(rows, []string{d.Object, strings.Join(d.Snapshots, " "), d.Text, d.Key})

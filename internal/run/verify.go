@@ -33,6 +33,7 @@ type VerifyResult struct {
 	Read        int64       `json:"read_bytes"`        // bytes that were read again
 	Unpublished int         `json:"unpublished"`       // stored objects that no snapshot relies on
 	Foreign     []string    `json:"foreign,omitempty"` // keys in the storage that no version of this program writes
+	Lone        []string    `json:"lone,omitempty"`    // objects of the key table of which one of two copies is missing
 	Damage      []DamageRow `json:"damage,omitempty"`  // what is not as it was stored
 }
 
@@ -63,7 +64,7 @@ func Verify(ctx context.Context, in VerifyInput) (VerifyResult, error) {
 func verifyResult(r snapshot.Report) VerifyResult {
 	out := VerifyResult{
 		Snapshots: r.Snapshots, Parts: r.Parts, Records: r.Records, Objects: r.Objects,
-		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign,
+		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign, Lone: r.Lone,
 	}
 	for _, f := range r.Findings {
 		out.Damage = append(out.Damage, DamageRow{
