@@ -51,7 +51,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	case !a.takes(redirect):
 		return errorPage(w, errRedirect)
 	}
-	challenge, method := r.Form.Get("code_challenge"), r.Form.Get("code_challenge_method")
+	challenge, method := strings.TrimRight(r.Form.Get("code_challenge"), "="), r.Form.Get("code_challenge_method")
 	switch {
 	case r.Form.Get("response_type") != "code":
 		return back(w, r, redirect, &oauthError{"unsupported_response_type", "response type must be code"})
@@ -76,7 +76,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 		scope = defaultScope
 	}
 	code := s.sessions.authorized(authorization{
-		app: a, user: user.ID, redirect: redirect, scope: scope, challenge: strings.TrimRight(challenge, "="), made: s.Clock().Now(),
+		app: a, user: user.ID, redirect: redirect, scope: scope, challenge: challenge, made: s.Clock().Now(),
 	})
 	return redirectTo(w, r, redirect, url.Values{"code": {code}})
 }

@@ -26,3 +26,15 @@ func TestSOAPBoundsItsElements(t *testing.T) {
 	c := start(t, emulator.Options{})
 	c.soap("u/66.0", "delete", strings.Repeat("<ids/>", 600_000)).ok(500).has("the request is not an XML document")
 }
+
+// TestTokensAreNoFormsInParts: the reader of such forms would keep their files on disk, whatever their size.
+func TestTokensAreNoFormsInParts(t *testing.T) {
+	c := start(t, emulator.Options{})
+	form := func(name, token string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + token + "\r\n--b--\r\n"
+	}
+	c.header.Set("Authorization", "")
+	c.header.Set("Content-Type", "multipart/form-data; boundary=b")
+	c.do("POST", "/services/oauth2/revoke", form("token", c.s.RefreshToken)).ok(400)
+	c.do("POST", "/services/oauth2/userinfo", form("oauth_token", c.s.AccessToken)).ok(403)
+}

@@ -24,7 +24,10 @@ func (s *Server) tokenUser(r *http.Request) (org.User, bool) {
 		return org.User{}, false
 	}
 	if token == "" {
-		token = r.FormValue("oauth_token")
+		if r.ParseForm() != nil { // never a form in parts, whose files would be kept on disk
+			return org.User{}, false
+		}
+		token = r.Form.Get("oauth_token")
 	}
 	caller, ok := s.sessions.caller(token)
 	if !ok {

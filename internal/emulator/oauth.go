@@ -61,7 +61,7 @@ func (s *Server) oauth(w http.ResponseWriter, r *http.Request, name string) erro
 		}
 		return s.issue(w, r, g)
 	case "revoke":
-		if !s.sessions.close(r.FormValue("token")) {
+		if !s.sessions.close(r.Form.Get("token")) {
 			return refuse(w, &oauthError{"unsupported_token_type", "this token type is not supported"})
 		}
 		w.WriteHeader(http.StatusOK)

@@ -223,6 +223,12 @@ func TestWebServerFlow(t *testing.T) {
 	if got := approve(url.Values{"client_id": {"strict"}, "redirect_uri": {"https://app.example/cb"}, "code_challenge": nil}); got.Get("error_description") != "missing required code challenge" {
 		t.Errorf("no challenge: %v", got)
 	}
+	for _, nothing := range []string{"", "=", "=="} { // padding alone promises nothing
+		change := url.Values{"client_id": {"strict"}, "redirect_uri": {"https://app.example/cb"}, "code_challenge": {nothing}}
+		if got := approve(change); got.Get("error_description") != "missing required code challenge" {
+			t.Errorf("challenge %q: %v", nothing, got)
+		}
+	}
 	trade(approve(strict).Get("code"), strict).ok(400).is(`{"error":"invalid_client","error_description":"invalid client credentials"}`)
 	wrong := url.Values{}
 	for k, v := range ask {

@@ -77,9 +77,17 @@ func (e *evaluation) eval(n node) (Value, error) {
 			return Value{}, errValue("%s cannot be computed here", n.op)
 		}
 		v, err := n.fn.eval(e, args)
-		return v.or(n.fn.gives), err
+		return bounded(v.or(n.fn.gives), err)
 	}
-	return e.operate(n.op, args)
+	return bounded(e.operate(n.op, args))
+}
+
+// bounded refuses a text that is too long, which a few operators can double again and again.
+func bounded(v Value, err error) (Value, error) {
+	if err == nil && len(v.Text) > maxText {
+		return Value{}, errValue("the text is too long")
+	}
+	return v, err
 }
 
 // or gives a blank value a type, where it has none.

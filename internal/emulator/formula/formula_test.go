@@ -370,3 +370,29 @@ func FuzzFormula(f *testing.F) {
 		}
 	})
 }
+
+// TestNoFormulaExplodes has short formulas whose values or matches would grow without bound.
+func TestNoFormulaExplodes(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("JSENCODE(", 24) + `LPAD("\\", 1000, "\\")` + strings.Repeat(")", 24),
+		`REGEX(LPAD("a", 20000, "a"), "` + strings.Repeat("(a{0,900})*", 100) + `x")`,
+		`LPAD("a", 100000, "a") & LPAD("a", 100000, "a")`,
+	} {
+		if got := eval(t, text); got != "!" {
+			t.Errorf("%.60s is %d bytes", text, len(got))
+		}
+	}
+	if got := eval(t, `FIND("b", LPAD("éb", 100, "é"), 2)`); got != "100" {
+		t.Errorf("FIND gives %s", got)
+	}
+}
+
+// TestFormulasNestAsDeepAsTheirLengthAllows: operators bind on seven levels, which do not count as nesting.
+func TestFormulasNestAsDeepAsTheirLengthAllows(t *testing.T) {
+	if got := eval(t, strings.Repeat("IF(n = 0, 0, ", 150)+"1"+strings.Repeat(")", 150)); got != "1" {
+		t.Errorf("150 times IF is %s", got)
+	}
+	if _, err := formula.Parse(strings.Repeat("(", 300) + "1" + strings.Repeat(")", 300)); err == nil {
+		t.Error("300 parentheses are read")
+	}
+}

@@ -104,14 +104,14 @@ func (p *parser) binary(level, depth int) (node, error) {
 	if level == len(levels) {
 		return p.unary(depth)
 	}
-	left, err := p.binary(level+1, depth+1)
+	left, err := p.binary(level+1, depth)
 	for err == nil {
 		op, ok := p.operator(level)
 		if !ok {
 			return left, nil
 		}
 		var right node
-		if right, err = p.binary(level+1, depth+1); err == nil {
+		if right, err = p.binary(level+1, depth); err == nil {
 			left = node{op: op, args: []node{left, right}}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -183,13 +184,13 @@ func evalFind(a []Value) (Value, error) {
 	if a[0].Blank() || a[1].Blank() {
 		return Int(0), nil
 	}
-	text, part := units(a[1].Text), units(a[0].Text)
-	for i := from; i+len(part) <= len(text); i++ {
-		if string(utf16.Decode(text[i:i+len(part)])) == a[0].Text {
-			return Int(int64(i + 1)), nil
-		}
+	text := units(a[1].Text)
+	rest := string(utf16.Decode(text[min(from, len(text)):]))
+	at := strings.Index(rest, a[0].Text)
+	if at < 0 {
+		return Int(0), nil
 	}
-	return Int(0), nil
+	return Int(int64(from + len(units(rest[:at])) + 1)), nil
 }
 
 func padded(a []Value, left bool) (Value, error) {
@@ -213,8 +214,20 @@ func padded(a []Value, left bool) (Value, error) {
 
 // evalRegex matches the whole text, as Java's matches does. The pattern is RE2: look-around and
 // back references, which Java has, cannot be computed and give an error.
+// maxMatch bounds a match: the steps of the pattern by the bytes of the text. The platform's bound is one
+// million looks at the text, with these words. Source: Apex Developer Guide, "Using Regions", and public
+// replies; that formulas have the bound, too, is unverified.
+const maxMatch = 10_000_000
+
 func evalRegex(a []Value) (Value, error) {
-	re, err := regexp.Compile("^(?:" + a[1].Text + ")$")
+	pattern := "^(?:" + a[1].Text + ")$"
+	if parsed, err := syntax.Parse(pattern, syntax.Perl); err == nil {
+		program, err := syntax.Compile(parsed.Simplify())
+		if err == nil && len(program.Inst)*len(a[0].Text) > maxMatch {
+			return Value{}, errValue("Regex too complicated")
+		}
+	}
+	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return Value{}, errValue("Regular expression cannot be computed: %s", a[1].Text)
 	}

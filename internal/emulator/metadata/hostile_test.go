@@ -141,3 +141,23 @@ func TestATextInPiecesIsReadInOnePass(t *testing.T) {
 		t.Errorf("%d bytes to read %d pieces: %v", used, pieces, failures(r))
 	}
 }
+
+func TestAFormulaCannotReachItself(t *testing.T) {
+	b := newBench(t)
+	formula := func(name, text string) string {
+		return field("<fullName>" + name + "</fullName><label>x</label><type>Number</type><precision>18</precision><scale>0</scale><formula>" + text + "</formula>")
+	}
+	for name, c := range map[string]struct {
+		fields string
+		bad    int
+	}{
+		"itself":  {formula("A__c", "A__c + 1"), 1},
+		"a ring":  {formula("A__c", "B__c + 1") + formula("B__c", "C__c") + formula("C__c", "A__c"), 3},
+		"a chain": {formula("A__c", "B__c + B__c") + formula("B__c", "C__c + C__c") + formula("C__c", "1"), 0},
+	} {
+		r := b.deploy(metadata.Options{RollbackOnError: true, CheckOnly: true}, map[string]string{"package.xml": packageXML("CustomObject", "*"), "objects/Ring__c.object": object(c.fields)})
+		if got := failures(r); len(got) != c.bad || c.bad > 0 && !strings.Contains(got[0], "references itself") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -60,6 +60,9 @@ func (t *Tx) checkFormula(o *Object, f *Field) *FormulaProblem {
 	if unread := f.formula.of.Unread(); len(unread) > 0 {
 		return &FormulaProblem{Field: f.Name, Message: "Function " + unread[0] + " is not computed by this org: the field reads as null"}
 	}
+	if t.reaches(o, f, f.Name, map[string]bool{}) { // the words are unverified
+		return &FormulaProblem{Field: f.Name, Fatal: true, Message: "Error: The formula references itself, directly or through other formulas"}
+	}
 	if n := t.compiledSize(o, f, 0); n > formula.MaxCompiled {
 		return &FormulaProblem{Field: f.Name, Fatal: true, Message: fmt.Sprintf(
 			"Error: Compiled formula is too big to execute (%d characters). Maximum size is %d characters", n, formula.MaxCompiled)}
@@ -95,6 +98,24 @@ func (s *schema) lookUp(o *Object) formula.Schema {
 		t := s.pathType(o, path)
 		return t, t != formula.TypeNull
 	}
+}
+
+// reaches reports whether a formula uses the field of that name, itself or through other formulas of the object.
+func (t *Tx) reaches(o *Object, f *Field, name string, seen map[string]bool) bool {
+	seen[f.Name] = true
+	for _, path := range f.formula.of.Fields() {
+		if len(path) != 1 {
+			continue
+		}
+		used := t.schema.formulaField(o, path[0])
+		if used == nil || used.formula == nil {
+			continue
+		}
+		if used.Name == name || !seen[used.Name] && t.reaches(o, used, name, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // compiledSize is the length of a formula with the formulas that it uses in their places.
