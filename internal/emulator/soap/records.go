@@ -114,6 +114,9 @@ func failures(list []org.Error) string {
 // type of the element. Elements that hold records are parents by external id; those of
 // fieldsToNull become null, and so does an element that says it is nil.
 func rowOf(n *node) org.Row {
+	if n == nil { // a merge without a master
+		return org.Row{}
+	}
 	r := org.Row{Object: n.value("type")}
 	if r.Object == "" && n.kind != "sObject" {
 		r.Object = n.kind
