@@ -111,6 +111,9 @@ func TestSOAPRefusesApex(t *testing.T) {
 	c.soap("s/66.0/"+c.s.OrgID[:15], "executeAnonymous", "<String>System.debug(1);</String>").ok(200).
 		has("<compiled>false</compiled>", "<compileProblem>Apex cannot be run in an emulated org.</compileProblem>", "<success>false</success>")
 	c.soap("x/66.0", "query", "").ok(500).has("sf:INVALID_OPERATION")
+	c.do("POST", "/services/Soap/s/66.0", `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns="http://soap.sforce.com/2006/08/apex"><e:Header>`+
+		`<SessionHeader><sessionId>`+c.s.AccessToken+`</sessionId></SessionHeader><DebuggingHeader/></e:Header><e:Body><executeAnonymous>`+
+		`<apexcode>x</apexcode></executeAnonymous></e:Body></e:Envelope>`).ok(200).has("<soapenv:Header><DebuggingInfo><debugLog></debugLog></DebuggingInfo></soapenv:Header>")
 }
 
 // soapHeader sends a partner call with a header of its own.

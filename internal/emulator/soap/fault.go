@@ -16,11 +16,11 @@ type unreadable string
 
 func (u unreadable) Error() string { return string(u) }
 
-// noOperation is a call that the API does not have. It is the fault of the client, in the words of
+// noOperationError is a call that the API does not have. It is the fault of the client, in the words of
 // SOAP, and carries no code. Source: replies recorded by clients of generated services.
-type noOperation struct{ namespace, name string }
+type noOperationError struct{ namespace, name string }
 
-func (n noOperation) Error() string {
+func (n noOperationError) Error() string {
 	return "No operation available for request {" + n.namespace + "}" + n.name + ", please check the WSDL for the service."
 }
 
@@ -49,7 +49,7 @@ func faultEnvelope(kind string, err error) []byte {
 		namespace = "http://soap.sforce.com/2006/04/metadata"
 	}
 	faultcode, text, detail := "soapenv:Client", err.Error(), ""
-	if _, ok := errors.AsType[noOperation](err); !ok {
+	if _, ok := errors.AsType[noOperationError](err); !ok {
 		code, message := "UNKNOWN_EXCEPTION", text
 		faultcode = code
 		if _, ok := errors.AsType[unreadable](err); !ok {

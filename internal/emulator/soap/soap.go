@@ -200,7 +200,7 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 	}
 	serve, ok := operations[c.op.name]
 	if !ok {
-		return nil, noOperation{namespace, c.op.name}
+		return nil, noOperationError{namespace, c.op.name}
 	}
 	if c.op.name != "login" {
 		c.token = c.header.child("SessionHeader").value("sessionId")
@@ -231,7 +231,13 @@ func (a *API) mayCall(caller org.Caller) error {
 
 func (a *API) envelope(c *call, namespace, inside string) []byte {
 	header, records := "", "urn:sobject."+strings.TrimPrefix(namespace, "urn:")
-	if c.kind != "m" {
+	switch c.kind {
+	case "m":
+	case "s": // source: Apex Developer Guide, DebuggingHeader: its answer is DebuggingInfo; where nothing runs nothing is logged
+		if c.header.child("DebuggingHeader") != nil {
+			header = "<soapenv:Header><DebuggingInfo><debugLog></debugLog></DebuggingInfo></soapenv:Header>"
+		}
+	default:
 		used, limit := a.cfg.Org.Calls()
 		header = fmt.Sprintf("<soapenv:Header><LimitInfoHeader><limitInfo><current>%d</current><limit>%d</limit><type>API REQUESTS</type></limitInfo></LimitInfoHeader></soapenv:Header>", used, limit)
 	}
