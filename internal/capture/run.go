@@ -48,7 +48,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 		return result, err
 	}
 	c := &capture{
-		src: src, opts: opts, parent: parent, plan: opts.plan(schema, earlier, parent),
+		src: src, opts: opts, schema: schema, parent: parent, plan: opts.plan(schema, earlier, parent),
 		clock: newServerClock(src, started), spentBefore: before,
 	}
 	draft := snapshot.Draft{
@@ -211,6 +211,7 @@ func (c *serverClock) now(ctx context.Context) time.Time {
 type capture struct {
 	src         Source
 	opts        Options
+	schema      *sf.Schema
 	parent      *snapshot.Snapshot
 	plan        survey
 	clock       *serverClock

@@ -359,8 +359,14 @@ func (p *part) buryMissing(ctx context.Context, missing *roll) error {
 			unproved++
 		}
 	}
-	if err := p.brake(unproved); err != nil {
-		return err
+	if refusal := p.brake(unproved); refusal != nil {
+		went, err := p.wentWithParents(ctx, missing)
+		if err != nil {
+			return err
+		}
+		if !went {
+			return refusal
+		}
 	}
 	return p.buryAll(missing, found, true)
 }

@@ -21,7 +21,7 @@ import (
 
 // killPoints is the number of seeded points at which the program is killed, half of them in a
 // backup and half in an apply. HOLDFAST_KILLS asks for more.
-const killPoints = 200
+const killPoints = 120
 
 // killSeed makes the points; HOLDFAST_SEED replaces it to replay or to look further.
 const killSeed = 41
@@ -114,7 +114,7 @@ func (k *kill) run(command string) (outcome string) {
 			k.backup()
 			k.wreck(ctx) // so that the backup under test is one of changes
 		}
-		outcome = k.dieAndResume(ctx, 120, "backup", "wrecked", "--quiet")
+		outcome = k.dieAndResume(ctx, 36, "backup", "wrecked", "--quiet")
 		k.published()
 		return outcome
 	}
@@ -127,7 +127,7 @@ func (k *kill) run(command string) (outcome string) {
 	}
 	plan := k.path("undo.plan")
 	k.json(&planned, "restore", "wrecked", "--undo", before+".."+after, "--plan", plan)
-	outcome = k.dieAndResume(ctx, 120, "apply", plan, "--approve", planned.Digest, "--quiet")
+	outcome = k.dieAndResume(ctx, 60, "apply", plan, "--approve", planned.Digest, "--quiet")
 	k.restored(ctx, plan, planned.Digest)
 	return outcome
 }

@@ -10,12 +10,13 @@ import (
 )
 
 func (a *app) showCommand() *cobra.Command {
-	var coverage bool
+	var coverage, all bool
 	cmd := a.command(spec{
 		use: "show SNAPSHOT [OBJECT [ID]]", group: groupVerbs,
 		short: "show what a snapshot holds",
 		long: `Shows the objects that a snapshot holds, one of them, or one record as it was. A snapshot is named by the
-beginning of its Id, as long as it is the only one, or by latest.
+beginning of its Id, as long as it is the only one, or by latest. Of the objects without records only those are
+listed that could not be read; the others with --all.
 
 With --coverage it shows what the snapshot does not hold, and why.`,
 		example: `holdfast show latest
@@ -40,13 +41,14 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 		if err != nil {
 			return err
 		}
-		return a.print(result, func(w io.Writer) { writeShown(w, result, coverage) })
+		return a.print(result, func(w io.Writer) { writeShown(w, result, coverage, all || len(args) > 1) })
 	})
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is not held, and why")
+	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too")
 	return a.repoFlags(cmd)
 }
 
-func writeShown(w io.Writer, r run.ShowResult, coverage bool) {
+func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 	switch {
 	case r.Record != nil:
 		fmt.Fprintf(w, "%s %s in snapshot %s\n", r.Record.Object, r.Record.ID, r.Snapshot.Short)
@@ -69,18 +71,33 @@ func writeShown(w io.Writer, r run.ShowResult, coverage bool) {
 		}
 		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, rows)
 	default:
-		fmt.Fprintf(w, "snapshot %s of %s (%s), read as %s, API %s\n", r.Snapshot.Short, plain(r.Snapshot.OrgName),
-			r.Snapshot.OrgID, plain(r.Snapshot.Username), plain(r.APIVersion))
-		rows := make([][]string, 0, len(r.Parts))
-		for _, p := range r.Parts {
-			note := p.Reason
-			if p.Stale {
-				note = "stale: " + note
-			}
-			rows = append(rows, []string{
-				p.Object, p.State, count(p.Records), count(int64(p.Fields)), size(p.Bytes), stamp(p.From), stamp(p.To), note,
-			})
+		writeParts(w, r, all)
+	}
+}
+
+// writeParts lists the objects of a snapshot. An org has hundreds, most of which are empty.
+func writeParts(w io.Writer, r run.ShowResult, all bool) {
+	fmt.Fprintf(w, "snapshot %s of %s (%s), read as %s, API %s\n", r.Snapshot.Short, plain(r.Snapshot.OrgName),
+		r.Snapshot.OrgID, plain(r.Snapshot.Username), plain(r.APIVersion))
+	empty := 0
+	rows := make([][]string, 0, len(r.Parts))
+	for _, p := range r.Parts {
+		if !all && p.Records == 0 && p.Reason == "" && !p.Stale {
+			empty++
+			continue
 		}
+		note := p.Reason
+		if p.Stale {
+			note = "stale: " + note
+		}
+		rows = append(rows, []string{
+			p.Object, p.State, count(p.Records), count(int64(p.Fields)), size(p.Bytes), stamp(p.From), stamp(p.To), note,
+		})
+	}
+	if len(rows) > 0 {
 		writeTable(w, []string{"OBJECT", "STATE", "RECORDS", "FIELDS", "STORED", "FROM", "TO", ""}, rows)
+	}
+	if empty > 0 {
+		fmt.Fprintf(w, "%s without records; --all lists them\n", plural(empty, "object"))
 	}
 }

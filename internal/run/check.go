@@ -54,9 +54,14 @@ const (
 	FindingPartial   = "partial"        // the last backup lacks something
 )
 
-// callsPerObject is what an object costs that did not change: the query of its changes, and its count
-// (docs/design/capture.md, "The window and the watermark").
-const callsPerObject = 2
+// What a backup asks the org at least, when nothing changed: identity, time and the list of objects, then
+// their describes and counts, of which a composite call takes so many, queries among them fewer.
+// Source: REST API Developer Guide, "Composite".
+const (
+	callsAtLeast     = 3
+	describesPerCall = 25
+	countsPerCall    = 5
+)
 
 // everyOrg are objects that every org has, whatever it has bought; a user who does not see them
 // lacks permissions.
@@ -108,7 +113,8 @@ func (r *CheckResult) countSchema(schema *sf.Schema) {
 			r.Fields += len(fields)
 		}
 	}
-	r.Forecast = int64(r.Readable) * callsPerObject
+	calls := func(n, inOne int) int64 { return int64((n + inOne - 1) / inOne) }
+	r.Forecast = callsAtLeast + calls(r.Readable, describesPerCall) + calls(r.Readable, countsPerCall)
 }
 
 // schemaFindings reads from describe what the user lacks.
