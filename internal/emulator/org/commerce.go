@@ -213,6 +213,7 @@ func (w *work) total(opportunity string) {
 		values["SystemModstamp"], values["LastModifiedDate"], values["LastModifiedById"] = w.stamp, w.stamp, string(w.caller.User)
 	}
 	w.amend(place{p.t, p.r.pos}, values)
+	w.stagesPassed(p.t, p.r, p.r.id)
 }
 
 // synced keeps the quote that an opportunity follows: an opportunity syncs with at most one of its

@@ -97,6 +97,8 @@ func (d *draft) consequences() *Error {
 		}
 	case "CurrencyType":
 		d.offer()
+	case "Opportunity":
+		d.w.stagesPassed(d.t, d.old, d.id)
 	case "OpportunityLineItem":
 		d.w.total(d.get("OpportunityId"))
 	case "Task", "Event":

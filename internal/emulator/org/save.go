@@ -40,10 +40,7 @@ func (d *draft) prepare(event string) *Error {
 
 // follow does what comes after the save.
 func (d *draft) follow(event string) *Error {
-	system := d.w.system
-	d.w.system = true // what the platform makes beside a record asks nobody
-	err := d.after()
-	if d.w.system = system; err != nil || d.object.conduct == nil {
+	if err := d.beside(); err != nil || d.object.conduct == nil {
 		return err
 	}
 	if err := d.react(event); err != nil {
@@ -57,7 +54,17 @@ func (d *draft) follow(event string) *Error {
 	return d.again()
 }
 
-// again saves what assignment rules and field updates changed.
+// beside makes what the platform makes beside a record: histories, shares, other records. It asks nobody.
+func (d *draft) beside() *Error {
+	system := d.w.system
+	d.w.system = true
+	err := d.after()
+	d.w.system = system
+	return err
+}
+
+// again saves what assignment rules and field updates changed, with all that an update leaves behind.
+// That a new record, too, has a history of what its field updates change is unverified.
 func (d *draft) again() *Error {
 	d.old = d.t.find(d.id)
 	if err := d.before(); err != nil {
@@ -71,6 +78,9 @@ func (d *draft) again() *Error {
 		return err
 	}
 	d.w.set(d.t, d.t.pack(d.id, d.vals, live, d.old.pos))
+	if err := d.beside(); err != nil {
+		return err
+	}
 	return d.react("after update")
 }
 
