@@ -18,7 +18,7 @@ var (
 )
 
 // checkAPIName refuses a name that the platform refuses; what is "object" or "field", of is the object.
-// Source of the words: public deploy results about fields; for objects they are unverified.
+// Source of the words: public deploy results about fields; for objects they are unverified. Results show no code: this one is unverified.
 func checkAPIName(what, name, of string) *Error {
 	bare := name
 	if i := strings.LastIndex(name, "__"); i >= 0 {
@@ -29,7 +29,7 @@ func checkAPIName(what, name, of string) *Error {
 	}
 	switch {
 	case !apiName.MatchString(bare):
-		return fault("INVALID_FIELD_NAME", "The "+what+" name you provided "+name+" on object "+of+
+		return fault("FIELD_INTEGRITY_EXCEPTION", "The "+what+" name you provided "+name+" on object "+of+
 			" can only contain alphanumeric characters, must begin with a letter, cannot end with an underscore"+
 			" or contain two consecutive underscore characters, and must be unique across all "+of+" "+what+"s")
 	case len(bare) > maxAPIName:
