@@ -64,9 +64,9 @@ func (j Job) Rows(resource string) (header []string, rows [][]string) {
 	return all[0], all[1:]
 }
 
-// loads is the request for a job that writes.
-func loads(object, operation string) Values {
-	return Values{"object": object, "operation": operation, "lineEnding": "LF"}
+// loads is the request for a job that writes accounts.
+func loads(operation string) Values {
+	return Values{"object": "Account", "operation": operation, "lineEnding": "LF"}
 }
 
 // exports is the request for a job that reads.

@@ -12,7 +12,7 @@ var ingestRules = []law{
 		document("Bulk API 2.0 Developer Guide, Get Job Results"),
 		func(t *testing.T, o *Org) {
 			name := o.Name()
-			job := o.Ingest(loads("Account", "insert"), "Name,Site\n"+name+",a\n,b\n")
+			job := o.Ingest(loads("insert"), "Name,Site\n"+name+",a\n,b\n")
 			if job.State != "JobComplete" || job.NumberRecordsProcessed != 2 || job.NumberRecordsFailed != 1 {
 				t.Errorf("%+v", job)
 			}
@@ -35,7 +35,7 @@ var ingestRules = []law{
 		client("SFDMU, jsforce 3.12 and fabric-emulator depend on it"),
 		func(_ *testing.T, o *Org) {
 			id := o.Create("Account", Values{"Name": o.Name(), "Site": "stays", "Phone": "1"})
-			o.Ingest(loads("Account", "update"), "Id,Site,Phone\n"+id+",,#N/A\n")
+			o.Ingest(loads("update"), "Id,Site,Phone\n"+id+",,#N/A\n")
 			o.Has("Account", id, "Site", "stays")
 			o.Has("Account", id, "Phone", "<nil>")
 		},
@@ -44,7 +44,7 @@ var ingestRules = []law{
 		"bulk-ingest/unknown-column", "A column that is no field fails the job or each of its rows, and changes nothing",
 		document("Bulk API 2.0 Developer Guide, Errors: InvalidBatch : Field name not found"),
 		func(t *testing.T, o *Org) {
-			job := o.Ingest(loads("Account", "insert"), "Name,Nosuch\nx,y\n")
+			job := o.Ingest(loads("insert"), "Name,Nosuch\nx,y\n")
 			if job.State != "Failed" || !strings.Contains(job.ErrorMessage, "Nosuch") {
 				t.Errorf("%+v", job)
 			}
@@ -54,7 +54,7 @@ var ingestRules = []law{
 		"bulk-ingest/operation", "An operation that does not exist is refused when the job is made",
 		document("Bulk API 2.0 Developer Guide, Create a Job"),
 		func(t *testing.T, o *Org) {
-			if r := o.Post("jobs/ingest", loads("Account", "replace")); r.Status != 400 {
+			if r := o.Post("jobs/ingest", loads("replace")); r.Status != 400 {
 				t.Errorf("status %d: %s", r.Status, r.Body)
 			}
 		},
@@ -64,7 +64,7 @@ var ingestRules = []law{
 		document("Bulk API 2.0 Developer Guide, Close or Abort a Job"),
 		func(t *testing.T, o *Org) {
 			var job struct{ ID, State string }
-			o.Post("jobs/ingest", loads("Account", "insert")).OK(200).Into(&job)
+			o.Post("jobs/ingest", loads("insert")).OK(200).Into(&job)
 			o.Patch("jobs/ingest/"+job.ID, Values{"state": "Aborted"}).OK(200).Into(&job)
 			if job.State != "Aborted" {
 				t.Errorf("%+v", job)
@@ -84,7 +84,7 @@ var hardRules = []law{
 		document("Bulk API 2.0 Developer Guide, Create a Job: hardDelete"),
 		func(t *testing.T, o *Org) {
 			id := o.Account()
-			job := o.Ingest(loads("Account", "hardDelete"), "Id\n"+id+"\n")
+			job := o.Ingest(loads("hardDelete"), "Id\n"+id+"\n")
 			if job.State != "JobComplete" || job.NumberRecordsFailed != 0 {
 				t.Fatalf("%+v (the permission Bulk API Hard Delete is needed)", job)
 			}

@@ -104,7 +104,7 @@ var personRules = []law{
 		"person-accounts/merge", "A person is not merged with a business",
 		document("SOAP API Developer Guide, merge(): person accounts with person accounts"),
 		func(t *testing.T, o *Org) {
-			if got := o.merge("Account", o.Account(), o.person(nil)); got != "INVALID_PERSON_ACCOUNT_OPERATION" {
+			if got := o.merge(o.Account(), o.person(nil)); got != "INVALID_PERSON_ACCOUNT_OPERATION" {
 				t.Error(got)
 			}
 		},

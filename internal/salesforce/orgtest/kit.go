@@ -1,6 +1,10 @@
 package orgtest
 
-import "net/url"
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
 
 // escape is a query as it stands in an address.
 func escape(soql string) string { return url.QueryEscape(soql) }
@@ -19,4 +23,21 @@ func (o *Org) many(n int) string {
 		}
 	}
 	return name
+}
+
+// redirected posts a form and returns where the answer leads.
+func (o *Org) redirected(path string, form url.Values) string {
+	o.t.Helper()
+	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.target.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := stay.Do(req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.Header.Get("Location")
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// merge merges records into the first and returns the status code of the refusal; empty when it is done.
-func (o *Org) merge(object, master string, losers ...string) string {
+// merge merges accounts into the first and returns the status code of the refusal; empty when it is done.
+func (o *Org) merge(master string, losers ...string) string {
 	o.t.Helper()
-	body := "<request><masterRecord><type>" + object + "</type><Id>" + master + "</Id></masterRecord>"
+	body := "<request><masterRecord><type>Account</type><Id>" + master + "</Id></masterRecord>"
 	for _, id := range losers {
 		body += "<recordToMergeIds>" + id + "</recordToMergeIds>"
 	}
@@ -60,7 +60,7 @@ var mergeRules = []law{
 		func(t *testing.T, o *Org) {
 			master, loser := o.Account(), o.Account()
 			contact := o.Contact(loser)
-			if got := o.merge("Account", master, loser); got != "" {
+			if got := o.merge(master, loser); got != "" {
 				t.Fatal(got)
 			}
 			o.Has("Contact", contact, "AccountId", master)
@@ -71,7 +71,7 @@ var mergeRules = []law{
 		document("SOAP API Developer Guide, merge(): MasterRecordId"),
 		func(t *testing.T, o *Org) {
 			master, loser := o.Account(), o.Account()
-			if got := o.merge("Account", master, loser); got != "" {
+			if got := o.merge(master, loser); got != "" {
 				t.Fatal(got)
 			}
 			o.Has("Account", loser, "IsDeleted", "true")
@@ -84,7 +84,7 @@ var mergeRules = []law{
 		func(t *testing.T, o *Org) {
 			master, loser := o.Account(), o.Account()
 			contact := o.Contact(loser)
-			o.merge("Account", master, loser)
+			o.merge(master, loser)
 			if got := o.Undelete(loser); got != "" {
 				t.Fatal(got)
 			}
@@ -96,7 +96,7 @@ var mergeRules = []law{
 		"merge/three-at-most", "A merge takes three records, the master among them",
 		document("SOAP API Developer Guide, merge(): up to three records"),
 		func(t *testing.T, o *Org) {
-			if got := o.merge("Account", o.Account(), o.Account(), o.Account(), o.Account()); got == "" {
+			if got := o.merge(o.Account(), o.Account(), o.Account(), o.Account()); got == "" {
 				t.Error("four records were merged")
 			}
 		},
@@ -106,7 +106,7 @@ var mergeRules = []law{
 		document("SOAP API Developer Guide, StatusCode: INVALID_MERGE_RECORD"),
 		func(t *testing.T, o *Org) {
 			id := o.Account()
-			if got := o.merge("Account", id, id); got != "INVALID_MERGE_RECORD" {
+			if got := o.merge(id, id); got != "INVALID_MERGE_RECORD" {
 				t.Error(got)
 			}
 		},

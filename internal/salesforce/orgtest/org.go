@@ -81,7 +81,7 @@ func (o *Org) Do(method, path, contentType, body string, header ...string) Reply
 	return Reply{t: o.t, Status: res.StatusCode, Header: res.Header, Body: text}
 }
 
-// Get, Post, Patch and Delete send and receive JSON.
+// Get asks for JSON.
 func (o *Org) Get(path string) Reply { o.t.Helper(); return o.Do("GET", path, "", "") }
 
 // Post sends v as JSON.
@@ -164,7 +164,7 @@ func (o *Org) Contact(account string) string {
 
 // discard removes a record that a test has made; it may be gone already.
 func (o *Org) discard(object, id string) {
-	req, err := http.NewRequest(http.MethodDelete, o.target.URL+"/services/data/v"+o.target.Version+"/sobjects/"+object+"/"+id, http.NoBody)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(o.t.Context()), http.MethodDelete, o.target.URL+"/services/data/v"+o.target.Version+"/sobjects/"+object+"/"+id, http.NoBody)
 	if err != nil {
 		return
 	}

@@ -123,7 +123,7 @@ var soapRules = []law{
 		document("Bulk API 2.0 Developer Guide, Job States"),
 		func(t *testing.T, o *Org) {
 			var job struct{ ID, State, ContentURL string }
-			o.Post("jobs/ingest", loads("Account", "insert")).OK(200).Into(&job)
+			o.Post("jobs/ingest", loads("insert")).OK(200).Into(&job)
 			o.Get("jobs/ingest/" + job.ID).OK(200).Into(&job)
 			if job.State != "Open" || !strings.HasSuffix(job.ContentURL, "/jobs/ingest/"+job.ID+"/batches") {
 				t.Errorf("%+v", job)
@@ -141,7 +141,7 @@ var soapRules = []law{
 		document("Bulk API 2.0 Developer Guide, Upload Job Data: once per job"),
 		func(t *testing.T, o *Org) {
 			var job struct{ ID string }
-			o.Post("jobs/ingest", loads("Account", "insert")).OK(200).Into(&job)
+			o.Post("jobs/ingest", loads("insert")).OK(200).Into(&job)
 			path := "jobs/ingest/" + job.ID
 			o.Do("PUT", path+"/batches", "text/csv", "Name\n").OK(201)
 			if r := o.Do("PUT", path+"/batches", "text/csv", "Name\n"); r.Status < 400 {
@@ -155,7 +155,7 @@ var soapRules = []law{
 		"bulk-ingest/line-ending", "A file whose lines end otherwise than the job says fails",
 		client("jsforce and simple-salesforce report: ClientInputError : LineEnding is invalid on user data"),
 		func(t *testing.T, o *Org) {
-			job := o.Ingest(loads("Account", "insert"), "Name\r\nx\r\n")
+			job := o.Ingest(loads("insert"), "Name\r\nx\r\n")
 			if job.State != "Failed" || !strings.Contains(job.ErrorMessage, "LineEnding is invalid on user data") {
 				t.Errorf("%+v", job)
 			}
@@ -165,7 +165,7 @@ var soapRules = []law{
 		"bulk-ingest/upsert-needs-a-key", "An upsert names its external id",
 		document("Bulk API 2.0 Developer Guide, Create a Job: externalIdFieldName"),
 		func(t *testing.T, o *Org) {
-			if r := o.Post("jobs/ingest", loads("Account", "upsert")); r.Status != 400 {
+			if r := o.Post("jobs/ingest", loads("upsert")); r.Status != 400 {
 				t.Errorf("status %d", r.Status)
 			}
 		},
