@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ const controlRoot = "_holdfast"
 
 // maxControl bounds the body of a control request: a script of faults is the longest.
 const maxControl = 64 << 20
+
+// firstYear and lastYear bound the org's clock: it is kept as the nanoseconds by which it differs from the
+// machine's, which are 292 years at most.
+const firstYear, lastYear = 1900, 2200
 
 // A controller answers one method of one resource of the control endpoint. What it returns is sent as
 // JSON; nil is an empty object.
@@ -124,6 +129,13 @@ func putClock(s *Server, r *http.Request) (any, error) {
 	}
 	if err := wire.DecodeJSON(body, &move); err != nil {
 		return nil, err
+	}
+	to := move.Set
+	if to.IsZero() {
+		to = s.Clock().Now()
+	}
+	if to = to.Add(time.Duration(move.Advance)); to.Year() < firstYear || to.Year() > lastYear {
+		return nil, wire.BadRequest("INVALID_INPUT", "the clock goes from "+strconv.Itoa(firstYear)+" to "+strconv.Itoa(lastYear)+": "+to.Format(time.RFC3339))
 	}
 	if !move.Set.IsZero() {
 		s.Clock().Set(move.Set)

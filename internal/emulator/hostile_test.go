@@ -38,3 +38,17 @@ func TestTokensAreNoFormsInParts(t *testing.T) {
 	c.do("POST", "/services/oauth2/revoke", form("token", c.s.RefreshToken)).ok(400)
 	c.do("POST", "/services/oauth2/userinfo", form("oauth_token", c.s.AccessToken)).ok(403)
 }
+
+func TestTheControlEndpointRefusesWhatHasNoMeaning(t *testing.T) {
+	c := start(t, emulator.Options{ControlToken: "steer"})
+	for path, bodies := range map[string][]string{
+		"hardness": {`{"bulk":{"batchRows":-1}}`, `{"bulk":{"parallel":-1}}`, `{"others":{"every":-1}}`, `{"concurrent":-1}`, `{"tick":"-5h"}`, `{"stampGrain":"-1s"}`},
+		"clock":    {`{"set":"9999-12-31T23:59:59Z"}`, `{"set":"0001-01-02T00:00:00Z"}`, `{"advance":"2562047h"}`},
+	} {
+		for _, body := range bodies {
+			c.control("PUT", path, body).ok(400)
+		}
+	}
+	c.control("GET", "hardness", "").ok(200).is("{}")
+	c.control("GET", "clock", "").ok(200).is(`{"now":"2026-01-05T08:00:00Z"}`)
+}

@@ -160,6 +160,22 @@ func (h Hardness) check() error {
 			return fmt.Errorf("hardness: %s is %v; a share is from 0 to 1", b.name, b.share)
 		}
 	}
+	for name, n := range map[string]int{
+		"tokenCalls": h.TokenCalls, "dailyCalls": h.DailyCalls, "concurrent": h.Concurrent, "retiredBelow": h.RetiredBelow,
+		"firstFreeCall": h.FirstFreeCall, "others.every": h.Others.Every, "bulk.batchRows": h.Bulk.BatchRows,
+		"bulk.parallel": h.Bulk.Parallel, "bulk.retries": h.Bulk.Retries,
+	} {
+		if n < 0 {
+			return fmt.Errorf("hardness: %s is %d; a count is not negative", name, n)
+		}
+	}
+	for name, d := range map[string]Duration{
+		"slowFor": h.SlowFor, "tick": h.Tick, "stampGrain": h.StampGrain, "others.lateFor": h.Others.LateFor,
+	} {
+		if d < 0 {
+			return fmt.Errorf("hardness: %s is %s; a time is not negative", name, time.Duration(d))
+		}
+	}
 	for _, w := range h.Maintenance {
 		if !w.From.Before(w.To) {
 			return fmt.Errorf("hardness: a maintenance window ends at %s, before it begins", w.To)
