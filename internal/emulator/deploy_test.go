@@ -88,5 +88,5 @@ func TestDeploy(t *testing.T) {
 		has("<fullName>Account</fullName>", "<fullName>House__c</fullName>", "<fileName>objects/House__c.object</fileName>")
 	c.soap("m/66.0", "listMetadata", "<queries><type>Nonsense</type></queries>").ok(500).has("sf:INVALID_TYPE")
 	c.soap("m/66.0", "checkDeployStatus", "<id>0Af000000000000AAA</id>").ok(500).has("sf:INVALID_CROSS_REFERENCE_KEY")
-	c.soap("m/66.0", "createMetadata", "").ok(500).has("sf:INVALID_OPERATION")
+	c.soap("m/66.0", "createMetadata", "").ok(500).has("<faultcode>soapenv:Client</faultcode><faultstring>No operation available for request")
 }
