@@ -44,6 +44,9 @@ func TestNonprofitSuccessPackComesBack(t *testing.T) {
 	honest := incident.workOn(t, ctx, wrecked)
 	server.Clock().Advance(time.Hour)
 
+	// A rule of the pack lets nobody change whom a relationship is with, and contacts come back under
+	// new Ids: the operator switches it off before the restore, and on again after it.
+	relatedContactRule(t, ctx, loader, false)
 	plan := house.path("undo.plan")
 	var planned struct {
 		Digest string `json:"digest"`
@@ -60,6 +63,7 @@ func TestNonprofitSuccessPackComesBack(t *testing.T) {
 	if applied.Unexplained != 0 {
 		t.Errorf("%d unexplained differences", applied.Unexplained)
 	}
+	relatedContactRule(t, ctx, loader, true)
 
 	successors := house.successors()
 	want := original.Clone()
@@ -72,6 +76,24 @@ func TestNonprofitSuccessPackComesBack(t *testing.T) {
 		incident.parents, incident.gone, incident.purged, incident.overwritten, incident.blanked, len(honest.edits), planned.Totals.Conflicts, len(successors), applied.Classes)
 	records, values, links := compared(want, incident.fields)
 	t.Logf("an independent client compared %d records, %d values, %d of them links between records: %d differ", records, values, links, total)
+}
+
+// relatedContactRule deploys the rule of a package as active or not, as an administrator may.
+func relatedContactRule(t *testing.T, ctx context.Context, l *testkit.Loader, active bool) {
+	t.Helper()
+	err := l.DeployFiles(ctx, map[string]string{
+		"package.xml": testkit.PackageXML("ValidationRule", "npe4__Relationship__c.npe4__Related_Contact_Do_Not_Change"),
+		"objects/npe4__Relationship__c.object": fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<CustomObject xmlns="http://soap.sforce.com/2006/04/metadata"><validationRules>
+<fullName>npe4__Related_Contact_Do_Not_Change</fullName><active>%t</active>
+<errorConditionFormula>and(not( ISNEW()), ISCHANGED( npe4__RelatedContact__c ))</errorConditionFormula>
+<errorDisplayField>npe4__RelatedContact__c</errorDisplayField>
+<errorMessage>Rather than change the contacts in an existing relationship, delete this relationship and create a new on between the new contacts</errorMessage>
+</validationRules></CustomObject>`, active),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func takeDump(t *testing.T, ctx context.Context, l *testkit.Loader) testkit.Dump {
