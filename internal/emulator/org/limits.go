@@ -29,14 +29,15 @@ type callHour struct {
 // apiRequests is the allocation that every call spends.
 const apiRequests = "DailyApiRequests"
 
-// newLimits returns the allocations of a Developer Edition org. Names and sizes from public samples
-// of the limits resource.
+// newLimits returns the allocations of an org. Names and sizes from public samples of the limits
+// resource; storage is that of an Enterprise Edition, since an org of 5 MB would hold 2,500 records and
+// a bin of 125. Source: Help, "Data and File Storage Allocations": 10 GB each.
 func newLimits(calls int) limits {
 	l := limits{all: map[string]*Limit{}}
 	for name, n := range map[string]int{
 		apiRequests: calls, "DailyBulkApiBatches": 15_000, "DailyBulkV2QueryJobs": 10_000,
 		"DailyBulkV2QueryFileStorageMB": 976_562, "DailyAsyncApexExecutions": 250_000,
-		"DataStorageMB": 5, "FileStorageMB": 20, "DailyWorkflowEmails": 1_000,
+		"DataStorageMB": 10_240, "FileStorageMB": 10_240, "DailyWorkflowEmails": 1_000,
 		"HourlyPublishedPlatformEvents": 50_000,
 	} {
 		l.all[name] = &Limit{Name: name, Max: n, Remaining: n}
