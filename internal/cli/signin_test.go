@@ -43,7 +43,7 @@ func allowed(t *testing.T, server *emulator.Server, stderr io.Reader) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reply.Body.Close()
+		_ = reply.Body.Close()
 	}
 	return rest.String()
 }
@@ -62,7 +62,9 @@ func TestSignInByBrowserIsKeptSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	listener.Close()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 
 	stderr, w := io.Pipe()
 	code := make(chan int, 1)

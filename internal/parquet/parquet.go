@@ -43,7 +43,7 @@ const idColumn = "Id"
 
 // Writer writes one file. It is for one goroutine.
 type Writer struct {
-	out     *parquet.Writer
+	out     *parquet.GenericWriter[any]
 	columns []column // in the order of the file
 	rows    []parquet.Row
 	inGroup int
@@ -84,7 +84,7 @@ func NewWriter(w io.Writer, o *sf.Object, fields []string) *Writer {
 		name = o.Name
 	}
 	return &Writer{
-		out: parquet.NewWriter(w, parquet.NewSchema(name, group), parquet.Compression(&parquet.Zstd),
+		out: parquet.NewGenericWriter[any](w, parquet.NewSchema(name, group), parquet.Compression(&parquet.Zstd),
 			parquet.CreatedBy("holdfast", "1", "")),
 		columns: columns,
 	}

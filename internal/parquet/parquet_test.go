@@ -16,9 +16,15 @@ import (
 )
 
 var object = &sf.Object{Name: "Invoice__c", Fields: []*sf.Field{
-	{Name: "Id", Type: sf.TypeID}, {Name: "Name", Type: sf.TypeString}, {Name: "Paid__c", Type: sf.TypeBoolean},
-	{Name: "Lines__c", Type: sf.TypeInt}, {Name: "Total__c", Type: sf.TypeCurrency}, {Name: "Due__c", Type: sf.TypeDate},
-	{Name: "CreatedDate", Type: sf.TypeDatetime}, {Name: "At__c", Type: sf.TypeTime}, {Name: "Body__c", Type: sf.TypeTextarea},
+	{Name: "Id", Type: sf.TypeID},
+	{Name: "Name", Type: sf.TypeString},
+	{Name: "Paid__c", Type: sf.TypeBoolean},
+	{Name: "Lines__c", Type: sf.TypeInt},
+	{Name: "Total__c", Type: sf.TypeCurrency},
+	{Name: "Due__c", Type: sf.TypeDate},
+	{Name: "CreatedDate", Type: sf.TypeDatetime},
+	{Name: "At__c", Type: sf.TypeTime},
+	{Name: "Body__c", Type: sf.TypeTextarea},
 }}
 
 var fields = []string{"At__c", "Body__c", "CreatedDate", "Due__c", "Gone__c", "Lines__c", "Name", "Paid__c", "Total__c"}
