@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -40,7 +41,10 @@ are doubles there, and those with more digits are counted. The files are not enc
 		if err != nil {
 			return err
 		}
-		if err := os.Mkdir(to, 0o700); err != nil {
+		if err := os.Mkdir(to, 0o700); errors.Is(err, fs.ErrExist) {
+			return problem.Newf(problem.Usage, "folder %s is already there", to).
+				Hint("nothing is overwritten: give another name, or remove it")
+		} else if err != nil {
 			return onDisk(fmt.Errorf("folder %s: %w", to, err))
 		}
 		root, err := os.OpenRoot(to)
@@ -58,6 +62,7 @@ are doubles there, and those with more digits are counted. The files are not enc
 		}
 		result, err := run.Rescue(cmd.Context(), in)
 		if err != nil && problem.KindOf(err) != problem.Partial {
+			_ = os.Remove(to) // it goes only while nothing is in it
 			return err
 		}
 		return errors.Join(a.print(result, func(w io.Writer) {

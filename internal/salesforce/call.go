@@ -2,6 +2,7 @@ package salesforce
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -116,9 +117,13 @@ func (o *Org) unreachable(what string, err error) error {
 		err = e.Err
 	}
 	_, instance := o.session.current()
+	hint := "check the address of the org and the network"
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		hint = "check the address of the org; SSL_CERT_FILE names a file of certificate authorities to trust"
+	}
 	return problem.New(problem.Unreachable, oneLine(o.session.scrub(
 		fmt.Sprintf("%s: the org at %s does not answer: %v", what, instance, err)))).
-		Hint("check the address of the org and the network")
+		Hint("%s", hint)
 }
 
 // transportError is the failure to get an answer, or the whole of one.
