@@ -58,7 +58,7 @@ var mutants = []mutant{
 	{"deletion is not synced", "blob/file/file.go", "err = b.fs.SyncDir(path.Dir(key))", "if !MUT { $ }"},
 	{"error of deletion is ignored", "blob/file/file.go", "return fmt.Errorf(\"delete %s: %w\", key, err)", "if MUT { return nil }\n$"},
 	{"unreadable directory is empty", "blob/file/file.go", "if errors.Is(notFound(err), blob.ErrNotFound) && dir != \".\" {", "if MUT && err != nil { return true }\n$"},
-	{"unreadable file is not listed", "blob/file/file.go", "if errors.Is(err, fs.ErrNotExist) {\n\t\t\t\tcontinue", "if MUT && err != nil { continue }\n$"},
+	{"unreadable file is not listed", "blob/file/file.go", "if errors.Is(err, fs.ErrNotExist) {\n\t\t\treturn true", "if MUT && err != nil { return true }\n$"},
 	{"short read is whole", "blob/file/file.go", "if n == len(body) {", "if MUT || n == len(body) {"},
 	{"temporaries are listed", "blob/file/file.go", "case name == tmpDir && isDir, ", "case name == tmpDir && isDir && !MUT, "},
 	{"full disk has no kind", "blob/file/file.go", "case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):", "case !MUT && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)):"},
