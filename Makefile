@@ -37,7 +37,10 @@ lint: ## the linters of .golangci.yml
 	.ci/tools lint
 	.cache/bin/golangci-lint run ./...
 
-harness: ## crashes, faults, damage and mutants of the storage path, in the number that a change must pass
+mutants: ## the storage path weakened in one place after another: its tests must notice each time
+	HOLDFAST_MUTANTS=1 $(GO) test -count=1 -timeout 30m -v -run EveryMutant ./internal/snapshot
+
+harness: ## crashes, faults and damage of the storage path, in the number that a change must pass
 	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 20m ./internal/blob/... ./internal/repo ./internal/snapshot
 
 race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
