@@ -13,7 +13,7 @@ export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet harness race docs cover fuzz long bench conformance clean
+.PHONY: build test lint fmt format vet mutants harness race docs cover fuzz long bench conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
