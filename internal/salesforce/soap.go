@@ -16,13 +16,18 @@ import (
 // maxSOAPReply bounds the answer of a SOAP call: 200 results take a few hundred KB.
 const maxSOAPReply = 8 << 20
 
-// soap calls an operation of the partner WSDL. The session travels in the body, so that is written
-// anew for each attempt.
-func (o *Org) soap(ctx context.Context, what, operation, arguments string, out any) error {
+// soapService is a WSDL of the platform: where it is spoken, and the namespace of its words.
+type soapService struct{ path, namespace string }
+
+var partnerService = soapService{"/services/Soap/u/", "urn:partner.soap.sforce.com"}
+
+// soapCall returns the call of an operation, which may be repeated. The session travels in the body, so
+// that is written anew for each attempt.
+func (o *Org) soapCall(s soapService, what, operation, arguments string) call {
 	body := func(token string) (io.Reader, int64, error) {
 		var b bytes.Buffer
 		b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` +
-			`<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com">` +
+			`<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" xmlns="` + s.namespace + `">` +
 			`<env:Header><SessionHeader><sessionId>`)
 		if err := xml.EscapeText(&b, []byte(token)); err != nil {
 			return nil, 0, err
@@ -31,11 +36,15 @@ func (o *Org) soap(ctx context.Context, what, operation, arguments string, out a
 			`</` + operation + `></env:Body></env:Envelope>`)
 		return &b, int64(b.Len()), nil
 	}
-	c := call{
-		what: what, method: http.MethodPost, path: "/services/Soap/u/" + o.version, accept: mediaXML, repeat: true, whole: true,
+	return call{
+		what: what, method: http.MethodPost, path: s.path + o.version, accept: mediaXML, repeat: true, whole: true,
 		header: map[string]string{"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": `"` + operation + `"`}, body: body,
 	}
-	return o.do(ctx, c, func(resp *http.Response) error {
+}
+
+// soap calls an operation of the partner WSDL.
+func (o *Org) soap(ctx context.Context, what, operation, arguments string, out any) error {
+	return o.do(ctx, o.soapCall(partnerService, what, operation, arguments), func(resp *http.Response) error {
 		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxSOAPReply+1))
 		switch {
 		case err != nil:
