@@ -31,7 +31,7 @@ const crateObject = `<?xml version="1.0" encoding="UTF-8"?>
 <CustomObject xmlns="http://soap.sforce.com/2006/04/metadata">
   <deploymentStatus>Deployed</deploymentStatus><label>Crate</label><pluralLabel>Crates</pluralLabel>
   <nameField><label>Number</label><type>AutoNumber</type><displayFormat>C-{0000}</displayFormat></nameField>
-  <sharingModel>ControlledByParent</sharingModel>
+  <sharingModel>ControlledByParent</sharingModel><enableActivities>true</enableActivities>
   <fields><fullName>Account__c</fullName><label>Account</label><type>MasterDetail</type>
     <referenceTo>Account</referenceTo><relationshipName>Crates</relationshipName><relationshipOrder>0</relationshipOrder></fields>
   <fields><fullName>Keeper__c</fullName><label>Keeper</label><type>Lookup</type>
