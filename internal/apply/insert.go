@@ -107,6 +107,9 @@ func (a *application) chooseInsert(step int) ([]int, int, error) {
 	var rows []int
 	size := 0
 	for n := range pending {
+		if a.ledger.plan.Steps[step].Rows[n].With != "" {
+			continue // the org has made it
+		}
 		r, err := a.resolve(step, n)
 		if err != nil {
 			return nil, 0, err

@@ -24,7 +24,7 @@ func (a *application) takeReturned(ctx context.Context, step int) error {
 	}
 	var pending []int
 	for n := range s.Rows {
-		if a.ledger.rows[step][n].state == rowPending {
+		if s.Rows[n].With == "" && a.ledger.rows[step][n].state == rowPending {
 			pending = append(pending, n)
 		}
 	}

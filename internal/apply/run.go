@@ -142,6 +142,9 @@ func (a *application) step(ctx context.Context, i int) error {
 	if err := a.takeReturned(ctx, i); err != nil {
 		return err
 	}
+	if err := a.takeCompanions(ctx, i); err != nil {
+		return err
+	}
 	for {
 		rows, attempts, err := a.choose(i)
 		if err != nil {
@@ -253,6 +256,8 @@ func (a *application) settle(ctx context.Context) error {
 		return a.settleJob(ctx)
 	case opReturn:
 		return a.settleReturned(ctx)
+	case opCompanion:
+		return a.settleCompanions(ctx)
 	}
 	return a.settleByLooking(ctx)
 }

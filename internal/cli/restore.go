@@ -79,6 +79,7 @@ holdfast restore prod --to latest --record 003000000000001AAA`,
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	flags.StringArrayVar(&in.Objects, "object", nil, "bring back this `object` alone, and what it refers to; may be repeated")
 	flags.StringArrayVar(&in.Records, "record", nil, "bring back the record with this `Id` alone, and what it refers to; may be repeated")
+	flags.StringVar(&in.Owner, "owner", "", "`user` or queue that owns what comes back when its own owner is inactive or gone; default: who restores")
 	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
 	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
 	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is what a plan can hold")

@@ -27,6 +27,8 @@ const (
 	reasonNoWay    = "no Bulk job carries it and no update can set it"
 	reasonLater    = "can only be set by an update"
 	standIn        = ", a stand-in goes first"
+
+	reasonCompanion = "made by the org with the record that it belongs to"
 )
 
 // undelete plans the records that the Recycle Bin gives back, parents first, and what then still
@@ -174,6 +176,12 @@ func (o *ordering) insert() error {
 		case lost:
 			o.plan.Fidelity.Add(it.change.Object, "", state.Lost, it.reason, 1)
 		case byInsert:
+			if o.companion(it) != "" {
+				o.accompany(it)
+				n := &node{object: it.change.Object, id: it.change.ID}
+				byItem[it], nodes = n, append(nodes, n)
+				continue
+			}
 			reduced, _ := o.reduce(it.change)
 			it.first = reduced.Fields
 			o.remember(state.Change{
@@ -194,6 +202,17 @@ func (o *ordering) insert() error {
 			}
 		}
 	}
+	for _, l := range o.in.Needs {
+		from, to := byItem[o.index[l.ID]], byItem[o.index[l.Target]]
+		if from != nil && to != nil {
+			from.refs = append(from.refs, ref{field: l.Field, to: to, hard: true})
+		}
+	}
+	for it, n := range byItem {
+		if to := byItem[o.index[o.companion(it)]]; to != nil {
+			n.refs = append(n.refs, ref{field: "Id", to: to, hard: true})
+		}
+	}
 	layers, broken, ring := arrange(nodes)
 	if ring != nil {
 		return &CycleError{Op: Insert, Links: ring}
@@ -207,12 +226,31 @@ func (o *ordering) insert() error {
 	return nil
 }
 
+// companion returns the record of the plan together with which the org makes this one, or "".
+func (o *ordering) companion(it *item) sf.ID {
+	with := o.in.Companions[it.change.ID]
+	if to := o.index[with]; it.fate != byInsert || to == nil || to.fate != byInsert {
+		return ""
+	}
+	return with
+}
+
+// accompany counts what a companion is: its values are those of the record that it comes with.
+func (o *ordering) accompany(it *item) {
+	for _, f := range it.change.Fields {
+		if class, _ := o.rules.Class(it.change.Object, f.Field, state.Create); class <= state.Remapped && f.After.IsText() {
+			o.plan.Fidelity.Add(it.change.Object, f.Field, state.Recomputed, reasonCompanion, 1)
+		}
+	}
+	o.remember(state.Change{Object: it.change.Object, ID: it.change.ID, Kind: state.Create, After: it.change.After, Fields: it.change.Fields})
+}
+
 func (o *ordering) insertLayer(l layer) {
 	rows := make([]Row, 0, len(l.nodes))
 	without := make(map[string]bool)
 	for _, n := range l.nodes {
 		it := o.index[n.id]
-		rows = append(rows, Row{ID: n.id, Fields: it.first})
+		rows = append(rows, Row{ID: n.id, Fields: it.first, With: o.companion(it)})
 		for _, f := range it.later {
 			without[f.Field] = true
 		}

@@ -65,6 +65,11 @@ func (o *ordering) delete() error {
 			}
 		}
 	}
+	for _, l := range o.in.Needs {
+		if from, to := byID[string(l.ID)], byID[string(l.Target)]; from != nil && to != nil {
+			from.refs = append(from.refs, ref{field: l.Field, to: to, hard: true})
+		}
+	}
 	layers, _, ring := arrange(nodes)
 	if ring != nil {
 		return &CycleError{Op: Delete, Links: ring}

@@ -102,10 +102,10 @@ func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 		return err
 	}
 	switch {
-	case r.With != "" && (s.Op != Undelete || !seen[Undelete][r.With]):
+	case r.With != "" && ((s.Op != Undelete && s.Op != Insert) || !seen[s.Op][r.With]):
 		return fmt.Errorf("it cannot come back with %q", clip(string(r.With)))
-	case s.Op == Undelete && len(r.Fields) > 0:
-		return fmt.Errorf("undelete sets no fields")
+	case (s.Op == Undelete || r.With != "") && len(r.Fields) > 0:
+		return fmt.Errorf("it sets fields and is not sent")
 	case (s.Op == Undelete || s.Op == Insert || s.Op == Second) && !r.Before.IsZero():
 		return fmt.Errorf("%s of a record that is there", s.Op)
 	case s.Op == Update && r.Before.IsZero() && !seen[Undelete][r.ID]:

@@ -35,6 +35,13 @@ type Input struct {
 	// the function Dependants finds them. A deletion that would harm one becomes a conflict.
 	Dependants []Link
 
+	// Needs are records that can only be inserted, or must not be deleted, after another one, although
+	// no reference says so: the price of a product in any price book needs its standard price.
+	Needs []Link
+	// Companions are records that the org makes together with another, which is the value: the contact of
+	// a person account. Where that one is inserted they are not, and get the Id that the org gave them.
+	Companions map[sf.ID]sf.ID
+
 	// MaxRows is how many records the plan may touch; 0 means MaxRows, the most that a plan file
 	// holds.
 	MaxRows int

@@ -96,8 +96,9 @@ type Row struct {
 	// step of the plan brings the record: for Undelete and Insert, and for updates after them.
 	Before state.Hash
 
-	// With names the record of the same plan with which an undeleted record comes back by itself.
-	// Such a row is not sent. A row that did not come back so is sent after all.
+	// With names the record of the same plan with which this one comes by itself. Such a row is not sent.
+	// An undeleted record that did not come back so is sent after all; an inserted one is made by the org,
+	// and apply asks for its Id.
 	With sf.ID
 }
 

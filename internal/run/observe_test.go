@@ -33,9 +33,14 @@ type observed struct {
 
 func observe(t testing.TB) *observed {
 	t.Helper()
-	server, err := emulator.Start(t.Context(), emulator.Options{
-		Clock: org.FixedClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), DailyCalls: 100_000,
-	})
+	return observeOrg(t, emulator.Options{})
+}
+
+// observeOrg is observe of an org with these options.
+func observeOrg(t testing.TB, options emulator.Options) *observed {
+	t.Helper()
+	options.Clock, options.DailyCalls = org.FixedClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), 100_000
+	server, err := emulator.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,11 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) 
 		return nil, err
 	}
 	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
-	return w, nil
+	who, err := in.Org.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.know(ctx, who)
 }
 
 // excuses are the differences that are known, under the Ids that records have now.

@@ -42,6 +42,10 @@ type RestoreInput struct {
 	DeleteExtra bool // with Snapshot: also delete records that it does not have
 	KeepCreated bool // with Before and After: leave the records that were created between them
 
+	// Owner is a username, or the Id of a user or queue: who owns what comes back when its own owner is
+	// inactive or gone. Empty: whoever restores.
+	Owner string
+
 	MaxRows int             // records that the plan may touch; 0 is the most that a plan holds
 	Capture capture.Options // how the live org is read; Kind is set by Restore
 }
@@ -144,6 +148,12 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 		return RestoreResult{}, err
 	}
 	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
+	if err := w.know(ctx, who); err != nil {
+		return RestoreResult{}, err
+	}
+	if w.people.heir, err = w.heirOf(ctx, in.Owner); err != nil {
+		return RestoreResult{}, err
+	}
 	if err := in.choose(w); err != nil {
 		return RestoreResult{}, err
 	}
@@ -277,7 +287,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		Delta: w.delta, Conflicts: w.conflicts, Notes: w.notes, Schema: w.eq.Schema,
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
-		Dependants: dependants, MaxRows: in.MaxRows,
+		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: in.MaxRows,
 	})
 	if err == nil {
 		return p, nil

@@ -17,6 +17,7 @@ import (
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/state"
 	"holdfast/internal/testkit"
 )
 
@@ -187,7 +188,9 @@ func TestTrap22PolymorphicAndCustomLookups(t *testing.T) {
 func TestTrap23NullThroughEveryWayIn(t *testing.T) {
 	w := newWard(t, 23)
 	texts := []string{"Null", "#N/A", "N/A", "null", "NULL", "\\N", "''", "-", "0", "false", ""}
-	row := func(s string) testkit.Row { return testkit.Row{"LastName": "n", "Phone": s, "Title": s, "Description": s} }
+	row := func(s string) testkit.Row {
+		return testkit.Row{"LastName": "n", "Phone": s, "Title": s, "Description": s}
+	}
 	ways := map[string][]string{}
 	for _, way := range []string{"insert", "update", "undelete"} {
 		for _, s := range texts {
@@ -301,6 +304,112 @@ func TestTrap26LocksOfRowsThatShareAParent(t *testing.T) {
 		t.Fatalf("%d locks, %d jobs, refused: %+v", locked, jobs, out.Errors)
 	}
 	w.same(want, out.NewIDs)
+}
+
+// Trap 27: people and clocks. An owner who left, a queue that is gone, who made a record and when,
+// person accounts, record types, and prices that need a standard price: each is decided in the dry run,
+// and the result is what was decided.
+func TestTrap27PeopleAndClocks(t *testing.T) {
+	w := emptyWard(t, 27, emulator.Options{Features: org.Features{PersonAccounts: true}})
+	w.sees("Group", "QueueSobject", "Case", "Pricebook2", "PricebookEntry", "Product2", "PermissionSet", "PermissionSetAssignment")
+	one := func(object string, row testkit.Row) string { return w.added(object, row)[0] }
+	person, business := "", ""
+	types, err := w.loader.Query(t.Context(), "SELECT Id, IsPersonType FROM RecordType WHERE SobjectType = 'Account'")
+	w.must(err)
+	for _, r := range types {
+		if r["IsPersonType"] == true {
+			person = r["Id"].(string)
+		} else {
+			business = r["Id"].(string)
+		}
+	}
+	profile, err := w.loader.Query(t.Context(), "SELECT Id FROM Profile WHERE Name = 'Standard User'")
+	w.must(err)
+	leaver := one("User", testkit.Row{
+		"Username": "leaver@people.example", "LastName": "Leaver", "Email": "l@people.example", "Alias": "leaver", "ProfileId": profile[0]["Id"].(string),
+		"TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US", "IsActive": "true",
+	})
+	queue := one("Group", testkit.Row{"Name": "Old queue", "DeveloperName": "Old_queue", "Type": "Queue"})
+	served := one("QueueSobject", testkit.Row{"QueueId": queue, "SobjectType": "Case"})
+	owned := one("Account", testkit.Row{"Name": "Owned", "OwnerId": leaver, "RecordTypeId": business})
+	given := one("Account", testkit.Row{"Name": "Given away", "OwnerId": leaver})
+	ada := one("Account", testkit.Row{"LastName": "Byron", "FirstName": "Ada", "RecordTypeId": person, "PersonEmail": "ada@x.example"})
+	contact := w.field("Account", "PersonContactId")[ada]
+	queued := one("Case", testkit.Row{"Subject": "queued", "OwnerId": queue})
+	about := one("Case", testkit.Row{"Subject": "about Ada", "ContactId": contact, "AccountId": ada})
+	standard, err := w.loader.Query(t.Context(), "SELECT Id FROM Pricebook2 WHERE IsStandard = true")
+	w.must(err)
+	product := one("Product2", testkit.Row{"Name": "Thing"})
+	book := one("Pricebook2", testkit.Row{"Name": "Aaa", "IsActive": "true"})
+	var prices []string
+	for _, b := range []string{standard[0]["Id"].(string), book} {
+		prices = append(prices, one("PricebookEntry", testkit.Row{"Pricebook2Id": b, "Product2Id": product, "UnitPrice": "5", "IsActive": "true"}))
+	}
+	w.server.Clock().Advance(time.Hour)
+	objects := []string{"Account", "Contact", "Case", "Product2", "Pricebook2", "PricebookEntry"}
+	want, err := testkit.TakeDump(t.Context(), w.loader, objects)
+	w.must(err)
+	before := w.backup()
+
+	w.update("Account", []testkit.Row{{"Id": given, "OwnerId": w.server.UserID}})
+	w.purge(about, queued, ada, owned, prices[1], prices[0], product, served, queue)
+	w.update("User", []testkit.Row{{"Id": leaver, "IsActive": "false"}})
+	w.server.Clock().Advance(time.Hour)
+	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Objects: objects})
+	for _, note := range []string{
+		"1 records of Account come back owned by whoever restores: user leaver@people.example is inactive",
+		"1 records of Account keep the owner that they have: user leaver@people.example is inactive",
+		"1 records of Group come along because chosen ones refer to them",
+		"1 contacts belong to person accounts and come back with them",
+	} {
+		if !slices.Contains(r.Notes, note) {
+			t.Errorf("the dry run does not say %q: %q", note, r.Notes)
+		}
+	}
+	if !slices.ContainsFunc(r.Fidelity, func(f run.FidelityRow) bool {
+		return f.Object == "Account" && f.Field == "CreatedDate" && f.Class == "lost" && f.Reason == state.ReasonAudit
+	}) {
+		t.Errorf("the dry run does not say that audit fields are lost: %+v", r.Fidelity)
+	}
+	out := w.apply(r)
+	now, err := testkit.TakeDump(t.Context(), w.loader, objects)
+	w.must(err)
+	mine := `"` + w.server.UserID + `"`
+	want["Account"][owned]["OwnerId"], want["Account"][given]["OwnerId"] = mine, mine
+	if lines, n := want.Differences(now, newIDs(out), 20); n > 0 {
+		t.Errorf("%d differences:\n%v", n, lines)
+	}
+	if again := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Objects: objects}); !again.Plan.Empty() {
+		t.Errorf("something remains to be done: %s", again.File)
+	}
+}
+
+// Trap 27, with the permissions that the platform has for it: who made a record, when, and an inactive
+// owner come back as they were.
+func TestTrap27AuditFieldsAndInactiveOwnersWithPermission(t *testing.T) {
+	w := emptyWard(t, 27, emulator.Options{Permissions: []string{"CreateAuditFields", "UpdateWithInactiveOwner"}})
+	w.sees("PermissionSet", "PermissionSetAssignment")
+	profile, err := w.loader.Query(t.Context(), "SELECT Id FROM Profile WHERE Name = 'Standard User'")
+	w.must(err)
+	leaver := w.added("User", testkit.Row{
+		"Username": "leaver@people.example", "LastName": "Leaver", "Email": "l@people.example", "Alias": "leaver", "ProfileId": profile[0]["Id"].(string),
+		"TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US", "IsActive": "true",
+	})[0]
+	id := w.added("Account", testkit.Row{"Name": "Owned", "OwnerId": leaver, "CreatedById": leaver, "CreatedDate": "2020-02-29T01:02:03.000Z"})[0]
+	w.update("User", []testkit.Row{{"Id": leaver, "IsActive": "false"}})
+	w.server.Clock().Advance(time.Hour)
+	before := w.backup()
+	w.purge(id)
+	out := w.backTo(before.Snapshot.ID)
+	if len(out.Errors) > 0 || out.Unexplained > 0 {
+		t.Fatalf("%+v %+v", out.Errors, out.Differences)
+	}
+	back := newIDs(out)[id]
+	for field, want := range map[string]string{"OwnerId": leaver, "CreatedById": leaver, "CreatedDate": "2020-02-29T01:02:03.000+0000"} {
+		if got := w.field("Account", field)[back]; got != want {
+			t.Errorf("%s is %s, not %s", field, got, want)
+		}
+	}
 }
 
 // sees adds objects to those that the ward shows.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -31,6 +32,10 @@ type wanted struct {
 	deleteExtra bool // two states: also delete what the wanted state does not have
 	keepCreated bool // three states: do not delete what the incident created
 
+	people     people
+	companions map[sf.ID]sf.ID // contacts of person accounts that come back: the account of each
+	needs      []plan.Link     // records that need another one first, which no reference tells
+
 	limit     int // changes at most
 	delta     state.Delta
 	conflicts []state.Conflict
@@ -52,6 +57,11 @@ func (w *wanted) compute(ctx context.Context) error {
 	}
 	if w.closure && len(w.chosen)+len(w.records) > 0 {
 		if err := w.parents(ctx); err != nil {
+			return err
+		}
+	}
+	for _, decide := range []func(context.Context) error{w.persons, w.books, w.owners} {
+		if err := decide(ctx); err != nil {
 			return err
 		}
 	}
@@ -347,9 +357,7 @@ func (w *wanted) dangling(ctx context.Context) error {
 		}
 		w.delta = kept
 	}
-	for _, text := range slices.Sorted(maps.Keys(counts)) {
-		w.notes = append(w.notes, strings.Replace(text, "%d", fmt.Sprint(counts[text]), 1))
-	}
+	w.count(counts)
 	return nil
 }
 

@@ -59,7 +59,15 @@ var awkward = []string{"Null", "null", "#N/A", "N/A", "a\r\nb", "a\nb", `"quoted
 
 func newWard(t *testing.T, seed uint64) *ward {
 	t.Helper()
-	o := observe(t)
+	w := emptyWard(t, seed, emulator.Options{})
+	w.fill(60)
+	return w
+}
+
+// emptyWard is a ward without a company, in an org with these options.
+func emptyWard(t *testing.T, seed uint64, options emulator.Options) *ward {
+	t.Helper()
+	o := observeOrg(t, options)
 	w := &ward{observed: o, rnd: rand.New(rand.NewPCG(seed, 11)), ids: map[string][]string{}, loader: &testkit.Loader{
 		InstanceURL: o.server.URL, AccessToken: o.server.AccessToken, Version: "v66.0",
 	}}
@@ -70,7 +78,6 @@ func newWard(t *testing.T, seed uint64) *ward {
 	if err := w.loader.DeployFiles(t.Context(), files); err != nil {
 		t.Fatal(err)
 	}
-	w.fill(60)
 	w.intercept(nil)
 	return w
 }
