@@ -29,6 +29,7 @@ type (
 		From, To, Watermark                            string
 		Expected, Created, Updated, Deleted, Unchanged int
 		Layers                                         []layer
+		Replaced                                       []layer `may:""`
 	}
 	layer struct {
 		Before, After string

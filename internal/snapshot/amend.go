@@ -40,6 +40,7 @@ func (w *Writer) Amend(object string) (*PartWriter, error) {
 	p := newPartWriter(w, PartInfo{
 		Object: object, Fields: m.fields, From: m.from, To: m.to, Watermark: m.watermark, Full: m.full,
 	}, shape, m.layers)
+	p.fresh, p.replaced = m.fresh, m.replaced
 	p.origin = nil
 	if !m.full {
 		if parent, err := w.parentPart(object); err == nil {
@@ -74,7 +75,7 @@ func (l *layerWriter) count(ctx context.Context, id key, before, after version) 
 	}
 	var origin version
 	if at != nil && !at.gone() {
-		origin = version{true, l.hasher.Hash(at.record())}
+		origin = version{true, at.hash(&l.hasher)}
 	}
 	l.changes.count(origin, before, -1) // it was counted in the layer below
 	l.changes.count(origin, after, 1)

@@ -172,7 +172,7 @@ func (c *checker) use(m *manifest) {
 		if p.state == Whole {
 			c.report.Parts++
 		}
-		for _, l := range p.layers {
+		for _, l := range slices.Concat(p.layers, p.replaced) {
 			for _, s := range l.segments {
 				ref := s.ref(classSegment)
 				c.users[ref] = append(c.users[ref], id)

@@ -38,7 +38,7 @@ func (p *PartWriter) compact(ctx context.Context, layers []layer) ([]layer, erro
 	var records int64
 	err = eachRow(ctx, newMerged(stack(r, p.info.Object, taken)...), shape, func(c *cursor, body []byte) error {
 		if from == 0 && !c.gone() {
-			digest = digest.Add(hasher.Hash(c.record()))
+			digest = digest.Add(c.hash(&hasher))
 			records++
 		}
 		return w.add(ctx, c.id(), c.gone(), body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"holdfast/internal/sf"
+	"holdfast/internal/state"
 )
 
 // Limits of a frame; docs/format/snapshot.md, "Limits".
@@ -343,6 +345,49 @@ func (f *frame) record(row int) sf.Record {
 		}
 	}
 	return r
+}
+
+// cell returns a value of the frame, whose bytes are its own.
+func (f *frame) cell(slot, column int) state.Cell {
+	n := column*f.live + slot
+	switch code := f.codes[n]; code {
+	case codeAbsent:
+		return state.Cell{}
+	case codeNull:
+		return state.Cell{Present: true, Null: true}
+	default:
+		at := f.texts[n]
+		return state.Cell{Present: true, Text: f.raw[at : at+code-firstText]}
+	}
+}
+
+// hash returns the hash of a record of the frame, without making the record.
+func (f *frame) hash(h *state.Hasher, row int) state.Hash {
+	slot := int(f.slot[row])
+	return h.HashCells(f.shape, f.ids[row][:], func(column int) state.Cell { return f.cell(slot, column) })
+}
+
+// same reports whether both rows are records with the same fields and values. It may say no of
+// records whose shapes differ by fields that neither has.
+func (f *frame) same(row int, o *frame, other int) bool {
+	if f.gone(row) || o.gone(other) || f.shape != o.shape && !slices.Equal(f.shape.Fields(), o.shape.Fields()) {
+		return false
+	}
+	a, b := int(f.slot[row]), int(o.slot[other])
+	for range f.shape.Len() {
+		code := f.codes[a]
+		if code != o.codes[b] {
+			return false
+		}
+		if code >= firstText {
+			n := code - firstText
+			if !bytes.Equal(f.raw[f.texts[a]:f.texts[a]+n], o.raw[o.texts[b]:o.texts[b]+n]) {
+				return false
+			}
+		}
+		a, b = a+f.live, b+o.live
+	}
+	return true
 }
 
 // tombstone returns a tombstone of the frame.

@@ -40,6 +40,19 @@ type cursor struct {
 	frame int // current frame of the open segment; -1 before the first
 	data  frame
 	row   int
+
+	readsAhead bool
+	ahead      chan ahead // the frame after this one while it is loaded; else nil
+	spare      frame      // memory for it
+}
+
+// ahead is where a cursor goes next.
+type ahead struct {
+	seg   int
+	open  *segment // nil at the end
+	frame int
+	data  frame
+	err   error
 }
 
 func newCursor(r *repo.Repository, class repo.Class, object string, segments []segmentRef) *cursor {
@@ -52,21 +65,70 @@ func (c *cursor) next(ctx context.Context) (bool, error) {
 		c.row++
 		return true, nil
 	}
-	for {
-		if c.open == nil {
-			if c.seg == len(c.segments) {
-				return false, nil
-			}
-			if err := c.openSegment(ctx); err != nil {
-				return false, err
-			}
-		}
-		if c.frame+1 < len(c.open.index) {
-			return true, c.load(ctx, c.frame+1)
-		}
-		c.open = nil
-		c.seg++
+	next := ahead{seg: c.seg, open: c.open, frame: c.frame}
+	if c.ahead != nil {
+		next = <-c.ahead
+		c.ahead = nil
+	} else {
+		next.data, c.spare = c.spare, frame{}
+		c.load(ctx, &next)
 	}
+	if next.err != nil {
+		return false, next.err
+	}
+	c.seg, c.open, c.frame, c.row = next.seg, next.open, next.frame, 0
+	if c.open == nil {
+		return false, nil
+	}
+	c.data, c.spare = next.data, c.data
+	if c.readsAhead {
+		c.start(ctx)
+	}
+	return true, nil
+}
+
+// start loads the frame after the current one on the side. Whoever lets a cursor read ahead calls
+// end.
+func (c *cursor) start(ctx context.Context) {
+	next := ahead{seg: c.seg, open: c.open, frame: c.frame, data: c.spare}
+	c.spare = frame{}
+	done := make(chan ahead, 1)
+	c.ahead = done
+	go func() {
+		c.load(ctx, &next)
+		done <- next
+	}()
+}
+
+// end waits for what is loaded on the side.
+func (c *cursor) end() {
+	if c.ahead != nil {
+		<-c.ahead
+		c.ahead = nil
+	}
+}
+
+// load goes to the frame after that at which next is, and reads it. Of the cursor it uses what does
+// not change.
+func (c *cursor) load(ctx context.Context, next *ahead) {
+	if next.err = ctx.Err(); next.err != nil {
+		return
+	}
+	if next.open != nil && next.frame+1 == len(next.open.index) {
+		next.open = nil
+		next.seg++
+	}
+	if next.open == nil {
+		if next.seg == len(c.segments) {
+			return
+		}
+		next.frame = -1
+		if next.open, next.err = openSegment(ctx, c.repository, c.class, c.object, c.segments[next.seg]); next.err != nil {
+			return
+		}
+	}
+	next.frame++
+	next.err = next.open.load(ctx, next.frame, &next.data)
 }
 
 // seek moves to the row with that Id and reports whether there is one. The Ids of successive calls
@@ -96,7 +158,7 @@ func (c *cursor) seek(ctx context.Context, id key) (bool, error) {
 		return false, nil
 	}
 	if n != c.frame {
-		if err := c.load(ctx, n); err != nil {
+		if err := c.jump(ctx, n); err != nil {
 			return false, err
 		}
 	}
@@ -117,7 +179,8 @@ func (c *cursor) openSegment(ctx context.Context) error {
 	return nil
 }
 
-func (c *cursor) load(ctx context.Context, frame int) error {
+// jump reads a frame of the open segment.
+func (c *cursor) jump(ctx context.Context, frame int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -134,15 +197,40 @@ func (c *cursor) gone() bool           { return c.data.gone(c.row) }
 func (c *cursor) record() sf.Record    { return c.data.record(c.row) }
 func (c *cursor) tombstone() Tombstone { return c.data.tombstone(c.row) }
 
+// hash returns the hash of the record at the current row.
+func (c *cursor) hash(h *state.Hasher) state.Hash { return c.data.hash(h, c.row) }
+
+// same reports whether both are at records with the same fields and values.
+func (c *cursor) same(o *cursor) bool { return c.data.same(c.row, &o.data, o.row) }
+
 // merged walks several runs at once, oldest first in the slice; of rows with the same Id it gives
 // that of the newest run.
 type merged struct {
+	all     []*cursor
 	cursors []*cursor // those that are not at their end
 	started bool
 	at      *cursor
 }
 
-func newMerged(cursors ...*cursor) *merged { return &merged{cursors: cursors} }
+func newMerged(cursors ...*cursor) *merged {
+	return &merged{all: cursors, cursors: slices.Clone(cursors)}
+}
+
+// readAhead makes the runs load their next frame while the current one is read: decrypting and
+// decompressing take as long as what is done with the rows. Whoever calls it calls end.
+func (m *merged) readAhead() *merged {
+	for _, c := range m.all {
+		c.readsAhead = true
+	}
+	return m
+}
+
+// end waits for what is still loaded.
+func (m *merged) end() {
+	for _, c := range m.all {
+		c.end()
+	}
+}
 
 // next moves to the next Id and reports whether there is one; at is then the cursor with its row.
 func (m *merged) next(ctx context.Context) (bool, error) {

@@ -52,6 +52,7 @@ type (
 		Deleted   int64       `json:"deleted"`
 		Unchanged int64       `json:"unchanged"`
 		Layers    []layerLine `json:"layers"`
+		Replaced  []layerLine `json:"replaced,omitempty"`
 	}
 	layerLine struct {
 		Before   string        `json:"before"`
@@ -86,7 +87,9 @@ type manifestPart struct {
 	expected  int64
 	changes   Changes
 	layers    []layer
-	full      bool // written as a base; known only while the snapshot is written
+	replaced  []layer // written for this snapshot, and merged into layers at once: the way from its parent's state
+	fresh     []layer // those of layers that were written for this snapshot; known only while it is written
+	full      bool    // written as a base; known only while the snapshot is written
 }
 
 func absent(object, reason string) manifestPart {
@@ -134,16 +137,23 @@ func (m manifestPart) line() bodyLine {
 		Unchanged: m.changes.Unchanged, Layers: []layerLine{},
 	}
 	for _, l := range m.layers {
-		line := layerLine{Before: l.before.String(), After: l.after.String(), Records: l.records, Segments: []segmentLine{}}
-		for _, s := range l.segments {
-			line.Segments = append(line.Segments, segmentLine{
-				ID: s.id.String(), Size: s.size, Rows: s.rows, Tombstones: s.tombstones,
-				First: string(s.first.id()), Last: string(s.last.id()),
-			})
-		}
-		p.Layers = append(p.Layers, line)
+		p.Layers = append(p.Layers, l.line())
+	}
+	for _, l := range m.replaced {
+		p.Replaced = append(p.Replaced, l.line())
 	}
 	return bodyLine{Part: p}
+}
+
+func (l layer) line() layerLine {
+	line := layerLine{Before: l.before.String(), After: l.after.String(), Records: l.records, Segments: []segmentLine{}}
+	for _, s := range l.segments {
+		line.Segments = append(line.Segments, segmentLine{
+			ID: s.id.String(), Size: s.size, Rows: s.rows, Tombstones: s.tombstones,
+			First: string(s.first.id()), Last: string(s.last.id()),
+		})
+	}
+	return line
 }
 
 // parsePart reads a part and checks everything that can be checked without its segments.
@@ -168,19 +178,48 @@ func parsePart(p *partLine) (manifestPart, error) {
 	if len(m.fields) > maxFields || !slices.Equal(sf.NewShape(m.object, m.fields).Fields(), m.fields) {
 		return m, fmt.Errorf("%w: part %s: its fields are not sorted", errWire, m.object)
 	}
-	for _, l := range p.Layers {
-		layer, err := parseLayer(l)
-		if err != nil {
-			return m, fmt.Errorf("part %s: %w", m.object, err)
-		}
-		m.layers = append(m.layers, layer)
+	var err error
+	if m.layers, err = parseLayers(p.Layers); err != nil {
+		return m, fmt.Errorf("part %s: %w", m.object, err)
+	}
+	if m.replaced, err = parseLayers(p.Replaced); err != nil {
+		return m, fmt.Errorf("part %s: %w", m.object, err)
 	}
 	whole := m.state == Whole && (m.reason != "") == m.stale
-	gone := m.state == Absent && m.reason != "" && !m.stale && len(m.layers) == 0
+	gone := m.state == Absent && m.reason != "" && !m.stale && len(m.layers)+len(m.replaced) == 0
 	if !whole && !gone {
 		return m, fmt.Errorf("%w: part %s: its state makes no sense", errWire, m.object)
 	}
-	return m, chainError(m.layers)
+	if err := chainError(m.layers); err != nil {
+		return m, err
+	}
+	return m, m.replacedError()
+}
+
+// replacedError returns an error unless the layers that were replaced lead, each after the one before, to
+// a state that the layers go on from.
+func (m manifestPart) replacedError() error {
+	for i, l := range m.replaced {
+		if i > 0 && m.replaced[i-1].after != l.before {
+			return fmt.Errorf("%w: part %s: layers that were replaced do not follow one another", errWire, m.object)
+		}
+		if i+1 == len(m.replaced) && !slices.ContainsFunc(m.layers, func(o layer) bool { return o.after == l.after }) {
+			return fmt.Errorf("%w: part %s: layers that were replaced lead nowhere", errWire, m.object)
+		}
+	}
+	return nil
+}
+
+func parseLayers(lines []layerLine) ([]layer, error) {
+	var layers []layer
+	for _, line := range lines {
+		l, err := parseLayer(line)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, l)
+	}
+	return layers, nil
 }
 
 func parseLayer(line layerLine) (layer, error) {

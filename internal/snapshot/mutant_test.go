@@ -27,7 +27,7 @@ var killers = map[string][]killer{
 	"blob/s3":   {{"blob/s3", "."}},
 	"repo":      {{"repo", "."}, {"snapshot", "Notes|KeyFile|KeyTable|EveryByte|Damage|Another|Swapped|CrashAtEvery|FailureOfTheDisk"}},
 	"seal":      {{"seal", "."}, {"repo", "."}, {"snapshot", "Newer|Damage|Another|Swapped"}},
-	"snapshot":  {{"snapshot", "Lies|Contradict|Spellings|Failure|Damage|Amended|AFailed|Check|CrashAtEvery"}},
+	"snapshot":  {{"snapshot", "Lies|Contradict|Spellings|Failure|Damage|Amended|AFailed|Check|Diff|CrashAtEvery"}},
 }
 
 type killer struct{ pkg, run string }
@@ -36,7 +36,7 @@ type killer struct{ pkg, run string }
 // tests notice each time. All mutants are compiled into one program; which of them lives is told to it.
 func TestEveryMutantIsCaught(t *testing.T) {
 	if os.Getenv(mutantEnv) != "" || os.Getenv("HOLDFAST_MUTANTS") == "" && scheduleCount(0, 0, 1) == 0 {
-		t.Skip("compiles the tests of the storage path anew and runs them 75 times: run by `make mutants` and `make long`")
+		t.Skip("compiles the tests of the storage path anew and runs them 77 times: run by `make mutants` and `make long`")
 	}
 	internal, err := filepath.Abs("..")
 	if err != nil {

@@ -87,6 +87,8 @@ var mutants = []mutant{
 	{"digest of a base is not compared", "snapshot/verify.go", "if got.digest != l.after || got.records != l.records {", "if !MUT && (got.digest != l.after || got.records != l.records) {"},
 	{"digest of a layer is not compared", "snapshot/verify.go", "if digest != l.after || records != l.records {", "if !MUT && (digest != l.after || records != l.records) {"},
 	{"digest of what is read is not compared", "snapshot/read.go", "if digest != part.digest() || n != part.records() {", "if !MUT && (digest != part.digest() || n != part.records()) {"},
+	{"changes need not lead to the digest", "snapshot/difference.go", "case digest != after.digest():", "case !MUT && digest != after.digest():"},
+	{"what was merged at once is not named", "snapshot/part.go", "p.replaced = append(p.replaced, l)", "if !MUT { $ }"},
 	{"digests need not join", "snapshot/layer.go", "if l.before != last {", "if !MUT && l.before != last {"},
 	{"head need not fit the parts", "snapshot/manifest.go", "if s.Parts != i.Parts ||", "if MUT { return nil }\n\t$"},
 	{"other spellings are read", "snapshot/document.go", "if !bytes.Equal(again, line) {", "if !MUT && !bytes.Equal(again, line) {"},

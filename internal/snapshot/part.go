@@ -24,6 +24,9 @@ type PartWriter struct {
 	shape *sf.Shape
 	base  []layer // what the part is written on: the parent's part, or nothing, or what is amended
 
+	fresh    []layer // of base: what was written for this snapshot
+	replaced []layer // layers of this snapshot that were merged into others
+
 	origin []layer // what its changes are counted against: the parent's part, or nothing
 
 	hasher state.Hasher
@@ -212,8 +215,17 @@ func (p *PartWriter) close(ctx context.Context, expected int64) (Part, error) {
 		layers = append(layers, added...)
 		p.out = late
 	}
+	written := slices.Concat(p.fresh, layers[len(p.base):])
 	if layers, err = p.compact(ctx, layers); err != nil {
 		return Part{}, err
+	}
+	p.fresh = nil
+	for _, l := range written {
+		if slices.ContainsFunc(layers, func(o layer) bool { return sameRun(o, l) }) {
+			p.fresh = append(p.fresh, l)
+		} else {
+			p.replaced = append(p.replaced, l)
+		}
 	}
 	return p.publish(layers, expected)
 }
@@ -223,7 +235,7 @@ func (p *PartWriter) publish(layers []layer, expected int64) (Part, error) {
 	m := manifestPart{
 		object: p.info.Object, state: Whole,
 		fields: p.shape.Fields(), from: p.info.From, to: p.info.To, watermark: p.info.Watermark,
-		expected: expected, changes: p.out.changes, layers: layers, full: p.info.Full,
+		expected: expected, changes: p.out.changes, layers: layers, replaced: p.replaced, fresh: p.fresh, full: p.info.Full,
 	}
 	if p.info.Full {
 		m.changes = Changes{Created: m.records(), Unchanged: m.changes.Unchanged}
@@ -287,7 +299,7 @@ func (l *layerWriter) put(ctx context.Context, id key, gone bool, hash state.Has
 	was := before != nil && !before.gone()
 	var old state.Hash
 	if was {
-		old = l.hasher.Hash(before.record())
+		old = before.hash(&l.hasher)
 	}
 	switch {
 	case gone && before != nil && !was:

@@ -96,7 +96,8 @@ func (sn *Snapshot) within(object string, err error) error {
 // records calls yield with the live records, and checks their digest at the end. It returns nil when
 // yield asked to stop.
 func (sn *Snapshot) records(ctx context.Context, part manifestPart, yield func(sf.Record, error) bool) error {
-	m := newMerged(stack(sn.store.repository, part.object, part.layers)...)
+	m := newMerged(stack(sn.store.repository, part.object, part.layers)...).readAhead()
+	defer m.end()
 	var hasher state.Hasher
 	var digest state.Digest
 	var n int64
@@ -111,10 +112,9 @@ func (sn *Snapshot) records(ctx context.Context, part manifestPart, yield func(s
 		if m.at.gone() {
 			continue
 		}
-		r := m.at.record()
-		digest = digest.Add(hasher.Hash(r))
+		digest = digest.Add(m.at.hash(&hasher))
 		n++
-		if !yield(r, nil) {
+		if !yield(m.at.record(), nil) {
 			return nil
 		}
 	}
@@ -199,77 +199,6 @@ func (sn *Snapshot) Tombstones(ctx context.Context, object string) iter.Seq2[Tom
 				return
 			}
 			if m.at.gone() && !yield(m.at.tombstone(), nil) {
-				return
-			}
-		}
-	}
-}
-
-// Diff yields the changes that lead from a to b, by ascending Id. Layers that both share are read
-// only where a layer that they do not share has a row: the cost follows the change, not the state.
-// An object that a snapshot does not name is empty there; one that is absent is an error of kind
-// NotFound, because nobody knows what it was.
-func Diff(ctx context.Context, a, b *Snapshot, object string) iter.Seq2[state.Change, error] {
-	return func(yield func(state.Change, error) bool) {
-		before, err := a.named(object)
-		if err != nil {
-			yield(state.Change{}, err)
-			return
-		}
-		after, err := b.named(object)
-		if err != nil {
-			yield(state.Change{}, err)
-			return
-		}
-		shared := sharedLayers(before.layers, after.layers)
-		left, right := a.all(ctx, before), b.all(ctx, after)
-		if shared > 0 {
-			ids := candidates(ctx, a.store, object, before.layers[shared:], after.layers[shared:])
-			left, right = a.some(ctx, before, ids), b.some(ctx, after, ids)
-		}
-		for change, err := range state.Diff(left, right) {
-			if !yield(change, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// named is whole for Diff: a part that the snapshot does not name is empty.
-func (sn *Snapshot) named(object string) (manifestPart, error) {
-	if _, found := sn.find(object); !found {
-		return manifestPart{object: object, state: Whole}, nil
-	}
-	return sn.whole(object)
-}
-
-func (sn *Snapshot) all(ctx context.Context, part manifestPart) state.Records {
-	return func(yield func(sf.Record, error) bool) {
-		if err := sn.records(ctx, part, yield); err != nil {
-			yield(sf.Record{}, sn.within(part.object, err))
-		}
-	}
-}
-
-func (sn *Snapshot) some(ctx context.Context, part manifestPart, ids iter.Seq2[key, error]) state.Records {
-	return func(yield func(sf.Record, error) bool) {
-		if err := sn.lookup(ctx, part, ids, yield); err != nil {
-			yield(sf.Record{}, sn.within(part.object, err))
-		}
-	}
-}
-
-// candidates yields the Ids of all rows of the layers: whatever differs is among them.
-func candidates(ctx context.Context, s *Store, object string, layers ...[]layer) iter.Seq2[key, error] {
-	return func(yield func(key, error) bool) {
-		m := newMerged(stack(s.repository, object, slices.Concat(layers...))...)
-		for {
-			more, err := m.next(ctx)
-			if err != nil {
-				yield(key{}, err)
-				return
-			}
-			if !more || !yield(m.at.id(), nil) {
 				return
 			}
 		}

@@ -179,7 +179,7 @@ func sumSegment(frames [][]byte) (sum, error) {
 		}
 		for row := range f.ids {
 			if !f.gone(row) {
-				got.digest = got.digest.Add(hasher.Hash(f.record(row)))
+				got.digest = got.digest.Add(f.hash(&hasher, row))
 				got.records++
 			}
 		}
@@ -243,8 +243,51 @@ func (v *verifier) part(ctx context.Context, m *manifest, p manifestPart, seen m
 		}
 		v.step()
 	}
+	if err := v.replaced(ctx, p); problem.KindOf(err) == problem.Damaged {
+		v.report.Findings = append(v.report.Findings, Finding{
+			Key: p.replaced[0].segments[0].ref(classSegment).Key(), Object: p.object, Snapshots: []string{m.info.ID},
+			Text: fmt.Sprintf("%s, a layer that was merged: %v", p.object, err),
+		})
+	} else if err != nil {
+		return err
+	}
 	return nil
 }
+
+// replaced holds the layers that were merged to what they were merged into: every row of theirs is that of
+// the state to which they lead.
+func (v *verifier) replaced(ctx context.Context, p manifestPart) error {
+	if len(p.replaced) == 0 {
+		return nil
+	}
+	for _, l := range p.replaced {
+		for _, s := range l.segments {
+			if v.broken(s.ref(classSegment)) {
+				return nil
+			}
+		}
+	}
+	last := p.replaced[len(p.replaced)-1].after
+	to := slices.IndexFunc(p.layers, func(l layer) bool { return l.after == last })
+	merged := lookup{stack(v.store.repository, p.object, p.layers[:to+1])}
+	rows := newMerged(stack(v.store.repository, p.object, p.replaced)...)
+	for {
+		more, err := rows.next(ctx)
+		if err != nil || !more {
+			return err
+		}
+		at, err := merged.find(ctx, rows.at.id())
+		if err != nil {
+			return err
+		}
+		if at == nil || at.gone() != rows.at.gone() || !at.gone() && !at.same(rows.at) && !sameRecord(at, rows.at) {
+			return problem.Newf(problem.Damaged, "%s is otherwise there than where it was merged", rows.at.id().id())
+		}
+	}
+}
+
+// sameRecord compares records whose shapes differ by fields that neither has.
+func sameRecord(a, b *cursor) bool { return state.Equal(a.record(), b.record()) }
 
 // layer recomputes the digest of the state with the i-th layer from that without it.
 func (v *verifier) layer(ctx context.Context, p manifestPart, i int) error {
@@ -278,11 +321,11 @@ func (v *verifier) layer(ctx context.Context, p manifestPart, i int) error {
 			return err
 		}
 		if old != nil && !old.gone() {
-			digest = digest.Remove(hasher.Hash(old.record()))
+			digest = digest.Remove(old.hash(&hasher))
 			records--
 		}
 		if !rows.at.gone() {
-			digest = digest.Add(hasher.Hash(rows.at.record()))
+			digest = digest.Add(rows.at.hash(&hasher))
 			records++
 		}
 	}

@@ -92,7 +92,7 @@ func snapshotRef(id string) repo.Ref {
 func (m *manifest) refs() []repo.Ref {
 	refs := []repo.Ref{{Class: classSchema, ID: m.schema}}
 	for _, p := range m.parts {
-		for _, l := range p.layers {
+		for _, l := range slices.Concat(p.layers, p.replaced) {
 			for _, s := range l.segments {
 				refs = append(refs, s.ref(classSegment))
 			}

@@ -106,28 +106,69 @@ func (h *Hasher) shape(s *sf.Shape) *shapeHashes {
 
 // partial returns the shape hash over the fields that the record carries.
 func (h *Hasher) partial(r sf.Record, known *shapeHashes) [sha256.Size]byte {
-	mask := append(h.mask[:0], make([]byte, (len(r.Values)+7)/8)...)
+	return h.subset(r.Shape, known, func(i int) bool { return !r.Values[i].IsAbsent() })
+}
+
+// subset returns the shape hash over the fields that are present, by their places.
+func (h *Hasher) subset(shape *sf.Shape, known *shapeHashes, present func(i int) bool) [sha256.Size]byte {
+	fields := shape.Fields()
+	mask := append(h.mask[:0], make([]byte, (len(fields)+7)/8)...)
 	h.mask = mask
-	for i := range r.Values {
-		if !r.Values[i].IsAbsent() {
+	for i := range fields {
+		if present(i) {
 			mask[i/8] |= 1 << (i % 8)
 		}
 	}
 	if sum, found := known.partial[string(mask)]; found {
 		return sum
 	}
-	var present []string
-	for i, f := range r.Shape.Fields() {
-		if !r.Values[i].IsAbsent() {
-			present = append(present, f)
+	var names []string
+	for i, f := range fields {
+		if present(i) {
+			names = append(names, f)
 		}
 	}
-	sum := hashShape(r.Object(), present)
+	sum := hashShape(shape.Object(), names)
 	if known.partial == nil || len(known.partial) >= maxShapes {
 		known.partial = make(map[string][sha256.Size]byte)
 	}
 	known.partial[string(mask)] = sum
 	return sum
+}
+
+// Cell is a value that is not a sf.Value yet.
+type Cell struct {
+	Present bool
+	Null    bool
+	Text    []byte
+}
+
+// HashCells returns the hash of the record that has the Id and, by the places of the fields of the
+// shape, the cells: that of Hash, for those who have the bytes and no record. Nothing is kept.
+func (h *Hasher) HashCells(shape *sf.Shape, id []byte, cell func(i int) Cell) Hash {
+	known := h.shape(shape)
+	b := append(h.buffer[:0], known.whole[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(id)))
+	b = append(b, id...)
+	absent := false
+	for i := range shape.Len() {
+		switch c := cell(i); {
+		case !c.Present:
+			absent = true
+		case c.Null:
+			b = append(b, tagNull)
+		default:
+			b = append(b, tagText)
+			b = binary.BigEndian.AppendUint32(b, uint32(len(c.Text)))
+			b = append(b, c.Text...)
+		}
+	}
+	if absent {
+		prefix := h.subset(shape, known, func(i int) bool { return cell(i).Present })
+		copy(b, prefix[:])
+	}
+	h.buffer = b
+	return sha256.Sum256(b)
 }
 
 func hashShape(object string, fields []string) [sha256.Size]byte {
