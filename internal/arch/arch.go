@@ -43,6 +43,10 @@ var Rules = []Rule{
 		Package: "soql", May: []string{"sf"},
 		Why: "a grammar needs no org, no repository and no clock",
 	},
+	{
+		Package: "component", May: []string{"sf"},
+		Why: "what components are made of, and whether two are the same, is decided from bytes alone, whoever brings them",
+	},
 
 	// The repository.
 	{
@@ -194,7 +198,7 @@ var TestOnly = []string{"salesforce/orgtest", "testkit", "testkit/wsdl", "blob/b
 
 // Core are the packages that decide without acting: no clock, no files, no network, no chance, no
 // goroutines. What they return depends on what they are given and on nothing else.
-var Core = []string{"sf", "state", "plan", "soql"}
+var Core = []string{"sf", "state", "plan", "soql", "component"}
 
 // Impure are the packages that the core does not import, each with what to do instead.
 var Impure = map[string]string{
