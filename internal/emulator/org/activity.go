@@ -181,6 +181,9 @@ func (d *draft) occurrence(day time.Time) {
 // invited marks the event of an invitation as one of a group, and refuses a second invitation of the
 // same person. Source: Object Reference, EventRelation; the wording is unverified.
 func (d *draft) invited() *Error {
+	if d.w.o.cfg.Features.SharedActivities && d.get("IsInvitee") != "true" {
+		return nil
+	}
 	d.preset("Status", "New")
 	t, rows := d.w.o.childrenOf("eventrelation", "EventId", sf.ID(d.get("EventId")), nil)
 	for _, r := range rows {

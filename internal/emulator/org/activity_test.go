@@ -111,3 +111,53 @@ func TestEmailMakesATaskAndCannotBeEdited(t *testing.T) {
 	draft := w.add("EmailMessage", "Subject=Draft", "Status=5", "RelatedToId="+string(acc))
 	w.set(draft, "Subject=Better")
 }
+
+// Sources: Object Reference, TaskRelation and WhoId of Task.
+func TestSharedTasksHaveSeveralPeople(t *testing.T) {
+	w := newWorld(t)
+	w.Org = org.New(org.Config{Seed: 7, Clock: w.clock, Features: org.Features{SharedActivities: true}})
+	acc := w.add("Account", "Name=A")
+	ada, bob := w.add("Contact", "LastName=Ada", "AccountId="+string(acc)), w.add("Contact", "LastName=Bob")
+	lead := w.add("Lead", "LastName=L", "Company=C")
+	task := w.add("Task", "Subject=s", "WhoId="+string(ada), "WhatId="+string(acc))
+	const relations = "SELECT RelationId, IsWhat FROM TaskRelation ORDER BY IsWhat, Id"
+	w.wants(relations, string(ada)+"|false", string(acc)+"|true")
+	second := w.add("TaskRelation", "TaskId="+string(task), "RelationId="+string(bob))
+	w.wants("SELECT WhoId, WhoCount, WhatCount FROM Task", string(ada)+"|2|1")
+	w.refused("DUPLICATE_VALUE", org.Insert, org.Row{Object: "TaskRelation", Fields: fields("TaskId="+string(task), "RelationId="+string(bob))})
+	w.refused("FIELD_INTEGRITY_EXCEPTION", org.Insert, org.Row{Object: "TaskRelation", Fields: fields("TaskId="+string(task), "RelationId="+string(lead))})
+	// Another WhoId joins as the primary; none promotes who is left.
+	w.do(org.Delete, second)
+	w.set(task, "WhoId="+string(bob))
+	w.wants("SELECT WhoId, WhoCount FROM Task", string(bob)+"|2")
+	w.set(task, "WhoId=")
+	w.wants("SELECT WhoId, WhoCount FROM Task", string(ada)+"|1")
+	w.set(task, "WhoId="+string(bob), "WhatId=")
+	w.wants("SELECT WhoId, WhatCount FROM Task", string(bob)+"|0")
+	// A task of several stays when one of them goes, and goes with the last.
+	w.do(org.Delete, bob)
+	w.wants("SELECT WhoId, WhoCount FROM Task", string(ada)+"|1")
+	w.do(org.Delete, ada)
+	w.wants("SELECT Id FROM Task")
+	w.do(org.Undelete, ada)
+	w.wants("SELECT WhoId, WhoCount FROM Task", string(ada)+"|1")
+}
+
+// Source: Object Reference, EventRelation: parents and invitees.
+func TestSharedEventsHaveParentsAndInvitees(t *testing.T) {
+	w := newWorld(t)
+	w.Org = org.New(org.Config{Seed: 7, Clock: w.clock, Features: org.Features{SharedActivities: true}})
+	acc, ada := w.add("Account", "Name=A"), w.add("Contact", "LastName=Ada")
+	event := w.add("Event", "Subject=e", "ActivityDateTime=2026-03-05T10:00:00Z", "DurationInMinutes=30", "WhoId="+string(ada), "WhatId="+string(acc))
+	w.wants("SELECT RelationId, IsParent, IsInvitee, IsWhat FROM EventRelation ORDER BY IsWhat",
+		string(ada)+"|true|false|false", string(acc)+"|true|false|true")
+	w.wants("SELECT IsGroupEvent, WhoCount, WhatCount FROM Event", "false|1|1")
+	w.add("EventRelation", "EventId="+string(event), "RelationId="+string(w.Admin().User))
+	w.wants("SELECT IsGroupEvent, WhoCount FROM Event", "true|1")
+	w.wants("SELECT Status, IsParent FROM EventRelation WHERE IsInvitee = true", "New|false")
+	w.do(org.Delete, event)
+	w.wants("SELECT Id FROM EventRelation")
+	plain := newWorld(t)
+	plain.add("Event", "Subject=e", "ActivityDateTime=2026-03-05T10:00:00Z", "DurationInMinutes=30", "WhoId="+string(plain.add("Contact", "LastName=Ada")))
+	plain.wants("SELECT Id FROM EventRelation")
+}

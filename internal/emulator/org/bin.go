@@ -84,8 +84,11 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 	forGood := op == HardDelete || !t.object.Undeletable
 	w.clear(d, taken)
 	w.sweep(d, taken)
+	var left []func()
 	for _, p := range d.records {
 		switch p.t.object.Name {
+		case "TaskRelation", "EventRelation":
+			left = append(left, w.leaving(p))
 		case "FeedItem":
 			w.unmirror(p, forGood)
 		case "OpportunityLineItem":
@@ -109,6 +112,9 @@ func (w *work) delete(t *table, r *row, op Op) *Error {
 		})
 	}
 	w.after(d)
+	for _, leave := range left {
+		leave()
+	}
 	return nil
 }
 
@@ -184,7 +190,7 @@ func (w *work) follow(d *deletion, p place, taken map[sf.ID]bool) *Error {
 		var blocking []*row
 		for _, r := range t.holding(ref.field.column, string(parent.id)) {
 			switch {
-			case r.fate != live || taken[r.id]:
+			case r.fate != live || taken[r.id] || w.others(t, r, ref.field, parent.id):
 			case link.restrict && !link.cascade:
 				blocking = append(blocking, r)
 			case link.restrict && w.o.activated(t, r):

@@ -184,7 +184,7 @@ func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
 	if t.field(o, "RecordTypeId") < 0 {
 		f := newField("RecordTypeId", shape{kind: "ref", targets: []string{"RecordType"}})
 		f.Label, f.RelationshipName, f.Permissionable = "Record Type ID", "RecordType", false
-		o.Fields = append(o.Fields, f)
+		o.Fields = slices.Insert(o.Fields, o.recordTypeAt(), f)
 	}
 	for i := range o.RecordTypes {
 		rt := &o.RecordTypes[i]

@@ -73,6 +73,7 @@ func TestConvertedLeadIsReadOnly(t *testing.T) {
 
 func TestConversionOntoExistingRecordsFillsOnlyGaps(t *testing.T) {
 	w := newWorld(t)
+	w.Org = org.New(org.Config{Seed: 7, Clock: w.clock, Features: org.Features{OptOutFields: true}})
 	w.fields("Lead", words("Hobby__c", 20))
 	w.fields("Contact", words("Pastime__c", 20))
 	w.change(func(tx *org.Tx) error {
@@ -88,7 +89,7 @@ func TestConversionOntoExistingRecordsFillsOnlyGaps(t *testing.T) {
 	in := org.LeadConversion{Lead: string(lead), Account: string(acc), Contact: string(con), OpportunityName: "Deal", OverwriteSource: true}
 	w.convert(in)
 	w.wants("SELECT Name, Phone, Website FROM Account", "Engines|7|www.x.example")
-	w.wants("SELECT Name, LeadSource, Pastime__c FROM Contact", "Ada Byron|Web|chess")
+	w.wants("SELECT Name, LeadSource, Pastime__c, HasOptedOutOfEmail FROM Contact", "Ada Byron|Web|chess|false")
 	w.wants("SELECT Name FROM Opportunity", "Deal")
 }
 

@@ -33,6 +33,12 @@ func derivations() map[string]derivation {
 		},
 		"Task.AccountId":                  activityAccount,
 		"Event.AccountId":                 activityAccount,
+		"TaskRelation.AccountId":          via("TaskId", "AccountId"),
+		"EventRelation.AccountId":         via("EventId", "AccountId"),
+		"Task.WhoCount":                   related("Task", false),
+		"Task.WhatCount":                  related("Task", true),
+		"Event.WhoCount":                  related("Event", false),
+		"Event.WhatCount":                 related("Event", true),
 		"Attachment.BodyLength":           bodySize("Body"),
 		"Document.BodyLength":             bodySize("Body"),
 		"StaticResource.BodyLength":       bodySize("Body"),
@@ -265,6 +271,15 @@ func activityAccount(o *Org, t *table, r *row) string {
 		}
 	}
 	return ""
+}
+
+// related counts the people that an activity is with, or what it is about. Source: Object Reference,
+// Task.WhoCount and WhatCount.
+func related(activity string, what bool) derivation {
+	return func(o *Org, _ *table, r *row) string {
+		_, rows := engagements[activity].of(o, r.id, what)
+		return itoa(len(rows))
+	}
 }
 
 // statusFlag reads a flag off the table of status values, such as CaseStatus.

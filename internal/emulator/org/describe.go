@@ -67,6 +67,7 @@ type Object struct {
 	Since        int
 	ListViews    bool // has a tab, and so list views
 	QuickActions bool // may have quick actions, where the layout allows any
+	Approvable   bool // may go through approvals, where the layout allows any
 
 	Fields      []*Field // in describe order
 	Children    []ChildRelationship
@@ -171,6 +172,8 @@ type Field struct {
 	RelationshipOrder    int    // of a master-detail: 0 or 1; -1 means null
 	Picklist             []PicklistValue
 
+	needed bool // a record needs a value, though describe calls the field nillable
+
 	// Since is the first version of the API that has the field; 0 when all served versions do.
 	Since int
 
@@ -208,7 +211,23 @@ type ChildRelationship struct {
 	RelationshipName string // empty when null: no sub-select can use it
 	CascadeDelete    bool
 	RestrictedDelete bool
+	// OfPerson is true for what belongs to the contact of a person account: Field holds PersonContactId of
+	// the account, not its Id.
+	OfPerson bool
 }
+
+// Junction is a relationship through which a write can name many others at once: the lists of Ids that
+// take them, and what they can refer to. Both are nil for all but a few. Source: describe of Event.
+func (c ChildRelationship) Junction() (lists, targets []string) {
+	kind, ok := strings.CutSuffix(c.Child, "EventRelation")
+	if !ok || kind == "" || c.Field != "EventId" {
+		return nil, nil
+	}
+	return []string{kind + "EventInviteeIds"}, invitees
+}
+
+// invitees are whom an event can invite.
+var invitees = []string{"Calendar", "Contact", "Lead", "User"}
 
 // RecordType is one entry of recordTypeInfos. The master record type has the Id
 // 012000000000000AAA.
@@ -230,24 +249,69 @@ type Scope struct {
 }
 
 // teamScopes are the objects whose records can belong to a team of the user.
-// Source: describes of Account, Contact and Opportunity; Case is unverified.
-var teamScopes = map[string]bool{"Account": true, "Case": true, "Contact": true, "Opportunity": true}
+// Source: describes of Account, Contact, Lead, Opportunity and Event; Task, which has the rules of Event, is
+// unverified.
+var teamScopes = map[string]bool{"Account": true, "Contact": true, "Event": true, "Lead": true, "Opportunity": true, "Task": true}
 
-// Scopes returns the scopes of the object in describe order: all records, and where a user can own
-// them those of the user, those within a scoping rule, and those of the user's teams. A custom setting
-// has none. Source: describes of Account, Contact, Opportunity, OpportunityContactRole and Custom__c.
+// Scopes returns the scopes of the object in describe order, which is that of their names: all records,
+// and where a user can own them those of the user, those within a scoping rule, those of queues where
+// a queue can own them, and those of the user's teams. A custom setting has none. Source: describes of Account,
+// Case, Contact, Event, Lead, Opportunity, OpportunityContactRole and Custom__c.
 func (o *Object) Scopes() []Scope {
 	if !o.Queryable || o.CustomSetting {
 		return nil
 	}
 	plural := strings.ToLower(o.LabelPlural)
-	scopes := []Scope{{"All " + plural, "everything"}}
-	if owner := o.Field("OwnerId"); owner == nil || !slices.Contains(owner.ReferenceTo, "User") {
-		return scopes
+	all := Scope{"All " + plural, "everything"}
+	owner := o.Field("OwnerId")
+	if owner == nil || !slices.Contains(owner.ReferenceTo, "User") {
+		return []Scope{all}
 	}
-	scopes = append(scopes, Scope{"My " + plural, "mine"}, Scope{"Filter by scope", "scopingRule"})
-	if teamScopes[o.Name] {
-		scopes = append(scopes, Scope{"My team's " + plural, "team"})
+	queues := slices.Contains(owner.ReferenceTo, "Group") && o.Name != "Task"
+	var scopes []Scope
+	for _, s := range []struct {
+		on bool
+		Scope
+	}{
+		{o.Name == "Event" || o.Name == "Task", Scope{"My delegated " + plural, "delegated"}},
+		{true, all},
+		{o.Name == "Case", Scope{"My case teams " + plural, "genericteam"}},
+		{true, Scope{"My " + plural, "mine"}},
+		{queues, Scope{"Queue owned " + plural, "queue_owned"}},
+		{true, Scope{"Filter by scope", "scopingRule"}},
+		{teamScopes[o.Name], Scope{"My team's " + plural, "team"}},
+		{o.Name == "Case", Scope{"My role-based team's " + plural, "team_by_role"}},
+		{queues, Scope{"User owned " + plural, "user_owned"}},
+	} {
+		if s.on {
+			scopes = append(scopes, s.Scope)
+		}
 	}
 	return scopes
+}
+
+// widePicklistsSince is the version from which describe gives picklists that an administrator can change
+// 255 characters, where it gave 40 before. The describes of version 48 give all of them 40, those of 52 and
+// later 255; which version between it was is unverified.
+const (
+	widePicklistsSince = 50
+	widePicklist       = 255
+	narrowPicklist     = 40
+)
+
+// Described returns the field as a describe of that version of the API shows it. A picklist's default
+// value is the field's, too. Source: describes of Case, Event and Lead.
+func (f *Field) Described(version int) *Field {
+	if f.Type != sf.TypePicklist {
+		return f
+	}
+	c := *f
+	if version < widePicklistsSince && !f.Custom && f.Length == widePicklist {
+		c.Length = narrowPicklist
+		c.ByteLength = byteLength(&c)
+	}
+	if i := slices.IndexFunc(f.Picklist, PicklistValue.chosen); i >= 0 && f.DefaultValue == "" {
+		c.DefaultValue, c.DefaultedOnCreate = f.Picklist[i].Value, true
+	}
+	return &c
 }

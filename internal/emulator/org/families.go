@@ -2,6 +2,7 @@ package org
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,8 +70,13 @@ var familyLabels = map[string]string{"WorkOrderLineItemHistory": "Line Item Hist
 func (s *standardSchema) families(parents []*Object) []*Object {
 	var out []*Object
 	for _, parent := range parents {
-		for _, suffix := range parent.families {
-			out = append(out, s.relative(parent, familyKinds[suffix]))
+		for _, word := range parent.families {
+			suffix, since, late := strings.Cut(word, "@")
+			o := s.relative(parent, familyKinds[suffix])
+			if n, err := strconv.Atoi(since); late && err == nil {
+				o.Since = n
+			}
+			out = append(out, o)
 		}
 	}
 	return out

@@ -26,6 +26,13 @@ type Features struct {
 	StateCountryPicklists bool
 	// ContactsToMultipleAccounts adds AccountContactRelation.
 	ContactsToMultipleAccounts bool
+	// SharedActivities lets an activity have up to 50 people: TaskRelation, what an event is about in
+	// EventRelation, WhoCount and WhatCount. It cannot be switched off again.
+	SharedActivities bool
+	// OptOutFields makes the opt-outs of mail, fax and calls of Contact and Lead visible. It is no setting
+	// of the platform: the fields are there, but field-level security hides them from every profile of a new
+	// org, so that no describe of one has them. Source: five describes of new orgs.
+	OptOutFields bool
 }
 
 // FeatureNames are the names that Enable takes, in the order of the documentation.
@@ -50,8 +57,12 @@ func (f *Features) Enable(name string) error {
 	return fmt.Errorf("feature %q: not one of %s", name, strings.Join(FeatureNames(), ", "))
 }
 
-// on reports the feature of that exact name.
-func (f Features) on(name string) bool {
-	v := reflect.ValueOf(f).FieldByName(name)
-	return v.IsValid() && v.Bool()
+// on reports one of the features of these exact names, which commas separate.
+func (f Features) on(names string) bool {
+	for name := range strings.SplitSeq(names, ",") {
+		if v := reflect.ValueOf(f).FieldByName(name); v.IsValid() && v.Bool() {
+			return true
+		}
+	}
+	return false
 }

@@ -46,7 +46,12 @@ func (d *draft) guard() *Error {
 		return d.grouped()
 	case "QueueSobject":
 		return d.queueFor()
+	case "TaskRelation":
+		return d.relation(engagements["Task"])
 	case "EventRelation":
+		if err := d.relation(engagements["Event"]); err != nil {
+			return err
+		}
 		return d.invited()
 	case "EmailMessage":
 		return d.email()
@@ -103,7 +108,14 @@ func (d *draft) consequences() *Error {
 		d.w.total(d.get("OpportunityId"))
 	case "Task", "Event":
 		d.ripen()
+		if err := d.engaged(); err != nil {
+			return err
+		}
 		return d.series()
+	case "TaskRelation":
+		d.joined(engagements["Task"])
+	case "EventRelation":
+		d.joined(engagements["Event"])
 	case "ContentVersion":
 		return d.published()
 	case "ContentDocument":

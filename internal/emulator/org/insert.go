@@ -205,7 +205,7 @@ func (d *draft) check(reject func(Attempt) *Error) *Error {
 func (d *draft) required() *Error {
 	var missing []string
 	for _, f := range d.object.Fields {
-		if f.column < 0 || f.Nillable || f.Type == sf.TypeBoolean || f.AutoNumber || d.vals[f.column] != "" {
+		if f.column < 0 || f.Nillable && !f.needed || f.Type == sf.TypeBoolean || f.AutoNumber || d.vals[f.column] != "" {
 			continue
 		}
 		if f.Createable || d.old != nil && d.given[f.column] {

@@ -87,3 +87,25 @@ func TestAccountChangesItsKind(t *testing.T) {
 	w.wants("SELECT Name, IsPersonAccount FROM Contact", "Ada Byron|false")
 	w.set(contact, "Title=Lady")
 }
+
+// TestPersonAccountHasTheChildrenOfItsContact by relationships that begin with Person.
+func TestPersonAccountHasTheChildrenOfItsContact(t *testing.T) {
+	w, person := people(t)
+	id := w.add("Account", "RecordTypeId="+person, "LastName=Byron")
+	w.add("Task", "WhoId="+w.value(id, "PersonContactId"), "Subject=Call")
+	other := w.add("Account", "Name=Works")
+	w.add("Task", "WhatId="+string(other), "Subject=Post")
+	for account, want := range map[sf.ID]int{id: 1, other: 0} {
+		a := w.answer("SELECT Id, (SELECT Subject FROM PersonTasks) FROM Account WHERE Id = '"+string(account)+"'", false)
+		children := a.Record(0).Cells[1].Children
+		if (children != nil) != (want > 0) || want > 0 && children.Len() != want {
+			t.Errorf("%s: %v, want %d tasks of its contact", account, children, want)
+		}
+	}
+	object, _ := w.Describe("Account")
+	for _, c := range object.Children {
+		if c.Child == "ContactHistory" || c.Child == "ContactShare" {
+			t.Errorf("%s is a child of the person", c.Child)
+		}
+	}
+}

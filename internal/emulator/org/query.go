@@ -62,7 +62,9 @@ type item struct {
 	call   func(*row) string // a function of a field
 	sub    *selection
 	lookup int // of a child sub-select: column of the child that points here
-	byType *soql.TypeOf
+	// ofPerson: what points here names the contact of the person account
+	ofPerson bool
+	byType   *soql.TypeOf
 }
 
 // maxOffset is the largest OFFSET. Source: SOQL Reference, OFFSET.

@@ -74,7 +74,7 @@ func newStandardSchema(std *standardSchema, features Features) *schema {
 		c.Fields = nil
 		for _, f := range o.Fields {
 			if f.feature == "" || features.on(f.feature) {
-				c.Fields = append(c.Fields, f)
+				c.Fields = append(c.Fields, narrowed(&c, f, features))
 			}
 		}
 		if c.takesRecordTypes() {
@@ -89,11 +89,44 @@ func newStandardSchema(std *standardSchema, features Features) *schema {
 	return s
 }
 
+// narrowed is a field as the features of the org make it. Without shared activities an event is related to
+// people alone: describes of Account, Case and Opportunity are no parents of EventRelation, that of Lead is;
+// what events change has all targets in any org. Where accounts can be persons, describe calls their name
+// nillable, though a business still needs one: describe of Account.
+func narrowed(o *Object, f *Field, features Features) *Field {
+	c := *f
+	switch {
+	case o.Name == "EventRelation" && f.Name == "RelationId" && !features.SharedActivities:
+		c.ReferenceTo = invitees
+	case o.Name == "Account" && f.Name == "Name" && features.PersonAccounts:
+		c.Nillable, c.needed = true, true
+	default:
+		return f
+	}
+	return &c
+}
+
 // takesRecordTypes reports an object that can have record types: one with layouts that people open.
 // Source: recordTypeInfos of OpportunityContactRole, which has a layout and none; for objects other
 // than those of the describes it is unverified.
 func (o *Object) takesRecordTypes() bool {
 	return o.Layoutable && (o.MruEnabled || o.Name == "CampaignMember")
+}
+
+// recordTypeAfter names the field after which RecordTypeId stands, for objects where that is not the name.
+// Source: describe of Account with record types; the others are unverified.
+var recordTypeAfter = map[string]string{"Account": "Type", "Case": "Type", "Opportunity": "AccountId", "Task": "Id", "Event": "Id"}
+
+// recordTypeAt is the position of RecordTypeId in describe order.
+func (o *Object) recordTypeAt() int {
+	after := recordTypeAfter[o.Name]
+	i := slices.IndexFunc(o.Fields, func(f *Field) bool {
+		return f.Name == after || after == "" && f.NameField && f.CompoundFieldName == ""
+	})
+	if i < 0 {
+		return len(o.Fields)
+	}
+	return i + 1
 }
 
 // publish derives what follows from the fields: positions, child relationships, prefixes.
@@ -157,9 +190,10 @@ func (s *schema) shareObjects() {
 			}
 			list = append(list, ChildRelationship{
 				Child: child.Name, Field: ref.field.Name, RelationshipName: ref.field.link.kids,
-				CascadeDelete: ref.field.link.cascade, RestrictedDelete: ref.field.link.restrict,
+				CascadeDelete: ref.field.link.cascade && !ref.field.link.tacit, RestrictedDelete: ref.field.link.restrict,
 			})
 		}
+		list = append(list, s.personal(o)...)
 		slices.SortStableFunc(list, func(a, b ChildRelationship) int {
 			return cmp.Or(strings.Compare(a.Child, b.Child), strings.Compare(a.Field, b.Field))
 		})
@@ -173,6 +207,46 @@ func (s *schema) shareObjects() {
 			s.prefixes[c.KeyPrefix] = &c
 		}
 	}
+}
+
+// personal are the child relationships that an account has by the contact of a person: all of Contact's but
+// its own associated objects and what contacts themselves refer to, under names that begin with Person and end in
+// __pr where they would end in __r. Source: describe of an Account with person accounts, held against
+// that of Contact; Object Reference, "Person Account Fields".
+func (s *schema) personal(account *Object) []ChildRelationship {
+	if account.Name != "Account" || account.Field("PersonContactId") == nil {
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, ref := range s.kids["account"] {
+		taken[ref.child+"."+ref.field.Name] = true
+	}
+	var list []ChildRelationship
+	for _, ref := range s.kids["contact"] {
+		child, f := s.objects[ref.child], ref.field
+		switch {
+		case taken[ref.child+"."+f.Name], child.Kind == CustomMetadata, notPersonal[child.Name],
+			child.AssociateParentEntity == "Contact" && child.AssociateEntityType != "ChangeEvent":
+			continue
+		}
+		name := f.link.kids
+		if custom, ok := strings.CutSuffix(name, "__r"); ok {
+			name = custom + "__pr"
+		} else if name != "" {
+			name = "Person" + name
+		}
+		list = append(list, ChildRelationship{
+			Child: child.Name, Field: f.Name, RelationshipName: name, OfPerson: true,
+			CascadeDelete: f.link.cascade && !f.link.tacit, RestrictedDelete: f.link.restrict,
+		})
+	}
+	return list
+}
+
+// notPersonal are the objects that refer to contacts and are no children of a person. Source: the same.
+var notPersonal = map[string]bool{
+	"Account": true, "Contact": true, "CaseTeamMember": true, "CaseTeamTemplateMember": true, "EventRelation": true,
+	"NetworkFeedResponseMetric": true,
 }
 
 // stored reports a field whose value is kept in the record, as against Id, compounds and what is

@@ -80,7 +80,7 @@ func (s *selection) selectChild(x *soql.Child) error {
 			below[i] = it.column
 		}
 		s.columns = append(s.columns, item{
-			sub: sub, lookup: child.Field(c.Field).column,
+			sub: sub, lookup: child.Field(c.Field).column, ofPerson: c.OfPerson,
 			column: Column{Path: []string{c.RelationshipName}, Children: true, below: below},
 		})
 		return nil
@@ -112,7 +112,7 @@ func (s *selection) fill(a *Answer, it item) error {
 	case it.sub != nil:
 		c.children = make([]*Answer, len(a.rows))
 		for i, r := range a.rows {
-			children := it.sub.t.holding(it.lookup, string(r.id))
+			children := it.sub.t.holding(it.lookup, s.keyOf(r, it))
 			if children == nil {
 				children = []*row{}
 			}
@@ -132,6 +132,14 @@ func (s *selection) fill(a *Answer, it item) error {
 	}
 	a.Columns = append(a.Columns, c)
 	return nil
+}
+
+// keyOf is the Id by which the records of a child relationship name this one.
+func (s *selection) keyOf(r *row, it item) string {
+	if it.ofPerson {
+		return orElse(s.t.text(r, "PersonContactId"), string(r.id))
+	}
+	return string(r.id)
 }
 
 func (s *selection) texts(rows []*row, get func(*row) string) []string {

@@ -16,19 +16,20 @@ import (
 //	object Name prefix | Label | Plural | words
 //	  Field type(length or precision,scale) words… | Label
 //	  @macro argument
-//	  @flags Prefix words…: Name Name (booleans PrefixName)
+//	  @flags Prefix words…: Name Name (booleans PrefixName, labelled Name as bits of the platform are)
 //	set Name = value~label|value*|value!
 //	targets name = Object,Object
 //
-// Words of an object: ±flag · of=EntityType:Parent · with=History,Share (its families) · since=NN the
+// Words of an object: ±flag · of=EntityType:Parent · with=History,Share@NN (its families, and since when) · since=NN the
 // first version of the API · feature=Name of Features · filter=Field,Field (a query must filter on
 // one of them) · nobulk.
 //
 // Words of a field: "!" required · ro read-only · nocreate noupdate · nonil not nillable · dflt
-// defaulted on create · perm noperm with or without field permissions · nofilter nosort nogroup ·
-// name nameField · auto auto-number · idlookup · restricted · ascii one byte a character ·
-// part=Compound · info=extraTypeInfo · =ValueSet · since=NN · feature=Name · and for references
-// rel=ToParent kids=ToChildren cascade restrict prefilter noprefilter. ref(@name) refers to the
+// defaulted on create · perm noperm with or without field permissions · agg sort, noagg nofilter nosort
+// nogroup · name nameField · auto auto-number · idlookup · restricted · ascii one byte a character ·
+// digits=N ·
+// part=Compound · info=extraTypeInfo · =ValueSet · since=NN · feature=Name,Name · and for references
+// rel=ToParent kids=ToChildren cascade tacit (cascade) restrict prefilter noprefilter. ref(@name) refers to the
 // objects of that list of targets.
 //
 //go:embed standard/*.txt
@@ -45,6 +46,7 @@ type standardSchema struct {
 type link struct {
 	kids              string // name of the child relationship; empty when none
 	cascade, restrict bool
+	tacit             bool   // the cascade is one that describe does not tell
 	targets           string // name of the list of targets; empty when the line names the objects
 }
 
@@ -159,7 +161,11 @@ func (s *standardSchema) line(line string) error {
 		head, names, _ := strings.Cut(line[len("@flags "):], ":")
 		prefix, words, _ := strings.Cut(head, " ")
 		for _, name := range strings.Fields(names) {
-			if err := s.field(prefix + name + " boolean " + words); err != nil {
+			label := " | " + name
+			if strings.HasSuffix(prefix, "Permissions") { // they have labels of their own
+				label = ""
+			}
+			if err := s.field(prefix + name + " boolean " + words + label); err != nil {
 				return err
 			}
 		}
@@ -212,7 +218,7 @@ func (s *standardSchema) object(line string) error {
 		// What most objects of the global describe have.
 		CompactLayoutable: true, Createable: true, Deletable: true, Layoutable: true, MruEnabled: true,
 		Queryable: true, Replicateable: true, Retrieveable: true, SearchLayoutable: true,
-		Searchable: true, Triggerable: true, Undeletable: true, Updateable: true, QuickActions: true,
+		Searchable: true, Triggerable: true, Undeletable: true, Updateable: true, QuickActions: true, Approvable: true,
 	}
 	var event bool
 	flags := map[string]*bool{
@@ -221,7 +227,7 @@ func (s *standardSchema) object(line string) error {
 		"replicate": &o.Replicateable, "retrieve": &o.Retrieveable, "searchlayout": &o.SearchLayoutable,
 		"search": &o.Searchable, "trigger": &o.Triggerable, "undelete": &o.Undeletable,
 		"update": &o.Updateable, "feed": &o.FeedEnabled, "merge": &o.Mergeable, "deepclone": &o.DeepCloneable,
-		"listviews": &o.ListViews, "quick": &o.QuickActions, "event": &event,
+		"listviews": &o.ListViews, "quick": &o.QuickActions, "approval": &o.Approvable, "event": &event,
 	}
 	for _, word := range strings.Fields(parts[3]) {
 		if err := o.word(word, flags); err != nil {
@@ -362,8 +368,16 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.Permissionable = false
 	case "perm":
 		f.Permissionable = true
+	case "agg", "noagg":
+		f.Aggregatable = key == "agg"
+	case "digits":
+		n, err := strconv.Atoi(value)
+		f.Digits = n
+		return err
 	case "nofilter":
 		f.Filterable = false
+	case "sort":
+		f.Sortable = true
 	case "nosort":
 		f.Sortable = false
 	case "nogroup":
@@ -380,7 +394,7 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.NameField = true
 	case "auto":
 		f.AutoNumber, f.Createable, f.Updateable, f.Nillable = true, false, false, false
-		f.Permissionable, f.DefaultedOnCreate = false, true
+		f.Permissionable, f.DefaultedOnCreate, f.Groupable = false, true, false
 		f.auto = &autoNumber{format: "{00000000}", start: firstNumber}
 	case "idlookup":
 		f.IDLookup = true
@@ -396,6 +410,8 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.link.kids = value
 	case "cascade":
 		f.link.cascade = true
+	case "tacit":
+		f.link.cascade, f.link.tacit = true, true
 	case "restrict":
 		f.link.restrict = true
 	case "prefilter", "noprefilter":

@@ -82,10 +82,11 @@ func summaryOf(o *org.Object, c *wire.Call) summary {
 	}
 }
 
-// ownURLs are resources that a few objects alone have. Source: global describe.
+// ownURLs are resources that a few objects alone have. Source: global describe, describe of Event.
 var ownURLs = map[string]map[string]string{
-	"Case": {"caseArticleSuggestions": "/suggestedArticles", "caseRowArticleSuggestions": "/{ID}/suggestedArticles"},
-	"User": {"namedLayouts": "/describe/namedLayouts/{LayoutName}", "passwordUtilities": "/{ID}/password"},
+	"Event": {"eventSeriesUpdates": "/{ID}/fromThisEventOnwards"},
+	"Case":  {"caseArticleSuggestions": "/suggestedArticles", "caseRowArticleSuggestions": "/{ID}/suggestedArticles"},
+	"User":  {"namedLayouts": "/describe/namedLayouts/{LayoutName}", "passwordUtilities": "/{ID}/password"},
 	"WorkOrder": {
 		"workOrderArticleSuggestions": "/suggestedArticles", "workOrderRowArticleSuggestions": "/{ID}/suggestedArticles",
 	},
@@ -105,7 +106,7 @@ func urlsOf(o *org.Object, path string) map[string]string {
 	}{
 		{o.CompactLayoutable, "compactLayouts", "/describe/compactLayouts"},
 		{o.Layoutable, "layouts", "/describe/layouts"},
-		{o.Layoutable && o.CompactLayoutable && o.Undeletable, "approvalLayouts", "/describe/approvalLayouts"},
+		{o.Layoutable && o.CompactLayoutable && o.Undeletable && o.Approvable, "approvalLayouts", "/describe/approvalLayouts"},
 		{o.Layoutable && o.CompactLayoutable && o.Createable && o.QuickActions, "quickActions", "/quickActions"},
 		{o.ListViews, "listviews", "/listviews"},
 		{o.AssociateEntityType == "ChangeEvent" || o.Kind == org.PlatformEvent, "eventSchema", "/eventSchema"},
@@ -215,9 +216,10 @@ func (a *API) describeObject(o *org.Object, c *wire.Call) description {
 		if child, ok := a.org.Describe(r.Child); !ok || child.Since > c.Major() {
 			continue
 		}
+		lists, targets := r.Junction()
 		d.ChildRelationships = append(d.ChildRelationships, childRelationship{
-			CascadeDelete: r.CascadeDelete, ChildSObject: r.Child, Field: r.Field, JunctionIDListNames: []string{},
-			JunctionReferenceTo: []string{}, RelationshipName: text(r.RelationshipName), RestrictedDelete: r.RestrictedDelete,
+			CascadeDelete: r.CascadeDelete, ChildSObject: r.Child, Field: r.Field, JunctionIDListNames: append([]string{}, lists...),
+			JunctionReferenceTo: append([]string{}, targets...), RelationshipName: text(r.RelationshipName), RestrictedDelete: r.RestrictedDelete,
 		})
 	}
 	for _, r := range o.RecordTypes {
@@ -234,7 +236,7 @@ func (a *API) describeObject(o *org.Object, c *wire.Call) description {
 	}
 	for _, f := range o.Fields {
 		if f.Since <= c.Major() {
-			d.Fields = append(d.Fields, fieldOf(f))
+			d.Fields = append(d.Fields, fieldOf(f.Described(c.Major())))
 		}
 	}
 	return d

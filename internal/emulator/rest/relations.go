@@ -43,8 +43,12 @@ func (a *API) related(w http.ResponseWriter, c *wire.Call) (served bool, err err
 	if err != nil {
 		return true, err
 	}
+	is := " = " + soql.Quote(string(id))
+	if object.Children[i].OfPerson {
+		is = " IN (SELECT PersonContactId FROM Account WHERE Id" + is + ")"
+	}
 	q, err := soql.Parse("SELECT " + strings.Join(fieldsAsked(c, child), ", ") + " FROM " + child.Name + " WHERE " +
-		object.Children[i].Field + " = " + soql.Quote(string(id)))
+		object.Children[i].Field + is)
 	if err != nil {
 		return true, err
 	}

@@ -161,7 +161,7 @@ func (t *treeReader) children(value any, name string, o *org.Object, at, depth i
 	if !ok {
 		return nil
 	}
-	i := slices.IndexFunc(o.Children, func(r org.ChildRelationship) bool { return strings.EqualFold(r.RelationshipName, name) })
+	i := slices.IndexFunc(o.Children, func(r org.ChildRelationship) bool { return !r.OfPerson && strings.EqualFold(r.RelationshipName, name) })
 	if i < 0 {
 		return wire.BadRequest("INVALID_FIELD", "No such relationship '"+name+"' on sobject of type "+o.Name)
 	}

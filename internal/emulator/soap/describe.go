@@ -97,7 +97,7 @@ func (a *API) describeOne(c *call, name string) (string, error) {
 		flags(flag{"deletable", o.Deletable}, flag{"deprecatedAndHidden", o.DeprecatedAndHidden}, flag{"feedEnabled", o.FeedEnabled}))
 	for _, f := range o.Fields {
 		if f.Since <= c.version {
-			b.WriteString("<fields>" + fieldText(f) + "</fields>")
+			b.WriteString("<fields>" + fieldText(f.Described(c.version)) + "</fields>")
 		}
 	}
 	b.WriteString(flags(flag{"hasSubtypes", o.HasSubtypes}, flag{"idEnabled", o.KeyPrefix != ""}) + null("implementedBy") +
@@ -110,8 +110,8 @@ func (a *API) describeOne(c *call, name string) (string, error) {
 	}
 	b.WriteString(flags(flag{"replicateable", o.Replicateable}, flag{"retrieveable", o.Retrieveable},
 		flag{"searchLayoutable", o.SearchLayoutable}, flag{"searchable", o.Searchable}))
-	for _, scope := range [][2]string{{"All " + o.LabelPlural, "everything"}, {"My " + o.LabelPlural, "mine"}} {
-		b.WriteString("<supportedScopes>" + element("label", scope[0]) + element("name", scope[1]) + "</supportedScopes>")
+	for _, scope := range o.Scopes() {
+		b.WriteString("<supportedScopes>" + element("label", scope.Label) + element("name", scope.Name) + "</supportedScopes>")
 	}
 	b.WriteString(flags(flag{"triggerable", o.Triggerable}, flag{"undeletable", o.Undeletable}, flag{"updateable", o.Updateable}) +
 		null("urlDetail") + null("urlEdit") + null("urlNew") + "</result>")
