@@ -404,6 +404,25 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.CompoundFieldName = value
 	case "info":
 		f.ExtraTypeInfo = value
+	case "prefilter", "noprefilter":
+		f.SearchPrefilterable = key == "prefilter"
+	case "":
+		set, ok := s.sets[value]
+		if !ok {
+			return fmt.Errorf("no value set %q", value)
+		}
+		f.Picklist, f.set = set, value
+	default:
+		if !f.linkWord(key, value) {
+			return fmt.Errorf("word %q", word)
+		}
+	}
+	return nil
+}
+
+// linkWord applies a word of a reference.
+func (f *Field) linkWord(key, value string) bool {
+	switch key {
 	case "rel":
 		f.RelationshipName = value
 	case "kids":
@@ -414,18 +433,10 @@ func (s *standardSchema) word(f *Field, word string) error {
 		f.link.cascade, f.link.tacit = true, true
 	case "restrict":
 		f.link.restrict = true
-	case "prefilter", "noprefilter":
-		f.SearchPrefilterable = key == "prefilter"
-	case "":
-		set, ok := s.sets[value]
-		if !ok {
-			return fmt.Errorf("no value set %q", value)
-		}
-		f.Picklist, f.set = set, value
 	default:
-		return fmt.Errorf("word %q", word)
+		return false
 	}
-	return nil
+	return true
 }
 
 // read reads fields outside the files: of families and of custom objects.
