@@ -127,7 +127,8 @@ func half(key, format string, args ...any) error {
 		Hint("put the other of its two copies, below table/ and mirror/, in its place, byte for byte")
 }
 
-// GivenUp reports whether the object is condemned or gone, so that nothing relies on it.
+// GivenUp reports whether nothing can rely on the object: it is condemned or gone, or it was written before
+// the last erasure by a writer whose keys that has destroyed.
 func (r *Repository) GivenUp(ctx context.Context, ref Ref) (bool, error) {
 	state, err := r.keys.current(ctx)
 	if err != nil {
@@ -135,5 +136,17 @@ func (r *Repository) GivenUp(ctx context.Context, ref Ref) (bool, error) {
 	}
 	_, doomed := state.doomed[ref]
 	_, gone := state.gone[ref]
-	return doomed || gone, nil
+	if doomed || gone {
+		return true, nil
+	}
+	head, err := r.get(ctx, ref, 0, int64(seal.HeadSize))
+	if errors.Is(err, blob.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	h, err := seal.ParseHead(head)
+	_, known := state.dataKey(r.place(ref, h.Era), h.Key)
+	return err == nil && !known && h.Era < state.table.Era, nil
 }

@@ -410,7 +410,11 @@ func (e *erasing) change(ctx context.Context, state *tableState, next *seal.Tabl
 		next.Keys = append(next.Keys, key)
 	}
 	next.Era++
-	for ref := range e.objects {
+	over := maps.Clone(e.objects)
+	for old := range e.instead { // also those that came after the listing
+		over[old] = 0
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(over), compareRefs) {
 		if _, gone := state.gone[ref]; !gone && !e.reached[ref] {
 			next.Gone = append(next.Gone, seal.Gone{Era: next.Era, Class: string(ref.Class), ID: ref.ID})
 		}

@@ -167,7 +167,7 @@ func TestWhatIsErasedCannotBeRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ref, ok := parseKey(info.Key); ok {
+		if ref, ok := ParseKey(info.Key); ok {
 			frames, err := again.Verify(t.Context(), ref, false)
 			if err == nil && bytes.Contains(frames[0], []byte("private")) {
 				t.Errorf("%s is still read", ref)

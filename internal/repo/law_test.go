@@ -49,7 +49,7 @@ func leavesOf(ctx context.Context, r *Repository, root Ref) ([]Ref, error) {
 	}
 	var refs []Ref
 	for _, line := range strings.Split(string(frame), "\n")[1:] {
-		ref, ok := parseKey(line)
+		ref, ok := ParseKey(line)
 		if !ok {
 			return nil, fmt.Errorf("line %q", line)
 		}

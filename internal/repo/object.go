@@ -21,7 +21,7 @@ type Class string
 
 // Valid reports whether the class has the form that Class states and is not a reserved name.
 func (c Class) Valid() bool {
-	return seal.ValidClass(string(c)) && c != "tmp" && c != "keys" && c != configKey
+	return seal.ValidClass(string(c)) && c != "tmp" && c != "keys" && c != configKey && c+"/" != quarantineDir
 }
 
 // Ref names an object.
@@ -39,8 +39,8 @@ func (r Ref) Key() string {
 // String returns the key: an operator who reads it in a message finds the object by it.
 func (r Ref) String() string { return r.Key() }
 
-// parseKey is the inverse of Ref.Key.
-func parseKey(key string) (Ref, bool) {
+// ParseKey is the inverse of Ref.Key; it reports false for a key that is no object's.
+func ParseKey(key string) (Ref, bool) {
 	class, rest, found := strings.Cut(key, "/")
 	if !found || len(rest) < 3 {
 		return Ref{}, false
@@ -382,7 +382,7 @@ func (r *Repository) List(ctx context.Context, class Class) iter.Seq2[Entry, err
 				yield(Entry{}, err)
 				return
 			}
-			if ref, ok := parseKey(info.Key); ok && !yield(Entry{Ref: ref, Size: info.Size}, nil) {
+			if ref, ok := ParseKey(info.Key); ok && !yield(Entry{Ref: ref, Size: info.Size}, nil) {
 				return
 			}
 		}
@@ -391,8 +391,9 @@ func (r *Repository) List(ctx context.Context, class Class) iter.Seq2[Entry, err
 
 // Contents is everything that the bucket of a repository holds.
 type Contents struct {
-	Objects map[Ref]int64 // size by object
-	Foreign []string      // keys that are none of a repository's
+	Objects    map[Ref]int64 // size by object
+	Foreign    []string      // keys that are none of a repository's
+	Quarantine int           // damaged objects that were replaced by sound ones, and kept
 }
 
 // Contents lists the whole bucket.
@@ -402,10 +403,12 @@ func (r *Repository) Contents(ctx context.Context) (Contents, error) {
 		if err != nil {
 			return Contents{}, fmt.Errorf("list the repository: %w", err)
 		}
-		ref, ok := parseKey(info.Key)
+		ref, ok := ParseKey(info.Key)
 		switch {
 		case ok:
 			c.Objects[ref] = info.Size
+		case strings.HasPrefix(info.Key, quarantineDir):
+			c.Quarantine++
 		case info.Key != configKey && !strings.HasPrefix(info.Key, keysDir):
 			c.Foreign = append(c.Foreign, info.Key)
 		}

@@ -57,6 +57,17 @@ type session struct {
 // ID returns the id of the repository, 32 hexadecimal digits.
 func (r *Repository) ID() string { return r.id.String() }
 
+// Place is where a repository is, or may be: a bucket, for packages that see none.
+type Place struct{ bucket blob.Bucket }
+
+// At returns the place of a bucket.
+func At(bucket blob.Bucket) Place { return Place{bucket} }
+
+// OpenAt is Open of the repository at a place.
+func OpenAt(ctx context.Context, p Place, identity *seal.Identity) (*Repository, error) {
+	return Open(ctx, p.bucket, identity)
+}
+
 // Init makes a repository in an empty bucket, its master key wrapped for the recipients: at least
 // the operational and the recovery one. The config is written last and makes it exist, so that an
 // Init that was cut short can be run again. The error is of kind Conflict when there is a repository

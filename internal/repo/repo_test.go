@@ -233,7 +233,7 @@ func FuzzConfig(f *testing.F) {
 func FuzzKey(f *testing.F) {
 	f.Add(Ref{Class: "thing", ID: seal.ID{1, 2, 3}}.Key())
 	f.Fuzz(func(t *testing.T, key string) {
-		if ref, ok := parseKey(key); ok && ref.Key() != key {
+		if ref, ok := ParseKey(key); ok && ref.Key() != key {
 			t.Fatalf("%q is read as %q", key, ref.Key())
 		}
 	})

@@ -28,12 +28,17 @@ func (r *Repository) Witness(ctx context.Context) (Witness, error) {
 	if err != nil {
 		return Witness{}, err
 	}
-	w := Witness{Repository: r.ID(), Generation: state.table.Generation, Name: state.table.Name}
-	for ref := range state.roots {
+	return state.witness(r.id), nil
+}
+
+// witness returns what is to be remembered of the state.
+func (s *tableState) witness(id seal.RepositoryID) Witness {
+	w := Witness{Repository: id.String(), Generation: s.table.Generation, Name: s.table.Name}
+	for ref := range s.roots {
 		w.Roots = append(w.Roots, ref)
 	}
 	slices.SortFunc(w.Roots, compareRefs)
-	return w, nil
+	return w
 }
 
 // Meet returns an error of kind Damaged when the repository, as it was read last, is in a state that is not
@@ -47,7 +52,12 @@ func (r *Repository) Meet(ctx context.Context, w Witness) error {
 	if err != nil {
 		return err
 	}
-	t := state.table
+	return state.follows(w)
+}
+
+// follows returns an error of kind Damaged unless the state is the remembered one, or comes after it.
+func (s *tableState) follows(w Witness) error {
+	t := s.table
 	switch past := slices.IndexFunc(t.Past, func(p seal.Past) bool { return p.Generation == w.Generation }); {
 	case t.Generation < w.Generation:
 		return rolledBack("generation %d was seen before, this is generation %d", w.Generation, t.Generation)
@@ -59,7 +69,7 @@ func (r *Repository) Meet(ctx context.Context, w Witness) error {
 		return nil // roots may have been given up since
 	}
 	for _, ref := range w.Roots {
-		if _, found := state.roots[ref]; !found {
+		if _, found := s.roots[ref]; !found {
 			return rolledBack("%s was there before", ref)
 		}
 	}

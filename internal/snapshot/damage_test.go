@@ -95,11 +95,15 @@ func rich(t *testing.T) (*blob.Memory, promises) {
 	return memory, p.kept
 }
 
-// TestEveryDamageIsFoundInEveryClass damages one object after another: verify finds and names it, and no
-// reader is ever given a record or note that was not put in.
+// TestEveryDamageIsFoundInEveryClass damages one object after another: verify finds and names it, no
+// reader is ever given a record or note that was not put in, and all is repaired from a copy.
 func TestEveryDamageIsFoundInEveryClass(t *testing.T) {
 	whole, kept := rich(t)
 	if err := holds(t.Context(), whole, kept); err != nil {
+		t.Fatal(err)
+	}
+	second := &blob.Memory{}
+	if _, err := openBucket(t, whole).Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	keys := keysOf(t, whole)
@@ -114,7 +118,7 @@ func TestEveryDamageIsFoundInEveryClass(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(n), 6))
 			b := whole.Clone()
 			b.Corrupt(key, func(body []byte) []byte { return d.damage(r, body) })
-			if err := firstError(found(ctx, b, kept, key, d.name == "removed"), neverWrong(ctx, b, kept)); err != nil {
+			if err := firstError(found(ctx, b, kept, key, d.name == "removed"), neverWrong(ctx, b, kept), repaired(ctx, b, second, kept)); err != nil {
 				return fmt.Errorf("%s %s, number %d: %w", key, d.name, n, err)
 			}
 			return nil

@@ -1,0 +1,334 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+// quarantineDir holds damaged objects whose places were taken by sound ones: docs/format/repository.md,
+// "Repair". Nothing reads them.
+const quarantineDir = "quarantine/"
+
+// Mending is one object that was put back from the second copy, or that could not be.
+type Mending struct {
+	Key        string
+	Quarantine string // key of the damaged bytes, or "" when there were none that could be read
+	Err        error  // why it was not put back; nil when it was, or would be
+}
+
+// errNoCopy says that the second copy does not have the object either.
+var errNoCopy = errors.New("the second copy does not have it")
+
+// Mend puts the object of the second copy in the place of one that is missing or damaged. The copy's is
+// verified first; the damaged bytes are kept in quarantine, and only then taken away. What is sound is
+// left alone. The error of what cannot be mended is in the result; any other one is of a bucket.
+func (r *Repository) Mend(ctx context.Context, ref Ref, named bool, from *Repository, dry bool) (Mending, error) {
+	m := Mending{Key: ref.Key()}
+	body, err := from.bucket.Get(ctx, m.Key, 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		m.Err = damaged(m.Key, "%w", errNoCopy)
+		return m, nil
+	}
+	if err == nil {
+		_, err = r.verify(ctx, ref, named, body)
+	}
+	if problem.KindOf(err) == problem.Damaged {
+		m.Err = problem.Wrap(problem.Damaged, err, "in the second copy, too").Hint("a third copy may have it")
+		return m, nil
+	}
+	if err != nil || dry {
+		return m, err
+	}
+	if sound, err := r.setAside(ctx, ref, named, &m); err != nil || sound || m.Err != nil {
+		return m, err
+	}
+	if err := r.bucket.Put(ctx, m.Key, body); err != nil && !errors.Is(err, blob.ErrExist) {
+		return m, err
+	}
+	_, err = r.Verify(ctx, ref, named)
+	return m, err
+}
+
+// SetAside takes a damaged object that no root reaches away, into quarantine. What is sound is left alone.
+func (r *Repository) SetAside(ctx context.Context, ref Ref, named, dry bool) (Mending, error) {
+	m := Mending{Key: ref.Key()}
+	if dry {
+		return m, nil
+	}
+	_, err := r.setAside(ctx, ref, named, &m)
+	return m, err
+}
+
+// setAside makes the place of a damaged object free, and says in m where its bytes are. It reports whether
+// there is a sound object in that place.
+func (r *Repository) setAside(ctx context.Context, ref Ref, named bool, m *Mending) (bool, error) {
+	there, err := r.bucket.Get(ctx, m.Key, 0, -1)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return false, nil
+	case err != nil && problem.KindOf(err) != problem.Damaged:
+		return false, err
+	case err == nil:
+		if _, bad := r.verify(ctx, ref, named, there); bad == nil {
+			return true, nil
+		} else if problem.KindOf(bad) != problem.Damaged {
+			return false, bad
+		}
+		m.Quarantine = quarantineDir + m.Key + "-" + sum(there)[:16]
+		if err := putSame(ctx, r.bucket, m.Quarantine, there); err != nil {
+			return false, fmt.Errorf("keep the damaged bytes: %w", err)
+		}
+	}
+	err = r.bucket.Delete(ctx, m.Key)
+	if errors.Is(err, blob.ErrRetained) {
+		m.Err = problem.Wrap(problem.Damaged, err, m.Key).
+			Hint("the storage has locked the damaged object: repair again when the lock is over, or copy the repository to another place")
+		return false, nil
+	}
+	return false, err
+}
+
+// MendKeys brings the config, the key files and the key table of the repository at the place back from
+// this one, which is a copy of it. It is for a repository that does not open, or of which CheckKeys tells
+// damage. A generation that the copy is behind is not brought back from it: that would be a rollback.
+func (r *Repository) MendKeys(ctx context.Context, place Place, dry bool) ([]Mending, error) {
+	k := &keyMending{Repository: r, to: place.bucket, dry: dry, there: r.keys.at(place.bucket)}
+	for _, step := range []func(context.Context) error{k.config, k.files, k.table, k.renew, k.identities} {
+		if err := step(ctx); err != nil {
+			return k.done, err
+		}
+	}
+	return k.done, nil
+}
+
+// keyMending brings keys back: Repository is the copy, to the place that is mended.
+type keyMending struct {
+	*Repository
+	to    blob.Bucket
+	there *keyTable
+	dry   bool
+	done  []Mending
+}
+
+// replace puts good bytes in the place of what is there. Damaged keys are not kept: they could open what is
+// erased one day.
+func (k *keyMending) replace(ctx context.Context, key string, body []byte) error {
+	k.done = append(k.done, Mending{Key: key})
+	if k.dry {
+		return nil
+	}
+	err := k.to.Put(ctx, key, body)
+	if !errors.Is(err, blob.ErrExist) {
+		return err
+	}
+	if err := k.to.Delete(ctx, key); err != nil {
+		return fmt.Errorf("take the damaged %s away: %w", key, err)
+	}
+	return putSame(ctx, k.to, key, body)
+}
+
+// config brings the config back. One that names another repository is damaged only when that has no keys
+// in the bucket, and this one has.
+func (k *keyMending) config(ctx context.Context) error {
+	ours, err := k.bucket.Get(ctx, configKey, 0, maxConfig)
+	if err != nil {
+		return err
+	}
+	config, err := k.to.Get(ctx, configKey, 0, maxConfig)
+	if err != nil && !errors.Is(err, blob.ErrNotFound) || err == nil && bytes.Equal(config, ours) {
+		return err
+	}
+	l, err := k.there.list(ctx)
+	if err != nil {
+		return err
+	}
+	if len(l.files)+len(l.tables) == 0 {
+		return problem.New(problem.NoRepository, "the place to be repaired holds nothing of the repository that the copy is of").
+			Hint("check the path; to make a new copy run `holdfast copy`")
+	}
+	return k.replace(ctx, configKey, ours)
+}
+
+// files brings key files back: those of which the place has the name, and all when none of its own opens.
+func (k *keyMending) files(ctx context.Context) error {
+	ours, err := k.keys.list(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := k.there.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range l.files {
+		_, err := readKey(ctx, k.to, key)
+		if problem.KindOf(err) != problem.Damaged {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := k.file(ctx, key); err != nil {
+			return err
+		}
+	}
+	own := &keyTable{bucket: k.to, id: k.id, identity: k.keys.identity, masters: make(map[seal.MasterID]*seal.Master)}
+	err = own.unlock(ctx, l)
+	if err == nil || problem.KindOf(err) != problem.Damaged {
+		return err
+	}
+	for _, key := range ours.files {
+		if !slices.Contains(l.files, key) {
+			if err := k.file(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// file brings one key file or wrapped identity back.
+func (k *keyMending) file(ctx context.Context, key string) error {
+	body, err := readKey(ctx, k.bucket, key)
+	if errors.Is(err, blob.ErrNotFound) || problem.KindOf(err) == problem.Damaged {
+		k.done = append(k.done, Mending{Key: key, Err: shut(key, "%w", errNoCopy)})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return k.replace(ctx, key, body)
+}
+
+// table brings objects of the key table back of which no copy opens there, or a whole generation when the
+// place has lost its own.
+func (k *keyMending) table(ctx context.Context) error {
+	ours, state, err := k.keys.whole(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := k.there.list(ctx)
+	if err != nil {
+		return err
+	}
+	generation := state.table.Generation
+	newest, _ := l.newest()
+	if newest > generation {
+		return nil // renew mends what the place can by itself
+	}
+	if now, err := k.there.read(ctx, l, false); err == nil {
+		// What the place has must precede what the copy has, or both be of one generation.
+		if w := now.witness(k.id); newest < generation || w.Name != state.table.Name {
+			if err := state.follows(w); err != nil {
+				return fmt.Errorf("the second copy and the repository have nothing in common any more: %w", err)
+			}
+		}
+	} else if problem.KindOf(err) != problem.Damaged && !errors.Is(err, errMoved) {
+		return err
+	}
+	var names []string
+	for key := range ours.tables {
+		g, name, ok := parseTableKey(key)
+		if ok && g == generation && strings.HasPrefix(name, addPrefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range append(names, seal.TableBase) { // the base makes the generation exist
+		if err := k.entry(ctx, ours, l, generation, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry brings one object of the key table back, unless a copy of it opens there.
+func (k *keyMending) entry(ctx context.Context, ours, l listing, generation uint64, name string) error {
+	key := tableKey(generation, name)
+	if _, _, err := k.there.object(ctx, l, generation, name); err == nil && len(l.tables[key]) > 0 {
+		return nil
+	} else if err != nil && problem.KindOf(err) != problem.Damaged && !errors.Is(err, errMoved) {
+		return err
+	}
+	c := copying{Repository: k.Repository}
+	body, err := c.tableBytes(ctx, ours, generation, name)
+	if err != nil {
+		return err
+	}
+	// The mirror first: the other name must never be free while writers may want it, so that what is
+	// damaged there stays until the next generation.
+	if err := k.replace(ctx, k.there.dir()+mirrorDir+key, body); err != nil || k.dry {
+		return err
+	}
+	err = k.to.Put(ctx, k.there.dir()+tableDir+key, body)
+	if errors.Is(err, blob.ErrExist) {
+		err = nil
+	}
+	return err
+}
+
+// renew makes a new generation of what can be read, when something of the newest is there only once.
+func (k *keyMending) renew(ctx context.Context) error {
+	there := &Repository{bucket: k.to, id: k.id, keys: k.keys.at(k.to)}
+	if _, err := there.keys.load(ctx); err != nil {
+		if k.dry && problem.KindOf(err) == problem.Damaged {
+			return nil // it is among what would be brought back
+		}
+		return err
+	}
+	troubles, err := there.CheckKeys(ctx)
+	if err != nil {
+		return err
+	}
+	renewed := false
+	for _, t := range troubles {
+		if strings.Contains(t.Key, "/"+tableDir) || strings.Contains(t.Key, "/"+mirrorDir) {
+			renewed = true
+			k.done = append(k.done, Mending{Key: t.Key})
+		}
+	}
+	if !renewed || k.dry {
+		return nil
+	}
+	_, err = there.keys.succeed(ctx, succession{change: func(context.Context, *tableState, *seal.Table) error { return nil }, destroy: true})
+	return err
+}
+
+// identities brings wrapped identities of members back.
+func (k *keyMending) identities(ctx context.Context) error {
+	state, err := k.keys.at(k.to).load(ctx)
+	if err != nil {
+		if k.dry && problem.KindOf(err) == problem.Damaged {
+			return nil
+		}
+		return err
+	}
+	names := make(map[string]bool)
+	for _, m := range state.table.Members {
+		if m.Identity != "" && m.Identity != "-" {
+			names[m.Identity] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		key := k.there.dir() + identityDir + name
+		_, err := readKey(ctx, k.to, key)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, blob.ErrNotFound) && problem.KindOf(err) != problem.Damaged {
+			return err
+		}
+		if err := k.file(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
