@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 )
 
 // MaxObject is the largest object in bytes that a bucket takes. Everything above is split by the
@@ -67,6 +68,14 @@ type Bucket interface {
 	// Delete removes the object, durably. Deleting what is not there is success. The error wraps
 	// ErrRetained when the object is locked: it stays, listed and readable.
 	Delete(ctx context.Context, key string) error
+}
+
+// Sweeper is a Bucket in which writers that were cut short leave something that is no object.
+type Sweeper interface {
+	// Sweep removes what was left before the time, by the clock of the medium, and returns how much it was.
+	// A writer that is so slow that its work is taken for a leftover gets an error from its Put; nothing
+	// that was acknowledged is touched.
+	Sweep(ctx context.Context, before time.Time) (files int, bytes int64, err error)
 }
 
 // Limits of keys, so that they are names of files and of objects on every medium.

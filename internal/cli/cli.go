@@ -27,7 +27,6 @@ import (
 
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
-	"holdfast/internal/repo"
 )
 
 // app is what every command shares: where it reads and writes, and the flags that all have.
@@ -43,7 +42,7 @@ type app struct {
 
 	specs map[*cobra.Command]spec // what the commands say of themselves, for the reference
 
-	opened []*repo.Repository // by this command, to be remembered at its end
+	opened []sighting // by this command, to be remembered at its end
 }
 
 // Main runs one command line and returns its exit code. An interrupt cancels the command once; a

@@ -16,6 +16,8 @@ func (a *app) commands() []*cobra.Command {
 		a.checkCommand(),
 		a.verifyCommand(),
 		a.rescueCommand(),
+		a.copyCommand(),
+		a.repairCommand(),
 		a.pruneCommand(),
 		a.unexpireCommand(),
 		a.keyCommand(),

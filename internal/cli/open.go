@@ -56,7 +56,7 @@ func (a *app) openRepository(ctx context.Context) (*repo.Repository, *seal.Ident
 	}
 	r, err := repo.Open(ctx, bucket, identity)
 	if err == nil {
-		err = a.meet(ctx, r)
+		err = a.meet(ctx, dir, r)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("repository %s: %w", dir, err)

@@ -85,6 +85,9 @@ func writePruned(w io.Writer, r run.PruneResult) {
 		said(r.Deleted, "deleted")
 	}
 	said(r.Retained, "are locked by the storage and retained")
+	if r.Swept.Objects > 0 {
+		fmt.Fprintf(w, "%s, %s, of writers that were cut short: removed\n", plural(r.Swept.Objects, "temporary file"), size(r.Swept.Bytes))
+	}
 }
 
 func (a *app) unexpireCommand() *cobra.Command {

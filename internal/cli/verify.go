@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +15,15 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	return a.repoFlags(a.command(spec{
+	var part string
+	var days int
+	cmd := a.repoFlags(a.command(spec{
 		use: "verify [SNAPSHOT]", group: groupVerbs,
 		short: "read back every stored byte and check it",
 		long: `Reads back every byte of the repository, or of one snapshot: decrypts it, decodes it, and computes every digest
-anew. What is damaged is listed with the snapshots that rely on it, and the exit code is 13.`,
-		example: "holdfast verify\nholdfast verify latest",
+anew. What is damaged is listed with the snapshots that rely on it, and the exit code is 13. A large repository can be
+read in turns: with --in-days 30, run each day, every stored object is read once in 30 days, and its structure each day.`,
+		example: "holdfast verify\nholdfast verify latest\nholdfast verify --in-days 30",
 		kinds:   readKinds,
 		result:  run.VerifyResult{}, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
@@ -26,8 +31,12 @@ anew. What is damaged is listed with the snapshots that rely on it, and the exit
 		if err != nil {
 			return err
 		}
+		n, of, err := a.share(part, days)
+		if err != nil {
+			return err
+		}
 		shown := a.newProgress("verify")
-		in := run.VerifyInput{Store: store, Progress: func(p run.VerifyProgress) {
+		in := run.VerifyInput{Store: store, Part: n, Parts: of, Progress: func(p run.VerifyProgress) {
 			shown.step(p.Done, p.Total, size(p.Bytes), fmt.Sprintf("%s of %s stored objects, %s", count(int64(p.Done)), count(int64(p.Total)), size(p.Bytes)))
 		}}
 		if len(args) > 0 {
@@ -40,6 +49,31 @@ anew. What is damaged is listed with the snapshots that rely on it, and the exit
 		}
 		return errors.Join(a.print(result, func(w io.Writer) { writeVerified(w, in.Snapshot, result) }), err)
 	}))
+	cmd.Flags().StringVar(&part, "part", "", "read only this `share`, such as 3/10: all shares together are everything")
+	cmd.Flags().IntVar(&days, "in-days", 0, "read the share of today, of `n`: a run on each of n days reads everything")
+	return cmd
+}
+
+// share returns which share of how many is to be verified: 0 of 0 is everything.
+func (a *app) share(part string, days int) (n, of int, err error) {
+	switch {
+	case part != "" && days != 0:
+		return 0, 0, problem.New(problem.Usage, "both --part and --in-days are given").Hint("give one of them")
+	case days < 0:
+		return 0, 0, problem.New(problem.Usage, "a number of days is negative")
+	case days > 0:
+		day := a.now().UTC().Unix() / int64(24*time.Hour/time.Second)
+		return int(day%int64(days)) + 1, days, nil
+	case part == "":
+		return 0, 0, nil
+	}
+	left, right, _ := strings.Cut(part, "/")
+	n, err = strconv.Atoi(left)
+	of, second := strconv.Atoi(right)
+	if err != nil || second != nil || n < 1 || n > of {
+		return 0, 0, problem.Newf(problem.Usage, "share %.40q cannot be understood", part).Hint("give a number, a slash, and how many there are, such as 3/10")
+	}
+	return n, of, nil
 }
 
 // writeVerified writes what was verified: one snapshot, or everything when none is named.
@@ -51,6 +85,9 @@ func writeVerified(w io.Writer, snapshot string, r run.VerifyResult) {
 	fmt.Fprintf(w, "%s, %s: %s read back and checked\n", what, plural(r.Records, "record version"), size(r.Read))
 	if r.Unpublished > 0 {
 		fmt.Fprintf(w, "%s belong to no snapshot (left by runs that were cut short; harmless)\n", plural(r.Unpublished, "stored object"))
+	}
+	if r.Quarantined > 0 {
+		fmt.Fprintf(w, "%s in quarantine (damaged, and replaced by a sound one; can be removed)\n", plural(r.Quarantined, "stored object"))
 	}
 	for _, key := range r.Foreign {
 		fmt.Fprintf(w, "not ours: %s\n", plain(key))

@@ -46,6 +46,7 @@ type PruneResult struct {
 	Deleted   Count // objects that are deleted
 	Retained  Count // objects that the store does not let go of yet
 	Kept      Count // objects that a root reaches, or that a session at work has written
+	Swept     Count // files that are no objects, left by writers that were cut short
 }
 
 // Count is a number of objects and their size.
@@ -95,7 +96,21 @@ func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, err
 	if err := p.delete(ctx, state); err != nil {
 		return p.result, err
 	}
+	if err := p.sweep(ctx); err != nil {
+		return p.result, err
+	}
 	return p.result, r.keys.sweep(ctx)
+}
+
+// sweep removes what writers have left beside the objects, as long ago as the least grace period.
+func (p *pruning) sweep(ctx context.Context) error {
+	s, ok := p.repository.bucket.(blob.Sweeper)
+	if !ok {
+		return nil
+	}
+	var err error
+	p.result.Swept.Objects, p.result.Swept.Bytes, err = s.Sweep(ctx, p.now.Add(-MinGrace))
+	return err
 }
 
 // Unexpire takes roots back that expired. Those that are none are left out; the number of those that

@@ -107,7 +107,11 @@ func (c *copying) run(ctx context.Context) error {
 		return err
 	}
 	if seen != nil {
-		if err := errors.Join(state.follows(seen.witness(c.id)), state.accountsFor(seen)); err != nil {
+		err := state.follows(seen.witness(c.id))
+		if err == nil {
+			err = state.accountsFor(seen)
+		}
+		if err != nil {
 			return fmt.Errorf("what is there is no earlier state of the repository: %w", err)
 		}
 	}

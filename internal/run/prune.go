@@ -31,6 +31,7 @@ type PruneResult struct {
 	Condemned CountRow   `json:"condemned"` // stored objects that no snapshot reaches, and that wait for the grace period
 	Deleted   CountRow   `json:"deleted"`   // stored objects that are deleted
 	Retained  CountRow   `json:"retained"`  // stored objects that the storage has locked, and does not let go of yet
+	Swept     CountRow   `json:"swept"`     // files in the storage that are no objects, left by writers that were cut short
 }
 
 // PruneRow is one snapshot and why it is kept.
@@ -84,7 +85,7 @@ func Prune(ctx context.Context, in PruneInput) (PruneResult, error) {
 	got, err := in.Store.Prune(ctx, o)
 	out.Dropped = append(out.Dropped, got.Dropped...)
 	out.Stored, out.Condemned = countRow(got.Kept), countRow(got.Condemned)
-	out.Deleted, out.Retained = countRow(got.Deleted), countRow(got.Retained)
+	out.Deleted, out.Retained, out.Swept = countRow(got.Deleted), countRow(got.Retained), countRow(got.Swept)
 	return out, err
 }
 

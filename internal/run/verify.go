@@ -13,6 +13,10 @@ type VerifyInput struct {
 	Snapshot string // beginning of an ID, or "latest"; empty: everything that the repository holds
 	Parallel int    // objects read at once; 0 is one per processor
 
+	// Part, from 1, of so many Parts: one share of all objects, so that all shares are everything. Zero Parts
+	// is everything.
+	Part, Parts int
+
 	// Progress is told now and then how much is done, never twice at once; nil is nobody.
 	Progress func(VerifyProgress)
 }
@@ -31,6 +35,7 @@ type VerifyResult struct {
 	Objects     int         `json:"stored_objects"`    // objects in the storage
 	Stored      int64       `json:"stored_bytes"`      // their size
 	Read        int64       `json:"read_bytes"`        // bytes that were read again
+	Quarantined int         `json:"quarantined"`       // damaged objects that were repaired, and are kept aside
 	Unpublished int         `json:"unpublished"`       // stored objects that no snapshot relies on
 	Foreign     []string    `json:"foreign,omitempty"` // keys in the storage that no version of this program writes
 	Lone        []string    `json:"lone,omitempty"`    // objects of the key table of which one of two copies is missing
@@ -54,7 +59,7 @@ func Verify(ctx context.Context, in VerifyInput) (VerifyResult, error) {
 			in.Progress(VerifyProgress{Done: p.Done, Total: p.Total, Bytes: p.Read})
 		}
 	}
-	report, err := in.Store.Verify(ctx, snapshot.VerifyOptions{Snapshot: in.Snapshot, Parallel: in.Parallel}, progress)
+	report, err := in.Store.Verify(ctx, snapshot.VerifyOptions{Snapshot: in.Snapshot, Parallel: in.Parallel, Part: in.Part, Parts: in.Parts}, progress)
 	if err != nil && problem.KindOf(err) != problem.Damaged {
 		return VerifyResult{}, err
 	}
@@ -65,11 +70,18 @@ func verifyResult(r snapshot.Report) VerifyResult {
 	out := VerifyResult{
 		Snapshots: r.Snapshots, Parts: r.Parts, Records: r.Records, Objects: r.Objects,
 		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign, Lone: r.Lone,
+		Quarantined: r.Quarantined,
 	}
+	out.Damage = damageRows(r)
+	return out
+}
+
+func damageRows(r snapshot.Report) []DamageRow {
+	var rows []DamageRow
 	for _, f := range r.Findings {
-		out.Damage = append(out.Damage, DamageRow{
+		rows = append(rows, DamageRow{
 			Key: f.Key, Object: f.Object, Snapshots: append([]string{}, f.Snapshots...), Text: f.Text,
 		})
 	}
-	return out
+	return rows
 }

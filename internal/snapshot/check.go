@@ -29,6 +29,7 @@ type Report struct {
 	Records     int64 // record versions that Verify decoded and hashed
 	Unpublished int   // objects that no snapshot relies on: left by a run that was cut short, or in progress
 	Notes       int
+	Quarantined int      // damaged objects that were replaced by sound ones, and kept
 	Lone        []string // objects of the key table that are there once instead of twice
 	Foreign     []string // keys that no version of this program writes
 	Findings    []Finding
@@ -112,7 +113,7 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 	if c.contents, err = s.repository.Contents(ctx); err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
-	c.report.Foreign = c.contents.Foreign
+	c.report.Foreign, c.report.Quarantined = c.contents.Foreign, c.contents.Quarantine
 	for ref, size := range c.contents.Objects {
 		c.report.Objects++
 		c.report.Bytes += size

@@ -35,6 +35,7 @@ type Pruned struct {
 	Deleted   repo.Count
 	Retained  repo.Count // objects that the store does not let go of yet
 	Kept      repo.Count
+	Swept     repo.Count // files beside the objects, left by writers that were cut short
 }
 
 // Prune gives up snapshots, and the space of what no snapshot reaches. An expired snapshot is not
@@ -49,7 +50,7 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	got, err := s.repository.Prune(ctx, in)
 	return Pruned{
 		Expired: idsOf(got.Expired), Dropped: idsOf(got.Dropped),
-		Condemned: got.Condemned, Deleted: got.Deleted, Retained: got.Retained, Kept: got.Kept,
+		Condemned: got.Condemned, Deleted: got.Deleted, Retained: got.Retained, Kept: got.Kept, Swept: got.Swept,
 	}, err
 }
 

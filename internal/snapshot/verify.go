@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -26,7 +27,18 @@ type VerifyOptions struct {
 	// Parallel is how many objects are read at once; 0 is one per processor. Each takes some tens of
 	// MiB at most.
 	Parallel int
+	// Part and Parts restrict it to one share of the objects and layers, from 1, so that all shares together
+	// are everything, each once. Zero Parts is no restriction. The structure is checked as a whole.
+	Part, Parts int
 }
+
+// inPart reports whether what has that name is in the share that is verified.
+func (o VerifyOptions) inPart(name [sha256.Size]byte) bool {
+	return o.Parts == 0 || int(binary.BigEndian.Uint32(name[:])%uint32(o.Parts)) == o.Part-1
+}
+
+// maxParts bounds the shares of a verification: a year of days, and more than enough.
+const maxParts = 1000
 
 // Progress says how far Verify has come.
 type Progress struct {
@@ -40,6 +52,9 @@ type Progress struct {
 //
 // progress, when not nil, is called now and then, never twice at once.
 func (s *Store) Verify(ctx context.Context, opts VerifyOptions, progress func(Progress)) (Report, error) {
+	if opts.Parts != 0 && (opts.Parts < 1 || opts.Parts > maxParts || opts.Part < 1 || opts.Part > opts.Parts) {
+		return Report{}, problem.Newf(problem.Usage, "verify: part %d of %d; at most %d parts, from 1", opts.Part, opts.Parts, maxParts)
+	}
 	only := ""
 	if opts.Snapshot != "" {
 		info, err := s.find(ctx, opts.Snapshot, nil)
@@ -55,8 +70,9 @@ func (s *Store) Verify(ctx context.Context, opts VerifyOptions, progress func(Pr
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	v := &verifier{checker: c, progress: progress, sums: make(map[repo.Ref]sum)}
-	if err := v.objects(ctx, c.selected(only), opts.Parallel); err != nil {
+	v := &verifier{checker: c, opts: opts, progress: progress, sums: make(map[repo.Ref]sum)}
+	refs := slices.DeleteFunc(c.selected(only), func(ref repo.Ref) bool { return !opts.inPart(ref.ID) })
+	if err := v.objects(ctx, refs, opts.Parallel); err != nil {
 		return Report{}, err
 	}
 	if err := v.layers(ctx, only); err != nil {
@@ -79,6 +95,7 @@ type sum struct {
 
 type verifier struct {
 	*checker
+	opts     VerifyOptions
 	progress func(Progress)
 
 	mu   sync.Mutex
@@ -160,6 +177,16 @@ func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error)
 	return got, size, nil
 }
 
+// sumOf returns what a segment adds up to; one that is in another share is read for it.
+func (v *verifier) sumOf(ctx context.Context, ref repo.Ref) (sum, error) {
+	if one, known := v.sums[ref]; known {
+		return one, nil
+	}
+	one, read, err := v.object(ctx, ref)
+	v.report.Read += read
+	return one, err
+}
+
 // sumSegment decodes a segment from its frames and adds up its records.
 func sumSegment(frames [][]byte) (sum, error) {
 	shape, index, err := decodeIndex(frames[0])
@@ -224,7 +251,7 @@ func (v *verifier) part(ctx context.Context, m *manifest, p manifestPart, seen m
 			h.Write(s.id[:])
 		}
 		place = [sha256.Size]byte(h.Sum(nil))
-		if seen[place] {
+		if seen[place] || !v.opts.inPart(place) {
 			continue
 		}
 		seen[place] = true
@@ -295,7 +322,10 @@ func (v *verifier) layer(ctx context.Context, p manifestPart, i int) error {
 	if i == 0 {
 		var got sum
 		for _, s := range l.segments {
-			one := v.sums[s.ref(classSegment)]
+			one, err := v.sumOf(ctx, s.ref(classSegment))
+			if err != nil {
+				return err
+			}
 			got.records += one.records
 			got.digest = addDigests(got.digest, one.digest)
 		}

@@ -27,6 +27,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"holdfast/internal/blob"
 	"holdfast/internal/problem"
@@ -345,6 +346,36 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	return nil
+}
+
+// Sweep removes files that writers have left in tmp/ before the time; see blob.Sweeper. Whose file goes
+// while it is at work finds nothing to link, and its Put fails.
+func (b *Bucket) Sweep(ctx context.Context, before time.Time) (files int, bytes int64, err error) {
+	entries, err := b.fs.ReadDir(tmpDir)
+	if errors.Is(notFound(err), blob.ErrNotFound) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("sweep %s: %w", tmpDir, err)
+	}
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return files, bytes, err
+		}
+		name := path.Join(tmpDir, entry.Name())
+		info, err := b.fs.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || !info.ModTime().Before(before)) {
+			continue
+		}
+		if err == nil {
+			err = b.fs.Remove(name)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return files, bytes, fmt.Errorf("sweep %s: %w", name, err)
+		}
+		files, bytes = files+1, bytes+info.Size()
+	}
+	return files, bytes, nil
 }
 
 // nonce returns a name that no other writer uses.
