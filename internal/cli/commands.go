@@ -10,6 +10,8 @@ func (a *app) commands() []*cobra.Command {
 		a.snapshotsCommand(),
 		a.showCommand(),
 		a.diffCommand(),
+		a.historyCommand(),
+		a.findCommand(),
 		a.restoreCommand(),
 		a.applyCommand(),
 		a.successorsCommand(),

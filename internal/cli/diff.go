@@ -54,18 +54,22 @@ func (a *app) writeChange(c run.ChangeRow) error {
 		return problem.Wrap(problem.Failed, err, "write the change")
 	}
 	for _, f := range c.Fields {
-		line := fmt.Sprintf("  %s: %s -> %s", f.Field, f.Before, f.After)
-		switch {
-		case f.Before.IsZero():
-			line = fmt.Sprintf("  %s: %s", f.Field, f.After)
-		case f.After.IsZero():
-			line = fmt.Sprintf("  %s: was %s", f.Field, f.Before)
-		}
-		if _, err := fmt.Fprintln(a.out, plain(line)); err != nil {
+		if _, err := fmt.Fprintln(a.out, plain(changedField(f))); err != nil {
 			return problem.Wrap(problem.Failed, err, "write the change")
 		}
 	}
 	return nil
+}
+
+// changedField shows a changed value to a person.
+func changedField(f run.FieldChangeRow) string {
+	switch {
+	case f.Before.IsZero():
+		return fmt.Sprintf("  %s: %s", f.Field, f.After)
+	case f.After.IsZero():
+		return fmt.Sprintf("  %s: was %s", f.Field, f.Before)
+	}
+	return fmt.Sprintf("  %s: %s -> %s", f.Field, f.Before, f.After)
 }
 
 func writeDiff(w io.Writer, r run.DiffResult) {

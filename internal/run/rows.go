@@ -57,6 +57,9 @@ type Value struct{ value sf.Value }
 // IsZero reports an absent value; encoding/json asks it for omitzero.
 func (v Value) IsZero() bool { return v.value.IsAbsent() }
 
+// IsNull reports a value without text: null, or absent.
+func (v Value) IsNull() bool { return !v.value.IsText() }
+
 // Text returns the canonical text, empty for null and absent.
 func (v Value) Text() string { return v.value.Text() }
 

@@ -114,30 +114,31 @@ func showRecord(ctx context.Context, sn *snapshot.Snapshot, in ShowInput, out *S
 	if err != nil {
 		return err
 	}
-	record, found, err := sn.Record(ctx, object, id)
+	v, err := sn.Version(ctx, object, id)
 	if err != nil {
 		return fmt.Errorf("read %s %s: %w", object, id, err)
 	}
-	if found {
-		out.Record = &RecordRow{Object: object, ID: id, Fields: make([]FieldRow, 0, len(record.Values))}
-		for i, name := range record.Shape.Fields() {
-			if !record.Values[i].IsAbsent() {
-				out.Record.Fields = append(out.Record.Fields, FieldRow{Field: name, Value: Value{record.Values[i]}})
-			}
-		}
+	switch {
+	case v.Live():
+		out.Record = &RecordRow{Object: object, ID: id, Fields: fieldRows(v.Record)}
 		return nil
-	}
-	for t, err := range sn.Tombstones(ctx, object) {
-		if err != nil {
-			return fmt.Errorf("read the deletions of %s: %w", object, err)
-		}
-		if t.ID == id {
-			out.Tombstone = &TombstoneRow{Object: object, ID: id, At: t.At, Evidence: t.Evidence}
-			return nil
-		}
+	case v.Gone():
+		out.Tombstone = &TombstoneRow{Object: object, ID: id, At: v.Tombstone.At, Evidence: v.Tombstone.Evidence}
+		return nil
 	}
 	return problem.Newf(problem.NotFound, "snapshot %s holds no %s with the Id %s", sn.Info().Short(), object, id).
 		Hint("`holdfast snapshots` lists earlier ones")
+}
+
+// fieldRows returns the fields that the record has, by name.
+func fieldRows(r sf.Record) []FieldRow {
+	rows := make([]FieldRow, 0, len(r.Values))
+	for i, name := range r.Shape.Fields() {
+		if !r.Values[i].IsAbsent() {
+			rows = append(rows, FieldRow{Field: name, Value: Value{r.Values[i]}})
+		}
+	}
+	return rows
 }
 
 // objectOf returns the held object that was named, or else the one to which the key prefix of the Id
@@ -155,6 +156,11 @@ func objectOf(sn *snapshot.Snapshot, id sf.ID, name string) (string, error) {
 		}
 		return objects[i].Name, nil
 	}
+	return objectNamed(sn, name)
+}
+
+// objectNamed returns the held object of that name, whatever its case.
+func objectNamed(sn *snapshot.Snapshot, name string) (string, error) {
 	for _, p := range sn.Parts() {
 		if strings.EqualFold(p.Object, name) && p.State == snapshot.Whole {
 			return p.Object, nil
