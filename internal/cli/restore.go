@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ type restoreResult struct {
 
 func (a *app) restoreCommand() *cobra.Command {
 	var in run.RestoreInput
-	var undo, planFile string
+	var undo, planFile, since, until string
 	cmd := a.command(spec{
 		use: "restore ORG", group: groupVerbs,
 		short: "plan how to bring records back; nothing is written to the org",
@@ -41,35 +42,17 @@ org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone ha
 Without --plan the plan is only summed up.`,
 		example: `holdfast restore prod --undo 4f1c..9ab2 --plan incident.plan
 holdfast restore prod --to 4f1c --object Account --plan accounts.plan
-holdfast restore prod --to latest --record 003000000000001AAA`,
+holdfast restore prod --to latest --record 003000000000001AAA
+holdfast restore prod --undo 4f1c..latest --by loader@example.com --since 2026-03-01T12:00:00Z --plan loader.plan
+holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry = 'Energy'" --children 2 --exclude Task`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: restoreResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
-		if (undo == "") == (in.Snapshot == "") {
-			return problem.New(problem.Usage, "restore: one way to come back is to be given, and only one").
-				Hint("--undo BEFORE..AFTER or --to SNAPSHOT")
-		}
-		if undo != "" {
-			before, after, ok := strings.Cut(undo, "..")
-			if !ok || before == "" || after == "" || strings.Contains(after, ".") {
-				return problem.Newf(problem.Usage, "restore: --undo %q does not name two snapshots", undo).
-					Hint("write it as --undo BEFORE..AFTER")
-			}
-			in.Before, in.After = before, after
-		}
-		switch {
-		case in.MaxRows < 0:
-			return problem.Newf(problem.Usage, "restore: --max-rows %d is less than none", in.MaxRows).
-				Hint("give how many records the plan may touch, or leave it out")
-		case in.DeleteExtra && in.Snapshot == "":
-			return problem.New(problem.Usage, "restore: --delete-extra goes with --to alone").
-				Hint("--undo deletes what was created between the two, unless --keep-created is given")
-		case in.KeepCreated && undo == "":
-			return problem.New(problem.Usage, "restore: --keep-created goes with --undo alone").
-				Hint("--to deletes nothing, unless --delete-extra is given")
+		if err := readRestoreFlags(&in, undo, since, until); err != nil {
+			return err
 		}
 		return a.restore(cmd, args[0], in, planFile)
 	})
@@ -79,11 +62,67 @@ holdfast restore prod --to latest --record 003000000000001AAA`,
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	flags.StringArrayVar(&in.Objects, "object", nil, "bring back this `object` alone, and what it refers to; may be repeated")
 	flags.StringArrayVar(&in.Records, "record", nil, "bring back the record with this `Id` alone, and what it refers to; may be repeated")
+	flags.StringVar(&in.Query, "query", "", "`SOQL` with FROM and WHERE that selects records in the snapshot")
+	flags.IntVar(&in.Children, "children", 0, "`steps` in which records that refer to selected ones are taken in")
+	flags.StringArrayVar(&in.Follow, "follow", nil, "with --children: only records of this `object` are taken in; may be repeated")
+	flags.StringArrayVar(&in.Exclude, "exclude", nil, "`object` or Id of a record that stays out; may be repeated")
+	flags.StringArrayVar(&in.Fields, "field", nil, "bring back this `field` alone, as Object.Field or Field, of records that are there; may be repeated")
+	flags.StringVar(&in.By, "by", "", "with --undo: only what this `user` changed")
+	flags.StringVar(&since, "since", "", "with --undo: only what was changed at this `time` or later, such as 2026-03-01T12:00:00Z")
+	flags.StringVar(&until, "until", "", "with --undo: only what was changed before this `time`")
 	flags.StringVar(&in.Owner, "owner", "", "`user` or queue that owns what comes back when its own owner is inactive or gone; default: who restores")
 	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
 	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
 	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is what a plan can hold")
 	return a.repoFlags(cmd)
+}
+
+// readRestoreFlags takes in the flags that need reading, and refuses those that do not go together.
+func readRestoreFlags(in *run.RestoreInput, undo, since, until string) error {
+	if (undo == "") == (in.Snapshot == "") {
+		return problem.New(problem.Usage, "restore: one way to come back is to be given, and only one").
+			Hint("--undo BEFORE..AFTER or --to SNAPSHOT")
+	}
+	if undo != "" {
+		before, after, ok := strings.Cut(undo, "..")
+		if !ok || before == "" || after == "" || strings.Contains(after, ".") {
+			return problem.Newf(problem.Usage, "restore: --undo %q does not name two snapshots", undo).
+				Hint("write it as --undo BEFORE..AFTER")
+		}
+		in.Before, in.After = before, after
+	}
+	var err error
+	if in.Since, err = timeFlag("--since", since); err != nil {
+		return err
+	}
+	if in.Until, err = timeFlag("--until", until); err != nil {
+		return err
+	}
+	switch {
+	case in.MaxRows < 0:
+		return problem.Newf(problem.Usage, "restore: --max-rows %d is less than none", in.MaxRows).
+			Hint("give how many records the plan may touch, or leave it out")
+	case in.DeleteExtra && in.Snapshot == "":
+		return problem.New(problem.Usage, "restore: --delete-extra goes with --to alone").
+			Hint("--undo deletes what was created between the two, unless --keep-created is given")
+	case in.KeepCreated && undo == "":
+		return problem.New(problem.Usage, "restore: --keep-created goes with --undo alone").
+			Hint("--to deletes nothing, unless --delete-extra is given")
+	}
+	return nil
+}
+
+// timeFlag reads a time as RFC 3339 writes it.
+func timeFlag(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, problem.Newf(problem.Usage, "restore: %s %q is not a time", flag, text).
+			Hint("write it as 2026-03-01T12:00:00Z, or with an offset such as +02:00")
+	}
+	return at, nil
 }
 
 func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, planFile string) error {

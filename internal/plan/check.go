@@ -15,6 +15,9 @@ func check(p *Plan) error {
 	if err := checkID(p.Org); err != nil {
 		return err
 	}
+	if !ascending(p.Source.Only) {
+		return fmt.Errorf("what the plan is about is not in order")
+	}
 	last := Op(0)
 	seen := make(map[Op]map[sf.ID]bool)
 	for i, s := range p.Steps {

@@ -106,6 +106,7 @@ func read[W any](d *decoder, to func(W) (line, error)) error {
 func (d *decoder) header() error {
 	type wire struct {
 		Format, Org, Made, Wanted, Base, Live                   string
+		Only                                                    []string
 		Notes, Fidelity, Deferred, Conflicts, Steps, Rows, Undo int
 	}
 	return read(d, func(w wire) (line, error) {
@@ -123,7 +124,7 @@ func (d *decoder) header() error {
 			}
 		}
 		d.plan.Org, d.plan.Made = sf.ID(w.Org), made
-		d.plan.Source = Source{Wanted: w.Wanted, Base: w.Base, Live: w.Live}
+		d.plan.Source = Source{Wanted: w.Wanted, Base: w.Base, Live: w.Live, Only: w.Only}
 		return headerLine{Org: d.plan.Org, Made: w.Made, Source: d.plan.Source, counts: d.counts}, nil
 	})
 }

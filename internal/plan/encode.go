@@ -148,7 +148,7 @@ func headerOf(p *Plan) headerLine {
 
 func (h headerLine) append(b []byte) []byte {
 	o := open(b).text("format", Format).text("org", string(h.Org)).text("made", h.Made)
-	o = o.text("wanted", h.Source.Wanted).text("base", h.Source.Base).text("live", h.Source.Live)
+	o = o.text("wanted", h.Source.Wanted).text("base", h.Source.Base).text("live", h.Source.Live).names("only", h.Source.Only)
 	for i, n := range h.counts {
 		o = o.number(countNames[i], int64(n))
 	}

@@ -68,6 +68,10 @@ type Source struct {
 	Wanted string // the state to come back to, or the state before an incident
 	Base   string // the state after an incident; empty for a plan from two states
 	Live   string // the live state that the plan was made on
+
+	// Only narrows the difference of the states, in words that whoever made the plan reads again when it
+	// is verified; sorted, and empty when nothing does.
+	Only []string
 }
 
 // Step is one operation on rows of one object. Steps run in the order of the plan; the rows of a

@@ -82,7 +82,7 @@ func valueAfter(c state.Change) func(string) sf.Value {
 // standardPrices adds the standard prices that are lacking, as far as the wanted state has them.
 func (w *wanted) standardPrices(ctx context.Context, lacking map[bookKey]bool, standard func(func(string) sf.Value) bool) error {
 	const entry = "PricebookEntry"
-	if !w.closure || len(w.chosen)+len(w.records) == 0 || len(lacking) == 0 || !w.comparable(entry) {
+	if !w.closure || !w.narrowed() || len(lacking) == 0 || !w.comparable(entry) {
 		return nil
 	}
 	var ids []sf.ID

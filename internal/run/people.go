@@ -337,7 +337,7 @@ func (w *wanted) persons(ctx context.Context) error {
 // withTheirContacts adds the contacts of the person accounts that come back, so that what refers to
 // them finds them again.
 func (w *wanted) withTheirContacts(ctx context.Context) error {
-	if !w.closure || len(w.chosen)+len(w.records) == 0 || !w.comparable("Contact") {
+	if !w.closure || !w.narrowed() || !w.comparable("Contact") {
 		return nil
 	}
 	ids := map[sf.ID]bool{}

@@ -80,7 +80,28 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) 
 	if err != nil {
 		return nil, err
 	}
-	return w, w.know(ctx, who)
+	if err := w.know(ctx, who); err != nil {
+		return nil, err
+	}
+	return w, in.asked(ctx, w, p)
+}
+
+// asked takes in what of its states the plan is about. Whoever deleted what the plan brought back cannot be
+// asked for again: the plan says that it was the party.
+func (in ApplyInput) asked(ctx context.Context, w *wanted, p *plan.Plan) error {
+	if err := w.readOnly(p.Source.Only); err != nil || w.party.none() {
+		return err
+	}
+	w.party.deleted = map[sf.ID]bool{}
+	for _, s := range p.Steps {
+		for _, r := range s.Rows {
+			if s.Op == plan.Undelete || s.Op == plan.Insert {
+				w.party.deleted[r.ID] = true
+				w.party.deleted[w.eq.Identity.Map(r.ID)] = true
+			}
+		}
+	}
+	return w.loadChain(ctx, in.Store)
 }
 
 // excuses are the differences that are known, under the Ids that records have now.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"holdfast/internal/capture"
@@ -35,9 +34,8 @@ type RestoreInput struct {
 	// between them goes back, and everything that changed later stays.
 	Before, After string
 
-	// Objects and Records restrict the restore; what they refer to and is missing comes along.
-	Objects []string
-	Records []string // Ids of 15 or 18 characters, also those from before an earlier restore
+	// Selection restricts the restore; what selected records refer to and is missing comes along.
+	Selection
 
 	DeleteExtra bool // with Snapshot: also delete records that it does not have
 	KeepCreated bool // with Before and After: leave the records that were created between them
@@ -154,7 +152,7 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 	if w.people.heir, err = w.heirOf(ctx, in.Owner); err != nil {
 		return RestoreResult{}, err
 	}
-	if err := in.choose(w); err != nil {
+	if err := in.choose(ctx, w); err != nil {
 		return RestoreResult{}, err
 	}
 	if err := w.compute(ctx); err != nil {
@@ -237,36 +235,6 @@ func (in RestoreInput) observe(ctx context.Context, kind string, want *snapshot.
 	return in.Store.Load(ctx, captured.Snapshot.ID)
 }
 
-// choose sets the slice.
-func (in RestoreInput) choose(w *wanted) error {
-	for _, name := range in.Objects {
-		object := w.eq.Schema.Object(name)
-		if object == nil {
-			return problem.Newf(problem.NotFound, "the org has no object %q", name).
-				Hint("give API names, such as Contact or Invoice__c")
-		}
-		if _, held := w.want.Part(object.Name); !held {
-			return problem.Newf(problem.NotFound, "snapshot %s does not hold %s", w.want.Info().Short(), object.Name).
-				Hint("`holdfast show %s --coverage` says why", w.want.Info().Short())
-		}
-		if w.chosen == nil {
-			w.chosen = map[string]bool{}
-		}
-		w.chosen[object.Name] = true
-	}
-	for _, text := range in.Records {
-		id, err := sf.ParseID(strings.TrimSpace(text))
-		if err != nil {
-			return problem.Wrap(problem.Usage, err, "record")
-		}
-		if w.records == nil {
-			w.records = map[sf.ID]bool{}
-		}
-		w.records[w.eq.Identity.Map(id)] = true
-	}
-	return nil
-}
-
 // order asks what undelete can bring back and what depends on records that would go, and makes the
 // plan.
 func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error) {
@@ -278,7 +246,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err != nil {
 		return nil, err
 	}
-	source := plan.Source{Wanted: w.want.Info().ID, Live: w.live.Info().ID}
+	source := plan.Source{Wanted: w.want.Info().ID, Live: w.live.Info().ID, Only: w.only()}
 	if w.base != nil {
 		source.Base = w.base.Info().ID
 	}

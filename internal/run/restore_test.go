@@ -113,7 +113,7 @@ func TestRestoreOfOneRecordBringsItsParents(t *testing.T) {
 	w.must(w.loader.EmptyRecycleBin(t.Context(), doomed))
 	w.server.Clock().Advance(time.Hour)
 
-	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Records: []string{slot[:15]}})
+	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Selection: run.Selection{Records: []string{slot[:15]}}})
 	objects := map[string]int{}
 	for _, s := range r.Plan.Steps {
 		if s.Op == plan.Insert {

@@ -355,7 +355,7 @@ func TestTrap27PeopleAndClocks(t *testing.T) {
 	w.purge(about, queued, ada, owned, prices[1], prices[0], product, served, queue)
 	w.update("User", []testkit.Row{{"Id": leaver, "IsActive": "false"}})
 	w.server.Clock().Advance(time.Hour)
-	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Objects: objects})
+	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Selection: run.Selection{Objects: objects}})
 	for _, note := range []string{
 		"1 records of Account come back owned by whoever restores: user leaver@people.example is inactive",
 		"1 records of Account keep the owner that they have: user leaver@people.example is inactive",
@@ -379,7 +379,7 @@ func TestTrap27PeopleAndClocks(t *testing.T) {
 	if lines, n := want.Differences(now, newIDs(out), 20); n > 0 {
 		t.Errorf("%d differences:\n%v", n, lines)
 	}
-	if again := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Objects: objects}); !again.Plan.Empty() {
+	if again := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Selection: run.Selection{Objects: objects}}); !again.Plan.Empty() {
 		t.Errorf("something remains to be done: %s", again.File)
 	}
 }

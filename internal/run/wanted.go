@@ -25,8 +25,11 @@ type wanted struct {
 	live *snapshot.Snapshot
 	eq   *state.Equivalence
 
-	chosen  map[string]bool // objects, empty: all
-	records map[sf.ID]bool  // present Ids, empty: all
+	chosen   map[string]bool // objects, empty: all
+	records  map[sf.ID]bool  // present Ids, nil: all
+	excluded excluded
+	fields   fieldSet // of records that are there; nil: all, and records that come and go, too
+	party    party    // whose changes are undone
 
 	closure     bool // missing records that the slice refers to come along
 	deleteExtra bool // two states: also delete what the wanted state does not have
@@ -35,6 +38,8 @@ type wanted struct {
 	people     people
 	companions map[sf.ID]sf.ID // contacts of person accounts that come back: the account of each
 	needs      []plan.Link     // records that need another one first, which no reference tells
+
+	prefixes map[string]bool // of the chosen records; made when it is asked for
 
 	limit     int // changes at most
 	delta     state.Delta
@@ -55,7 +60,7 @@ func (w *wanted) compute(ctx context.Context) error {
 			return fmt.Errorf("compare %s: %w", object, err)
 		}
 	}
-	if w.closure && len(w.chosen)+len(w.records) > 0 {
+	if w.closure && w.narrowed() {
 		if err := w.parents(ctx); err != nil {
 			return err
 		}
@@ -69,6 +74,12 @@ func (w *wanted) compute(ctx context.Context) error {
 	if err := w.dangling(ctx); err != nil {
 		return err
 	}
+	if n := w.party.unknown; n > 0 {
+		w.notes = append(w.notes, fmt.Sprintf("%d deletions are not undone: the Recycle Bin does not say that they are of that user or time", n))
+	}
+	if w.fields != nil {
+		w.notes = append(w.notes, "only chosen fields of records that are there are compared")
+	}
 	if w.extra > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d records are in the org and not in the snapshot; they stay", w.extra))
 	}
@@ -78,23 +89,49 @@ func (w *wanted) compute(ctx context.Context) error {
 	return nil
 }
 
+// narrowed reports that not everything is selected.
+func (w *wanted) narrowed() bool {
+	return len(w.chosen) > 0 || w.records != nil || w.fields != nil || !w.party.none()
+}
+
 // objects returns the objects of the slice that the wanted state names, sorted.
 func (w *wanted) objects() []string {
 	var names []string
 	for _, p := range w.want.Parts() {
-		if len(w.chosen) == 0 || w.chosen[p.Object] {
+		if w.choice(p.Object) {
 			names = append(names, p.Object)
 		}
 	}
 	if w.base != nil {
 		for _, p := range w.base.Parts() {
-			if _, both := w.want.Part(p.Object); !both && (len(w.chosen) == 0 || w.chosen[p.Object]) {
+			if _, both := w.want.Part(p.Object); !both && w.choice(p.Object) {
 				names = append(names, p.Object)
 			}
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// choice reports an object of the slice. Where records are chosen, others than theirs have none.
+func (w *wanted) choice(object string) bool {
+	switch {
+	case w.excluded.objects[object], len(w.chosen) > 0 && !w.chosen[object]:
+		return false
+	case w.records == nil:
+		return true
+	}
+	o := w.eq.Schema.Object(object)
+	if o == nil || o.KeyPrefix == "" {
+		return true
+	}
+	if w.prefixes == nil {
+		w.prefixes = map[string]bool{}
+		for id := range w.records {
+			w.prefixes[id.KeyPrefix()] = true
+		}
+	}
+	return w.prefixes[o.KeyPrefix]
 }
 
 // comparable reports that every state holds the object as it was then; otherwise it says why not.
@@ -117,6 +154,9 @@ func (w *wanted) comparable(object string) bool {
 		case p.Stale, side.now && !w.fresh(p):
 			why = strings.TrimSuffix("holds it as of "+p.To.Format(time.DateTime)+" only: "+p.Reason, ": ")
 		}
+		if why != "" && slices.Contains(w.skipped, object) {
+			return false
+		}
 		if why != "" {
 			w.skipped = append(w.skipped, object)
 			w.notes = append(w.notes, fmt.Sprintf("%s is not compared: %s %s", object, side.name, why))
@@ -132,7 +172,7 @@ func (w *wanted) fresh(p snapshot.Part) bool {
 }
 
 // in reports a record of the slice.
-func (w *wanted) in(id sf.ID) bool { return len(w.records) == 0 || w.records[id] }
+func (w *wanted) in(id sf.ID) bool { return w.records == nil || w.records[id] }
 
 // object adds the changes of one object for the records that keep selects; with createsOnly only
 // records that are missing.
@@ -150,7 +190,14 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		if w.base != nil {
 			c = c.Invert()
 		}
-		if !keep(c.ID) || (createsOnly && c.Kind != state.Create) || !w.matters(c) {
+		if !keep(c.ID) || w.excluded.records[c.ID] || (createsOnly && c.Kind != state.Create) {
+			continue
+		}
+		selected := true
+		if !createsOnly { // who comes along comes whole
+			c, selected = w.fields.of(c)
+		}
+		if !selected || !w.matters(c) {
 			continue
 		}
 		if c.Kind == state.Delete && w.stays() {
@@ -180,14 +227,6 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		}
 	}
 	return nil
-}
-
-// incident yields what changed from the wanted state to the one after it, on present Ids.
-func (w *wanted) incident(ctx context.Context, object string) iter.Seq2[state.Change, error] {
-	if w.eq.Identity.Len() == 0 {
-		return snapshot.Diff(ctx, w.want, w.base, object)
-	}
-	return state.Diff(w.eq.Records(w.want.Records(ctx, object)), w.eq.Records(w.base.Records(ctx, object)))
 }
 
 // stays counts a record that a deletion would take, and reports that it is left.
@@ -242,7 +281,7 @@ func (w *wanted) parents(ctx context.Context) error {
 					asked[id], ids[id], found = true, true, true
 				}
 			}
-			if len(ids) == 0 || !w.comparable(object) {
+			if len(ids) == 0 || w.excluded.objects[object] || !w.comparable(object) {
 				continue
 			}
 			before := len(w.delta)

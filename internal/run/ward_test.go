@@ -13,7 +13,9 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
 	"holdfast/internal/run"
+	"holdfast/internal/sf"
 	"holdfast/internal/testkit"
 )
 
@@ -317,4 +319,39 @@ func (w *ward) same(want testkit.Dump, news ...[]run.NewIDRow) {
 	if lines, n := want.Differences(w.dump(), identity, 20); n > 0 {
 		w.Fatalf("%d differences:\n%v", n, lines)
 	}
+}
+
+// emulatorOptions are those of an org with nothing special.
+var emulatorOptions = emulator.Options{}
+
+// actor writes to the org as one of its users.
+type actor struct {
+	*ward
+	caller org.Caller
+}
+
+func (w *ward) actor(user sf.ID) actor { return actor{w, org.Caller{User: user}} }
+
+func (a actor) write(op org.Op, row org.Row) string {
+	a.Helper()
+	r := a.server.Org().Write(a.caller, op, []org.Row{row}, org.Options{})[0]
+	if !r.Success {
+		a.Fatal(r.Errors)
+	}
+	return string(r.ID)
+}
+
+func (a actor) update(object, id, field, text string) {
+	a.Helper()
+	a.write(org.Update, org.Row{Object: object, ID: id, Fields: []org.Assignment{{Field: field, Text: text}}})
+}
+
+func (a actor) insert(object, field, text string) string {
+	a.Helper()
+	return a.write(org.Insert, org.Row{Object: object, Fields: []org.Assignment{{Field: field, Text: text}}})
+}
+
+func (a actor) remove(id string) {
+	a.Helper()
+	a.write(org.Delete, org.Row{ID: id})
 }
