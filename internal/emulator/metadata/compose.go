@@ -40,6 +40,9 @@ func (t *retrieve) write(fullName string) error {
 // component writes the files of one component.
 func (t *retrieve) component(k key) {
 	c, stored := t.store.components[k]
+	if k.kind == "FlowDefinition" {
+		c, stored = t.store.definition(k.name)
+	}
 	kind := kindNamed(k.kind)
 	if c.Type == "" {
 		c = Component{Type: k.kind, FullName: k.name, FileName: kind.fileOf(k.name), By: t.store.org.Admin().User, Editor: t.store.org.Admin().User}

@@ -73,8 +73,9 @@ func (s *Store) deploy(caller org.Caller, raw []byte, opts Options, cancelled *a
 		return &Result{Status: "Failed", ErrorCode: r.code, ErrorMessage: r.message, CheckOnly: opts.CheckOnly}
 	}
 	d := &deploy{
-		store: s, caller: caller, opts: opts, archive: a, cancelled: cancelled,
+		store: s, caller: caller, opts: opts, kind: s.kind(), archive: a, cancelled: cancelled,
 		kept: map[key]Component{}, dropped: map[key]bool{}, ids: map[key]string{}, stripped: map[key]Component{},
+		gone: map[key]bool{}, versions: map[string]*newVersion{}, active: map[string]int{},
 	}
 	if err != nil {
 		// Source: public results: a failure of the component package.xml, named as its own file.
@@ -89,6 +90,7 @@ type deploy struct {
 	store     *Store
 	caller    org.Caller
 	opts      Options
+	kind      OrgKind
 	archive   *archive
 	cancelled *atomic.Bool
 	manifest  *manifest
@@ -97,6 +99,9 @@ type deploy struct {
 	pieces    []*piece
 	kept      map[key]Component // of packages, to be stored when the deploy succeeds
 	dropped   map[key]bool
+	gone      map[key]bool // what was deleted after the additions
+	versions  map[string]*newVersion
+	active    map[string]int    // by flow: the number of the version that becomes active; 0 for none
 	stripped  map[key]Component // components that lost a reference to something deleted
 	ids       map[key]string    // of components that are records
 	tests     TestRun
@@ -222,8 +227,15 @@ func (d *deploy) keep() {
 	for k := range d.dropped {
 		delete(store.components, k)
 	}
+	for k := range d.dropped {
+		if _, n := flowVersion(k.name); k.kind == "Flow" && n == 0 {
+			store.promote(k.name)
+		}
+	}
 	for k, c := range d.kept {
-		d.put(k, c)
+		if !d.gone[k] {
+			d.put(k, c)
+		}
 	}
 	failed := map[key]bool{}
 	for _, m := range d.messages {
@@ -232,9 +244,12 @@ func (d *deploy) keep() {
 		}
 	}
 	for _, p := range d.pieces {
-		if !failed[p.key] {
+		if !failed[p.key] && !d.gone[p.key] {
 			d.putPiece(p)
 		}
+	}
+	for name, active := range d.active {
+		d.activate(name, active)
 	}
 }
 
@@ -256,8 +271,11 @@ func (d *deploy) putPiece(p *piece) {
 	} else {
 		c.FileName = listedFile(k, p)
 	}
-	if exists && p.kind == "Flow" {
-		d.keepVersion(old)
+	if v := d.versions[p.name]; v != nil && p.kind == "Flow" {
+		if c.number = v.number; exists {
+			d.store.keepVersion(old)
+		}
+		delete(d.store.components, p.key) // a new version has an Id and stamps of its own
 	}
 	d.put(p.key, c)
 }

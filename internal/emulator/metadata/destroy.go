@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"maps"
 	"strings"
 
 	"holdfast/internal/emulator/org"
@@ -27,13 +28,17 @@ func (d *deploy) destroy(file string) {
 	view := d.view(file == "destructiveChangesPost.xml")
 	for _, t := range m.Types {
 		for _, member := range t.Members {
-			d.drop(d.actual(t.Name, member), file, view, gone)
+			d.drop(key{t.Name, member}, file, view, gone)
 		}
 	}
 }
 
-// actual is the component that a member names: a folder is named among what it holds.
+// actual is the component that a member names: a folder is named among what it holds, and the newest
+// version of a flow by its number.
 func (d *deploy) actual(kind, member string) key {
+	if base, n := flowVersion(member); kind == "Flow" && n > 0 && d.store.components[key{kind, base}].number == n {
+		return key{kind, base}
+	}
 	if folder := folderType[kind]; folder != "" && !strings.Contains(member, "/") {
 		return key{folder, member}
 	}
@@ -62,21 +67,22 @@ func (d *deploy) view(added bool) map[key]Component {
 }
 
 // drop deletes one component, or says why it cannot be.
-func (d *deploy) drop(k key, file string, view map[key]Component, gone map[key]bool) {
+func (d *deploy) drop(member key, file string, view map[key]Component, gone map[key]bool) {
+	k := d.actual(member.kind, member.name)
 	if k.name == "*" { // wording unverified
 		d.fail(k.kind, k.name, file, "Wildcards are not allowed in "+file)
 		return
 	}
 	c, stored := view[k]
-	if problem := d.undeletable(k, c, stored); problem != "" {
-		d.fail(k.kind, k.name, file, problem)
+	if problem := d.undeletable(k, member.name, c, stored); problem != "" {
+		d.fail(member.kind, member.name, file, problem)
 		return
 	}
 	if problem := usage(k, view, gone); problem != "" {
-		d.fail(k.kind, k.name, file, problem)
+		d.fail(member.kind, member.name, file, problem)
 		return
 	}
-	m := Message{ComponentType: k.kind, FullName: k.name, FileName: file, ID: c.ID, Success: true, Deleted: true}
+	m := Message{ComponentType: k.kind, FullName: member.name, FileName: file, ID: c.ID, Success: true, Deleted: true}
 	if missing := d.dropFromEngine(k, stored); missing != nil {
 		m.Deleted, m.Problem, m.ProblemType = false, missing.Message, "Warning"
 		d.messages = append(d.messages, m)
@@ -84,10 +90,13 @@ func (d *deploy) drop(k key, file string, view map[key]Component, gone map[key]b
 	}
 	d.messages = append(d.messages, m)
 	d.forget(k, view)
+	if file == "destructiveChangesPost.xml" {
+		maps.Copy(d.gone, d.dropped)
+	}
 }
 
 // undeletable says why a component cannot be deleted whatever else there is.
-func (d *deploy) undeletable(k key, c Component, stored bool) string {
+func (d *deploy) undeletable(k key, member string, c Component, stored bool) string {
 	o, found := d.tx.Object(k.name)
 	switch {
 	case k.kind == "CustomObject" && found && o.Kind == org.StandardObject:
@@ -97,20 +106,10 @@ func (d *deploy) undeletable(k key, c Component, stored bool) string {
 		return "Cannot delete record type through API" // source: public deploy results; the exact text is unverified
 	case stored && c.Namespace != "" && c.Type != "InstalledPackage":
 		return "Cannot delete managed component: " + k.name // wording unverified
-	case k.kind == "Flow" && stored && !c.past && flowActive(c):
-		// A flow with an active version cannot be deleted; the wording is unverified.
-		return "insufficient access rights on cross-reference id"
+	case k.kind == "Flow" && stored:
+		return undeletableFlow(member, c)
 	}
 	return ""
-}
-
-func flowActive(c Component) bool {
-	for _, content := range c.files {
-		if root, err := parseXML(content); err == nil && root.value("status") == "Active" {
-			return true
-		}
-	}
-	return false
 }
 
 // dropFromEngine takes a component out of what the engine knows. It returns why it is not there.

@@ -1,7 +1,7 @@
 package metadata
 
 import (
-	"path"
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -20,9 +20,6 @@ type Shown struct {
 // flow for itself.
 func (s *Store) Show(kind string) []Shown {
 	list := s.List(kind, "")
-	if kind == "FlowDefinition" {
-		list = s.List("Flow", "")
-	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var out []Shown
@@ -33,12 +30,12 @@ func (s *Store) Show(kind string) []Shown {
 		case "ValidationRule":
 			out = append(out, Shown{c, ruleFacts(c)})
 		case "Flow":
-			versions, active := s.versions(c)
-			for i, v := range versions {
-				out = append(out, Shown{v, flowFacts(v, c, i+1, active)})
+			versions := flowVersions(s.components, c.FullName)
+			for _, v := range versions {
+				out = append(out, Shown{v, flowFacts(v, definitionID(versions[0]))})
 			}
 		case "FlowDefinition":
-			out = append(out, s.definition(c))
+			out = append(out, Shown{c, s.definitionFacts(c)})
 		default:
 			out = append(out, Shown{Component: c})
 		}
@@ -87,75 +84,35 @@ func ruleFacts(c Component) map[string]string {
 	}
 }
 
-// versions returns the versions of a flow from the first on, and the number of the active one; 0 if none
-// is. What a FlowDefinition switched on last counts before the status of the newest.
-func (s *Store) versions(newest Component) (all []Component, active int) {
-	for n := 1; ; n++ {
-		c, ok := s.components[key{"Flow", newest.FullName + "-" + strconv.Itoa(n)}]
-		if !ok {
-			break
-		}
-		all = append(all, c)
-	}
-	all = append(all, newest)
-	for n, c := range all {
-		if flowActive(c) {
-			active = n + 1
-		}
-	}
-	if d, ok := s.components[key{"FlowDefinition", newest.FullName}]; ok && !d.Modified.Before(newest.Modified) {
-		if n, err := strconv.Atoi(flowRoot(d).value("activeVersionNumber")); err == nil {
-			active = n
-		}
-	}
-	return all, active
-}
-
-// flowRoot is the file of a flow or of its definition; of one that cannot be read it is empty.
-func flowRoot(c Component) *element {
-	for name, content := range c.files {
-		if path.Ext(name) == ".flow" || path.Ext(name) == ".flowDefinition" {
-			if root, err := parseXML(content); err == nil {
-				return root
-			}
-		}
-	}
-	return &element{}
-}
-
-// flowFacts tells of one version of a flow. One that was active and has been followed by another is obsolete.
-// Source: Tooling API Developer Guide, Flow, Status.
-func flowFacts(version, newest Component, n, active int) map[string]string {
+// flowFacts tells of one version of a flow.
+func flowFacts(version Component, definition string) map[string]string {
 	root := flowRoot(version)
-	status := root.value("status")
-	switch {
-	case n == active:
-		status = "Active"
-	case status == "Active":
-		status = "Obsolete"
-	}
+	name, _ := flowVersion(version.FullName)
+	n := itoa(version.number)
 	return map[string]string{
-		"FullName": newest.FullName + "-" + strconv.Itoa(n), "DeveloperName": newest.FullName, "Definition.DeveloperName": newest.FullName,
-		"MasterLabel": root.value("label"), "Status": status, "ProcessType": root.value("processType"), "VersionNumber": strconv.Itoa(n),
-		"ApiVersion": root.value("apiVersion"), "DefinitionId": definitionID(newest),
+		"FullName": name + "-" + n, "DeveloperName": name, "Definition.DeveloperName": name,
+		"MasterLabel": root.value("label"), "Status": cmp.Or(root.value("status"), flowIsDraft), "ProcessType": root.value("processType"), "VersionNumber": n,
+		"ApiVersion": root.value("apiVersion"), "DefinitionId": definition,
 	}
 }
 
-// definition is the FlowDefinition that each flow has.
-func (s *Store) definition(newest Component) Shown {
-	versions, active := s.versions(newest)
+// definitionFacts tells of the definition of a flow. The caller holds mu.
+func (s *Store) definitionFacts(c Component) map[string]string {
+	versions := flowVersions(s.components, c.FullName)
+	newest := versions[len(versions)-1]
 	facts := map[string]string{
-		"MasterLabel": flowRoot(newest).value("label"), "LatestVersionId": newest.ID, "LatestVersion.VersionNumber": strconv.Itoa(len(versions)),
+		"MasterLabel": flowRoot(newest).value("label"), "LatestVersionId": newest.ID, "LatestVersion.VersionNumber": itoa(newest.number),
 	}
-	if active > 0 && active <= len(versions) {
-		facts["ActiveVersionId"], facts["ActiveVersion.VersionNumber"] = versions[active-1].ID, strconv.Itoa(active)
+	active := activeVersion(versions)
+	for _, v := range versions {
+		if v.number == active {
+			facts["ActiveVersionId"], facts["ActiveVersion.VersionNumber"] = v.ID, itoa(active)
+		}
 	}
-	d := newest
-	d.Type, d.ID = "FlowDefinition", definitionID(newest)
-	return Shown{d, facts}
+	return facts
 }
 
-// definitionID is the Id of the definition of a flow, made from that of the flow.
+// definitionID is the Id of the definition of a flow, made from that of its first version.
 func definitionID(c Component) string {
 	if len(c.ID) < 15 {
 		return ""

@@ -29,6 +29,9 @@ func (s *Store) List(kind, folder string) []Component {
 	if kind == "StandardValueSet" { // source: source-deploy-retrieve, whose authors found that it lists none
 		return nil
 	}
+	if kind == "FlowDefinition" {
+		return s.definitions()
+	}
 	seen := map[string]bool{}
 	var out []Component
 	for ck, c := range s.components {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -61,6 +60,9 @@ func (d *deploy) readFile(file string, whole map[key]*piece) {
 		delete(d.archive.files, file)
 		d.unreadable(k.Name, name, file, err)
 		return
+	}
+	if k.Name == "Flow" { // until API 43 the name of the file had the number of the version; it counts no more
+		name, _ = flowVersion(name)
 	}
 	if root == nil || !k.composed() {
 		p := whole[key{k.Name, name}]
@@ -171,15 +173,6 @@ func (d *deploy) versioned(kind, member string, here map[key]bool) bool {
 	return here[key{kind, name}]
 }
 
-// flowVersion splits Name-3 into the flow and its version; 0 means that none is named.
-func flowVersion(name string) (string, int) {
-	base, digits, ok := strings.Cut(name, "-")
-	if n, err := strconv.Atoi(digits); ok && err == nil && n > 0 {
-		return base, n
-	}
-	return name, 0
-}
-
 // under returns the files of a folder with a suffix: the name without both, and the path.
 func (a *archive) under(folder, suffix string) [][2]string {
 	var out [][2]string
@@ -208,24 +201,4 @@ func (d *deploy) others() {
 		}
 		d.done(p.kind, p.name, p.file, d.ids[p.key], false)
 	}
-}
-
-// keepVersion keeps a flow as it was before this deploy, as an earlier version that can be had by
-// its number. Source: Metadata API Developer Guide, Flow (a changed flow is a new version).
-func (d *deploy) keepVersion(old Component) {
-	n := 1
-	for ; ; n++ {
-		if _, taken := d.store.components[key{"Flow", old.FullName + "-" + strconv.Itoa(n)}]; !taken {
-			break
-		}
-	}
-	base := "flows/" + old.FullName
-	old.FullName += "-" + strconv.Itoa(n)
-	old.ID = d.store.componentID("Flow") // the platform gives the new version the new Id; here the newest keeps its own
-	files := map[string][]byte{}
-	for p, content := range old.files {
-		files[strings.Replace(p, base, base+"-"+strconv.Itoa(n), 1)] = content
-	}
-	old.files, old.past, old.FileName = files, true, "flows/"+old.FullName+".flow"
-	d.store.components[key{"Flow", old.FullName}] = old
 }

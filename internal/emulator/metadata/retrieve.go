@@ -264,9 +264,14 @@ func (t *retrieve) all(kind string) {
 			t.want(ck)
 		}
 	}
-	if kind == "Profile" {
+	switch kind {
+	case "Profile":
 		for _, name := range t.store.profiles() {
 			t.want(key{kind, name})
+		}
+	case "FlowDefinition":
+		for _, c := range t.store.definitions() {
+			t.want(key{kind, c.FullName})
 		}
 	}
 }
@@ -280,8 +285,8 @@ func (t *retrieve) member(kind, name string) {
 			return
 		}
 	}
-	if kind == "Flow" {
-		k.name = t.flow(name)
+	if base, n := flowVersion(name); kind == "Flow" && n > 0 && t.store.components[key{kind, base}].number == n {
+		k.name = base // the newest
 	}
 	if _, ok := t.store.components[k]; !ok && !t.exists(k) {
 		t.warn("Entity of type '" + kind + "' named '" + name + "' cannot be found")
@@ -299,24 +304,6 @@ func (t *retrieve) member(kind, name string) {
 
 func (t *retrieve) has(k key) bool { _, ok := t.store.components[k]; return ok }
 
-// flow is the key of a flow that is named with or without a version.
-func (t *retrieve) flow(name string) string {
-	base, n := flowVersion(name)
-	if n > 0 && !t.has(key{"Flow", name}) && !t.has(key{"Flow", base + "-" + itoa(n)}) && n == t.versions(base)+1 {
-		return base // the latest
-	}
-	return name
-}
-
-// versions counts the earlier versions of a flow.
-func (t *retrieve) versions(flow string) int {
-	n := 0
-	for t.has(key{"Flow", flow + "-" + itoa(n+1)}) {
-		n++
-	}
-	return n
-}
-
 // exists reports a component that every org has.
 func (t *retrieve) exists(k key) bool {
 	switch k.kind {
@@ -331,6 +318,8 @@ func (t *retrieve) exists(k key) bool {
 		return slices.Contains(t.store.profiles(), k.name)
 	case "StandardValueSet":
 		return t.store.ValueSet(k.name) != nil
+	case "FlowDefinition":
+		return t.has(key{"Flow", k.name})
 	}
 	return false
 }

@@ -306,8 +306,9 @@ func (d *deploy) dropRule(k key) bool {
 		err = d.tx.DropWorkflowRule(object, name)
 	case "AssignmentRule":
 		err = d.tx.DropAssignmentRule(object, name)
-	case "ApexTrigger", "Flow":
+	case "ApexTrigger":
 		d.tx.DropAutomation(k.kind, k.name)
+		return false // it is there if it is stored
 	default:
 		return false
 	}

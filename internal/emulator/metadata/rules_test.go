@@ -170,10 +170,12 @@ func TestDeployedFlowVersionsSwitch(t *testing.T) {
 	}{
 		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Active", "one")) }, "one"},
 		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Draft", "two")) }, "one"},
-		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Active", "two")) }, "two"},
-		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Obsolete", "two")) }, ""},
+		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Active", "two")) }, "one"}, // equal but for its status: nothing happens
+		{func() { version("2") }, "two"},
+		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Obsolete", "two")) }, "two"},
 		{func() { version("1") }, "one"},
 		{func() { version("0") }, ""},
+		{func() { w.deploy("Flow F", "flows/F.flow", flowBody("Active", "three")) }, "three"},
 	}
 	for i, s := range steps {
 		if s.do(); site() != s.want {

@@ -46,6 +46,8 @@ type Component struct {
 	parts []part            // of a type that is
 	body  string            // of a component inside the file of another
 	past  bool              // an earlier version of a flow, which no list shows
+
+	number int // of a version of a flow
 }
 
 // New returns the metadata of an org, which has only the standard objects. Close ends what runs.

@@ -76,7 +76,7 @@ func usage(k key, view map[key]Component, gone map[key]bool) string {
 	for _, other := range keys {
 		label := users[other.kind]
 		parent, _ := parentOf(other.kind, other.name)
-		if label == "" || other == k || gone[other] || parent == k || gone[parent] || view[other].past {
+		if label == "" || other == k || gone[other] || parent == k || gone[parent] {
 			continue
 		}
 		if find(other, view[other].text()) {
