@@ -38,7 +38,7 @@ func shed(t *testing.T, sf commandLine) {
 			"</label><type>Text</type><length>20</length></CustomField>")
 	}
 	class := "<ApexClass" + metaSpace + "<apiVersion>66.0</apiVersion><status>Active</status></ApexClass>"
-	sf.source(t, "classes/ShedTest.cls", "@isTest private class ShedTest {\n  @isTest static void stands() { System.assert(true); }\n}\n")
+	sf.source(t, "classes/ShedTest.cls", "@isTest private class ShedTest {\n  @isTest static void stands() { System.assertEquals(null, Sheds.doors(new Shed__c())); }\n}\n")
 	sf.source(t, "classes/ShedTest.cls-meta.xml", metaHead+class)
 	sf.source(t, "classes/Sheds.cls", "public class Sheds { public static String doors(Shed__c s) { return s.Doors__c; } }\n")
 	sf.source(t, "classes/Sheds.cls-meta.xml", metaHead+class)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -160,9 +161,16 @@ func remember(o Options) (m *memory, f *folder, known bool, err error) {
 		m.Org.RunLikeClock(clock)
 		return m, f, true, nil
 	}
+	if !slices.Contains([]metadata.OrgKind{"", metadata.Developer, metadata.SandboxOrg, metadata.Production}, o.Kind) {
+		err := fmt.Errorf("kind %q of the emulated org: it is developer, sandbox or production", o.Kind)
+		if f != nil {
+			err = errors.Join(err, f.close())
+		}
+		return nil, nil, false, err
+	}
 	engine := org.New(org.Config{
 		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
-		Permissions: o.Permissions,
+		Permissions: o.Permissions, Edition: o.Kind.Edition(), Sandbox: o.Kind == metadata.SandboxOrg,
 	})
 	sets, _ := engine.Describe("PermissionSet")
 	for _, name := range o.Permissions {

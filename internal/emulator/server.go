@@ -34,6 +34,8 @@ type Options struct {
 	DailyCalls int // DailyApiRequests
 	// Hardness is what the org does to its clients beyond answering them.
 	Hardness Hardness
+	// Kind is what a new org is for; empty means metadata.Developer. Deployments have stricter rules in production.
+	Kind metadata.OrgKind
 	// Features are the optional features of the org that are on.
 	Features org.Features
 	// Permissions are what the first user of a new org may do beyond a System Administrator, by the names in

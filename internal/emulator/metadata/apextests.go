@@ -16,7 +16,12 @@ type TestRun struct {
 	Enabled   bool
 	Successes []TestResult
 	Failures  []TestResult
+	Coverage  []Coverage // of all classes and triggers that are no tests, by kind and name
+	Warnings  []CoverageWarning
 }
+
+// problems counts what keeps a deploy from succeeding.
+func (r *TestRun) problems() int { return len(r.Failures) + len(r.Warnings) }
 
 // TestResult is one test method. Message is empty when it passed.
 type TestResult struct {
@@ -43,7 +48,7 @@ var (
 // runTests runs the tests of the deploy's level, unless components have failed already, in which case
 // the platform does not begin with them.
 func (d *deploy) runTests() {
-	level := d.opts.TestLevel
+	level := d.testLevel()
 	if level == "" || level == "NoTestRun" {
 		return
 	}
@@ -52,6 +57,7 @@ func (d *deploy) runTests() {
 		return
 	}
 	view := d.view(true)
+	d.ran = map[string]bool{}
 	var classes []Component
 	for k, c := range view {
 		if k.kind == "ApexClass" && testClass.MatchString(c.text()) {
@@ -74,6 +80,29 @@ func (d *deploy) runTests() {
 	for _, name := range slices.Sorted(maps.Keys(asked)) { // wording unverified
 		d.tests.Failures = append(d.tests.Failures, TestResult{Class: name, Message: "No such test class: " + name})
 	}
+	d.cover(view)
+}
+
+// testLevel is the level at which tests run. Where none is named, a production org runs its local
+// tests when the deploy brings or deletes Apex, or brings a flow that comes in active, and any other
+// org runs none. Source: Metadata API Developer Guide, DeployOptions, testLevel; Salesforce Help, "Deploy
+// Processes and Flows as Active"; that a deletion counts is unverified.
+func (d *deploy) testLevel() string {
+	if d.opts.TestLevel != "" || d.kind != Production {
+		return d.opts.TestLevel
+	}
+	code := func(kind string) bool { return kind == "ApexClass" || kind == "ApexTrigger" }
+	for _, p := range d.pieces {
+		if code(p.kind) || p.kind == "Flow" && d.active[p.name] > 0 {
+			return "RunLocalTests"
+		}
+	}
+	for k := range d.dropped {
+		if code(k.kind) {
+			return "RunLocalTests"
+		}
+	}
+	return ""
 }
 
 // relevant reports a test that this deploy brings, or that mentions a class that it brings. How the
@@ -86,6 +115,7 @@ func (d *deploy) relevant(c Component) bool {
 }
 
 func (d *deploy) runClass(c Component) {
+	d.ran[c.FullName] = true
 	for _, m := range testMethod.FindAllStringSubmatch(c.text(), -1) {
 		r := TestResult{Class: c.FullName, Method: m[1] + m[2], ID: c.ID, Namespace: c.Namespace}
 		if r.ID == "" {

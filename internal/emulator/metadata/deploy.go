@@ -73,7 +73,7 @@ func (s *Store) deploy(caller org.Caller, raw []byte, opts Options, cancelled *a
 		return &Result{Status: "Failed", ErrorCode: r.code, ErrorMessage: r.message, CheckOnly: opts.CheckOnly}
 	}
 	d := &deploy{
-		store: s, caller: caller, opts: opts, kind: s.kind(), archive: a, cancelled: cancelled,
+		store: s, caller: caller, opts: opts, kind: s.Kind(), archive: a, cancelled: cancelled,
 		kept: map[key]Component{}, dropped: map[key]bool{}, ids: map[key]string{}, stripped: map[key]Component{},
 		gone: map[key]bool{}, versions: map[string]*newVersion{}, active: map[string]int{},
 	}
@@ -105,6 +105,7 @@ type deploy struct {
 	stripped  map[key]Component // components that lost a reference to something deleted
 	ids       map[key]string    // of components that are records
 	tests     TestRun
+	ran       map[string]bool // the test classes that ran
 }
 
 func (d *deploy) run(tx *org.Tx) error {
@@ -139,7 +140,7 @@ func (d *deploy) run(tx *org.Tx) error {
 		}
 		stage()
 	}
-	if d.failures()+len(d.tests.Failures) > 0 && (d.opts.RollbackOnError || d.opts.CheckOnly) {
+	if d.failures()+d.tests.problems() > 0 && (d.opts.RollbackOnError || d.opts.CheckOnly) {
 		return errRefused
 	}
 	if d.opts.CheckOnly {
@@ -177,7 +178,7 @@ func (d *deploy) finish(err error) *Result {
 			r.ErrorCode, r.ErrorMessage = "UNKNOWN_EXCEPTION", err.Error()
 		}
 		return r
-	case r.Errors+len(d.tests.Failures) > 0:
+	case r.Errors+d.tests.problems() > 0:
 		r.Status = "SucceededPartial"
 	default:
 		r.Status, r.Success = "Succeeded", true

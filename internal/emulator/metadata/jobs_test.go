@@ -194,7 +194,7 @@ func TestDeclaredTestsDecideADeployment(t *testing.T) {
 	if r.Success || len(r.Tests.Failures) != 1 {
 		t.Errorf("a test that is not there passed: %+v", r.Tests)
 	}
-	if err := (metadata.Options{TestLevel: "Sometimes"}).Check(); err == nil {
+	if err := b.s.Check(metadata.Options{TestLevel: "Sometimes"}); err == nil {
 		t.Error("a level that is none was taken")
 	}
 }

@@ -12,9 +12,17 @@ const (
 	Production OrgKind = "production" // any other edition that is no sandbox
 )
 
-// kind tells what the org is from its Organization record, as clients do. Source: CumulusCI, which looks
+// Edition is the OrganizationType of a new org of the kind.
+func (k OrgKind) Edition() string {
+	if k == Production || k == SandboxOrg {
+		return "Enterprise Edition"
+	}
+	return "Developer Edition"
+}
+
+// Kind tells what the org is from its Organization record, as clients do. Source: CumulusCI, which looks
 // at IsSandbox and OrganizationType before it purges (pull request 1047).
-func (s *Store) kind() OrgKind {
+func (s *Store) Kind() OrgKind {
 	q, err := soql.Parse("SELECT IsSandbox, OrganizationType FROM Organization")
 	if err != nil { // the text is part of the program
 		panic(err)

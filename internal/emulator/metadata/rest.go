@@ -21,9 +21,20 @@ import (
 // testLevels are those of the WSDL.
 var testLevels = []string{"", "NoTestRun", "RunSpecifiedTests", "RunLocalTests", "RunAllTestsInOrg", "RunRelevantTests"}
 
-// Check refuses options that no deploy can have; the wordings are unverified.
-func (o Options) Check() error {
+// Check refuses options that no deploy can have, and those that none can have in production. Sources: Metadata API
+// Developer Guide, DeployOptions; public replies (forcedotcom/cli issue 2105, IlluminatedCloud issue 583); the other
+// wordings are unverified.
+func (s *Store) Check(o Options) error {
+	production := s.Kind() == Production
 	switch {
+	case production && o.TestLevel == "NoTestRun":
+		return wire.BadRequest("INVALID_OPERATION", "testLevel of NoTestRun cannot be used in production organizations")
+	case production && o.PurgeOnDelete:
+		return wire.BadRequest("INVALID_OPERATION", "purgeOnDelete option can only be used on a non-active org")
+	case production && !o.RollbackOnError:
+		return wire.BadRequest("INVALID_OPERATION", "rollbackOnError must be true in production organizations")
+	case production && o.AllowMissingFiles:
+		return wire.BadRequest("INVALID_OPERATION", "allowMissingFiles cannot be used in production organizations")
 	case !slices.Contains(testLevels, o.TestLevel):
 		return wire.BadRequest("INVALID_OPERATION", "'"+o.TestLevel+"' is not a valid value for the type TestLevel")
 	case o.TestLevel == "RunSpecifiedTests" && len(o.RunTests) == 0:
@@ -106,7 +117,7 @@ func (s *Store) postDeploy(w http.ResponseWriter, c *wire.Call) error {
 		if err != nil {
 			return err
 		}
-		if err := opts.Check(); err != nil {
+		if err := s.Check(opts); err != nil {
 			return err
 		}
 		return s.replyDeploy(w, http.StatusCreated, s.StartDeploy(c.Caller, raw, opts), false)

@@ -55,13 +55,39 @@ type restMessage struct {
 }
 
 type restTests struct {
-	Coverage    []any      `json:"codeCoverage"`
-	Warnings    []any      `json:"codeCoverageWarnings"`
-	Failures    []restTest `json:"failures"`
-	NumFailures int        `json:"numFailures"`
-	NumTestsRun int        `json:"numTestsRun"`
-	Successes   []restTest `json:"successes"`
-	TotalTime   float64    `json:"totalTime"`
+	Coverage     []restCoverage `json:"codeCoverage"`
+	Warnings     []restWarning  `json:"codeCoverageWarnings"`
+	Failures     []restTest     `json:"failures"`
+	FlowCoverage []any          `json:"flowCoverage"`
+	FlowWarnings []restWarning  `json:"flowCoverageWarnings"`
+	NumFailures  int            `json:"numFailures"`
+	NumTestsRun  int            `json:"numTestsRun"`
+	Successes    []restTest     `json:"successes"`
+	TotalTime    float64        `json:"totalTime"`
+}
+
+type restCoverage struct {
+	ID           string         `json:"id"`
+	NotCovered   []restLocation `json:"locationsNotCovered"`
+	Name         string         `json:"name"`
+	Namespace    *string        `json:"namespace"`
+	Locations    int            `json:"numLocations"`
+	NumUncovered int            `json:"numLocationsNotCovered"`
+	Type         string         `json:"type"`
+}
+
+type restLocation struct {
+	Column     int     `json:"column"`
+	Line       int     `json:"line"`
+	Executions int     `json:"numExecutions"`
+	Time       float64 `json:"time"`
+}
+
+type restWarning struct {
+	ID        string  `json:"id"`
+	Message   string  `json:"message"`
+	Name      *string `json:"name"`
+	Namespace *string `json:"namespace"`
 }
 
 type restTest struct {
@@ -90,7 +116,7 @@ func (s *Store) restResult(d Deployment, details bool) *restResult {
 	tests := len(r.Tests.Successes) + len(r.Tests.Failures)
 	out := &restResult{
 		ID: d.ID, Status: d.Status, Success: r.Success, Done: d.Done, CheckOnly: d.Options.CheckOnly,
-		IgnoreWarnings: d.Options.IgnoreWarnings, RollbackOnError: d.Options.RollbackOnError, RunTestsEnabled: d.Options.TestsEnabled(),
+		IgnoreWarnings: d.Options.IgnoreWarnings, RollbackOnError: d.Options.RollbackOnError, RunTestsEnabled: d.Options.TestsEnabled() || r.Tests.Enabled,
 		CreatedBy: string(by.ID), CreatedByName: by.Name, CreatedDate: stamp(d.Created), StartDate: stamp(d.Started),
 		LastModifiedDate: stamp(d.Modified), CompletedDate: stamp(d.Completed), ErrorStatusCode: text(r.ErrorCode),
 		NumberComponentErrors: r.Errors, NumberComponentsDeployed: r.Deployed, NumberComponentsTotal: r.Total, NumberFiles: r.Files,
@@ -111,7 +137,7 @@ func (s *Store) restResult(d Deployment, details bool) *restResult {
 
 func restDetailsOf(d Deployment, r *Result) *restDetails {
 	out := &restDetails{Failures: []restMessage{}, Successes: []restMessage{}, Tests: restTests{
-		Coverage: []any{}, Warnings: []any{}, Failures: []restTest{}, Successes: []restTest{},
+		Coverage: []restCoverage{}, Warnings: []restWarning{}, Failures: []restTest{}, FlowCoverage: []any{}, FlowWarnings: []restWarning{}, Successes: []restTest{},
 		NumFailures: len(r.Tests.Failures), NumTestsRun: len(r.Tests.Failures) + len(r.Tests.Successes),
 	}}
 	for _, m := range r.Components {
@@ -135,8 +161,28 @@ func restDetailsOf(d Deployment, r *Result) *restDetails {
 	for _, t := range r.Tests.Failures {
 		out.Tests.Failures = append(out.Tests.Failures, test(t))
 	}
+	out.Tests.cover(r.Tests)
 	for _, t := range r.Tests.Successes {
 		out.Tests.Successes = append(out.Tests.Successes, test(t))
 	}
 	return out
+}
+
+// cover spells what tests covered and what that is too little for.
+func (t *restTests) cover(run TestRun) {
+	for _, c := range run.Coverage {
+		out := restCoverage{ID: c.ID, Name: c.Name, Type: c.Kind, Locations: c.Lines, NumUncovered: c.Uncovered, NotCovered: []restLocation{}}
+		for line := range c.Uncovered {
+			out.NotCovered = append(out.NotCovered, restLocation{Line: line + 1})
+		}
+		t.Coverage = append(t.Coverage, out)
+	}
+	for _, w := range run.Warnings {
+		out := restWarning{ID: w.ID, Message: w.Message, Name: text(w.Name)}
+		if w.Flow {
+			t.FlowWarnings = append(t.FlowWarnings, out)
+		} else {
+			t.Warnings = append(t.Warnings, out)
+		}
+	}
 }

@@ -24,6 +24,7 @@ type Store struct {
 	components map[key]Component
 	serial     int
 	tests      map[string]string // declared failures by Class or Class.method
+	coverage   map[string]int    // declared, in percent
 
 	jobs jobs `image:"-"`
 }
@@ -52,7 +53,7 @@ type Component struct {
 
 // New returns the metadata of an org, which has only the standard objects. Close ends what runs.
 func New(o *org.Org, registry Registry) *Store {
-	s := &Store{org: o, registry: registry, components: map[key]Component{}, tests: map[string]string{}}
+	s := &Store{org: o, registry: registry, components: map[key]Component{}, tests: map[string]string{}, coverage: map[string]int{}}
 	return s
 }
 

@@ -23,6 +23,10 @@ type Config struct {
 	// open to the administrator, as those are that are made in Setup.
 	StrictFieldAccess bool
 	Features          Features
+	// Edition is OrganizationType, such as "Enterprise Edition", and Sandbox is IsSandbox: by these clients, and the rules
+	// of deployments, tell a production org. The default is "Developer Edition".
+	Edition string
+	Sandbox bool
 	// Permissions are user permissions, by their names in metadata, that the first user has through a permission set beside
 	// the profile: what a System Administrator has only when somebody gives it, such as BulkApiHardDelete.
 	Permissions []string

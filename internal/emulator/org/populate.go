@@ -1,6 +1,8 @@
 package org
 
 import (
+	"cmp"
+
 	"holdfast/internal/sf"
 )
 
@@ -14,7 +16,7 @@ func (o *Org) populate() {
 	o.admin = o.newID(users)
 	w.caller = Caller{User: o.admin}
 	o.id = w.plant("Organization", map[string]string{
-		"Name": o.cfg.Name, "OrganizationType": "Developer Edition", "InstanceName": "EMU1", "Country": "US",
+		"Name": o.cfg.Name, "OrganizationType": cmp.Or(o.cfg.Edition, "Developer Edition"), "IsSandbox": boolText(o.cfg.Sandbox), "InstanceName": "EMU1", "Country": "US",
 		"DefaultLocaleSidKey": "en_US", "LanguageLocaleKey": "en_US", "TimeZoneSidKey": "America/Los_Angeles",
 		"FiscalYearStartMonth": "1", "DefaultAccountAccess": "Edit", "DefaultContactAccess": "ControlledByParent",
 		"DefaultOpportunityAccess": "Edit", "DefaultLeadAccess": "ReadEditTransfer",

@@ -2,7 +2,6 @@ package soap
 
 import (
 	"encoding/base64"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +41,7 @@ func deploy(a *API, c *call) (string, error) {
 		IgnoreWarnings: o.flag("ignoreWarnings"), PurgeOnDelete: o.flag("purgeOnDelete"),
 		TestLevel: o.value("testLevel"), RunTests: o.values("runTests"),
 	}
-	if err := opts.Check(); err != nil {
+	if err := a.cfg.Metadata.Check(opts); err != nil {
 		return "", err
 	}
 	return queued(a.cfg.Metadata.StartDeploy(c.caller, raw, opts)), nil
@@ -175,7 +174,7 @@ func (a *API) deployResult(d metadata.Deployment, details bool) string {
 		element("numberComponentErrors", r.Errors) + element("numberComponentsDeployed", r.Deployed) +
 		element("numberComponentsTotal", r.Total) + element("numberFiles", r.Files) + element("numberTestErrors", len(r.Tests.Failures)) +
 		element("numberTestsCompleted", tests) + element("numberTestsTotal", tests) +
-		element("rollbackOnError", d.Options.RollbackOnError) + element("runTestsEnabled", d.Options.TestsEnabled()) +
+		element("rollbackOnError", d.Options.RollbackOnError) + element("runTestsEnabled", d.Options.TestsEnabled() || r.Tests.Enabled) +
 		moment("startDate", d.Started) + element("status", d.Status) + element("success", r.Success) +
 		element("zipSize", d.ZipSize) + "</result>")
 	return b.String()
@@ -211,39 +210,6 @@ func deployMessages(b *strings.Builder, d metadata.Deployment, name string, succ
 	}
 }
 
-// testResult spells the RunTestsResult of a deploy. No time passes while tests are not run.
-func testResult(t metadata.TestRun, details bool) string {
-	var b strings.Builder
-	name := func(namespace string) string {
-		if namespace == "" {
-			return `<namespace xsi:nil="true"/>`
-		}
-		return element("namespace", namespace)
-	}
-	b.WriteString("<runTestResult>")
-	if details {
-		for _, f := range t.Failures {
-			method := element("methodName", f.Method)
-			if f.Method == "" {
-				method = `<methodName xsi:nil="true"/>`
-			}
-			b.WriteString("<failures>" + element("id", f.ID) + element("message", f.Message) + method +
-				element("name", f.Class) + name(f.Namespace) + element("packageName", f.Class) +
-				element("stackTrace", fmt.Sprintf("Class.%s.%s: line 1, column 1", f.Class, f.Method)) +
-				element("time", "0.0") + element("type", "Class") + "</failures>")
-		}
-	}
-	b.WriteString(element("numFailures", len(t.Failures)) + element("numTestsRun", len(t.Failures)+len(t.Successes)))
-	if details {
-		for _, s := range t.Successes {
-			b.WriteString("<successes>" + element("id", s.ID) + element("methodName", s.Method) + element("name", s.Class) +
-				name(s.Namespace) + element("time", "0.0") + "</successes>")
-		}
-	}
-	b.WriteString(element("totalTime", "0.0") + "</runTestResult>")
-	return b.String()
-}
-
 // versionOf reads a version such as 66.0, or takes that of the call.
 func versionOf(c *call, text string) int {
 	if n, ok := Major(text); ok {
@@ -252,7 +218,7 @@ func versionOf(c *call, text string) int {
 	return c.version
 }
 
-func describeMetadata(_ *API, c *call) (string, error) {
+func describeMetadata(a *API, c *call) (string, error) {
 	var b strings.Builder
 	b.WriteString("<result>")
 	for _, k := range metadata.Kinds(versionOf(c, c.op.value("asOfVersion", "apiVersion"))) {
@@ -266,7 +232,9 @@ func describeMetadata(_ *API, c *call) (string, error) {
 		}
 		b.WriteString(element("xmlName", k.Name) + "</metadataObjects>")
 	}
-	b.WriteString("<organizationNamespace/>" + element("partialSaveAllowed", true) + element("testRequired", false) + "</result>")
+	// Source: Metadata API Developer Guide, DescribeMetadataResult: a production org demands tests and saves nothing in part.
+	production := a.cfg.Metadata.Kind() == metadata.Production
+	b.WriteString("<organizationNamespace/>" + element("partialSaveAllowed", !production) + element("testRequired", production) + "</result>")
 	return b.String(), nil
 }
 
