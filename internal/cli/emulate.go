@@ -79,6 +79,7 @@ holdfast emulate --hardness '{"seed":7,"unavailable":0.1,"cutBody":0.05}' --cont
 	flags.StringVar(&options.Addr, "listen", emulateListen, "`address` to listen on; port 0 is any free one")
 	flags.Uint64Var(&options.Seed, "seed", 1, "`number` from which Ids, tokens and generated records follow")
 	flags.StringVar(&packages, "packages", "", "`folder` of managed packages that can be installed")
+	flags.StringVar((*string)(&options.Kind), "kind", "developer", "what a new org is for: `developer`, sandbox or production; deployments have stricter rules in production")
 	flags.StringSliceVar(&features, "feature", nil, "`name` of a feature to switch on, such as PersonAccounts; may be repeated")
 	flags.StringSliceVar(&options.Permissions, "permission", nil, "`name` of a user permission that the first user has beyond an administrator's, such as BulkApiHardDelete; may be repeated")
 	flags.StringVar(&certificate, "tls-cert-out", "", "serve https, too, and write the authority's certificate to this `file`")

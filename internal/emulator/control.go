@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/emulator/hard"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 )
@@ -41,6 +42,9 @@ var controls = map[string]controller{
 	"POST sessions":    expireSessions,
 	"POST generate":    postGenerate,
 	"PUT tests/*":      putTest,
+	"PUT coverage/*":   putCoverage,
+	"GET retrieves":    func(s *Server, _ *http.Request) (any, error) { return s.metadata.Ailing(), nil },
+	"PUT retrieves":    putRetrieves,
 	"POST save":        func(s *Server, _ *http.Request) (any, error) { return nil, s.Save() },
 	"POST snapshots/*": func(s *Server, r *http.Request) (any, error) { s.Snapshot(last(r)); return nil, nil },
 	"POST reset/*":     postReset,
@@ -195,8 +199,53 @@ func putTest(s *Server, r *http.Request) (any, error) {
 	if err := wire.DecodeJSON(body, &outcome); err != nil {
 		return nil, err
 	}
-	s.memory.Metadata.FailTest(last(r), outcome.Fail)
+	s.metadata.FailTest(last(r), outcome.Fail)
 	return nil, nil
+}
+
+// putCoverage declares how much of a class, a trigger or a flow tests cover; no percentage lets it be
+// worked out again.
+func putCoverage(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var cover struct {
+		Percent *int `json:"percent"`
+	}
+	if err := wire.DecodeJSON(body, &cover); err != nil {
+		return nil, err
+	}
+	percent := -1
+	if cover.Percent != nil {
+		if percent = *cover.Percent; percent < 0 || percent > 100 {
+			return nil, wire.BadRequest("INVALID_INPUT", "percent goes from 0 to 100: "+strconv.Itoa(percent))
+		}
+	}
+	s.metadata.SetCoverage(last(r), percent)
+	return nil, nil
+}
+
+// putRetrieves lets retrieves fail, or components be missing from them, and returns what was set.
+func putRetrieves(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var a metadata.Ailment
+	if err := wire.DecodeJSON(body, &a); err != nil {
+		return nil, err
+	}
+	for _, p := range a.Poison {
+		if !metadata.Known(p.Type) || p.Member == "" {
+			return nil, wire.BadRequest("INVALID_INPUT", "poison is a metadata type and a member: "+p.Type+" "+p.Member)
+		}
+	}
+	if a.Fail < 0 {
+		return nil, wire.BadRequest("INVALID_INPUT", "fail is a number of retrieves: "+strconv.Itoa(a.Fail))
+	}
+	s.metadata.Ail(a)
+	return s.metadata.Ailing(), nil
 }
 
 func postReset(s *Server, r *http.Request) (any, error) {

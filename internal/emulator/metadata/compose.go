@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ func (t *retrieve) write(fullName string) error {
 	for k := range keys {
 		sorted = append(sorted, k)
 	}
-	slices.SortFunc(sorted, func(a, b key) int { return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name)) })
+	slices.SortFunc(sorted, compareKeys)
 	for _, k := range sorted {
 		t.component(k)
 		if len(t.files) > 2*maxFiles { // far enough for the count below to refuse it

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 
@@ -184,7 +185,11 @@ func (d *deploy) finish(err error) *Result {
 		r.Status, r.Success = "Succeeded", true
 	}
 	if err == nil {
+		before := maps.Clone(d.store.components)
 		d.keep()
+		if err := d.trail(before, d.messages); err != nil {
+			panic(err) // rows of the trail follow no rules
+		}
 	}
 	for i := range d.messages {
 		m := &d.messages[i]
@@ -213,6 +218,9 @@ func (d *deploy) describeChanges() {
 		}
 		if p := byKey[key{m.ComponentType, m.FullName}]; p != nil {
 			old, exists := d.store.components[p.key]
+			if p.kind == "FlowDefinition" { // it is there as soon as the flow is
+				old, exists = d.store.definition(p.name)
+			}
 			m.Created = m.Created || !exists && !standard(p.key)
 			m.Changed = m.Created || !exists || !p.equalContent(&old)
 		}

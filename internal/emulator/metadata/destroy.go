@@ -22,7 +22,7 @@ func (d *deploy) destroy(file string) {
 	gone := map[key]bool{}
 	for _, t := range m.Types {
 		for _, member := range t.Members {
-			gone[d.actual(t.Name, member)] = true
+			gone[actual(d.store.components, t.Name, member)] = true
 		}
 	}
 	view := d.view(file == "destructiveChangesPost.xml")
@@ -35,8 +35,8 @@ func (d *deploy) destroy(file string) {
 
 // actual is the component that a member names: a folder is named among what it holds, and the newest
 // version of a flow by its number.
-func (d *deploy) actual(kind, member string) key {
-	if base, n := flowVersion(member); kind == "Flow" && n > 0 && d.store.components[key{kind, base}].number == n {
+func actual(components map[key]Component, kind, member string) key {
+	if base, n := flowVersion(member); kind == "Flow" && n > 0 && components[key{kind, base}].number == n {
 		return key{kind, base}
 	}
 	if folder := folderType[kind]; folder != "" && !strings.Contains(member, "/") {
@@ -68,7 +68,7 @@ func (d *deploy) view(added bool) map[key]Component {
 
 // drop deletes one component, or says why it cannot be.
 func (d *deploy) drop(member key, file string, view map[key]Component, gone map[key]bool) {
-	k := d.actual(member.kind, member.name)
+	k := actual(d.store.components, member.kind, member.name)
 	if k.name == "*" { // wording unverified
 		d.fail(k.kind, k.name, file, "Wildcards are not allowed in "+file)
 		return

@@ -36,7 +36,7 @@ func sortedKeys(pieces map[key]*piece) []key {
 	for k := range pieces {
 		out = append(out, k)
 	}
-	slices.SortFunc(out, func(a, b key) int { return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name)) })
+	slices.SortFunc(out, compareKeys)
 	return out
 }
 

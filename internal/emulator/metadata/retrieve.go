@@ -118,7 +118,7 @@ func (s *Store) Retrieval(id string, take bool) (Retrieval, *org.Error) {
 func (s *Store) Retrieve(req RetrieveRequest) *RetrieveResult {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	t := &retrieve{store: s, req: req, kids: s.byParent(), files: map[string][]byte{}, result: &RetrieveResult{}}
+	t := &retrieve{store: s, req: req, kids: s.byParent(), files: map[string][]byte{}, result: &RetrieveResult{}, poison: s.Ailing().Poison}
 	if err := t.run(); err != nil {
 		r := &refusal{"UNKNOWN_EXCEPTION", err.Error()}
 		errors.As(err, &r)
@@ -145,6 +145,7 @@ type retrieve struct {
 	kids   map[key][]Component
 	files  map[string][]byte // the zip
 	result *RetrieveResult
+	poison []Poison
 
 	folder string               // of the package at hand, with a slash at the end
 	whole  map[key]bool         // components asked for
@@ -153,12 +154,18 @@ type retrieve struct {
 }
 
 func (t *retrieve) run() error {
+	if t.store.failsNow() {
+		return unexpected()
+	}
 	if t.req.Unpackaged {
 		t.folder = "unpackaged/"
 		if t.req.SinglePackage {
 			t.folder = ""
 		}
 		t.resolve(t.req.Types)
+		if err := t.poisoned(); err != nil {
+			return err
+		}
 		if err := t.write(""); err != nil {
 			return err
 		}
@@ -212,6 +219,9 @@ func (t *retrieve) wholePackage(name string) error {
 	}
 	if len(t.whole) == 0 && len(t.single) == 0 { // source: public retrieve results; the exact text is unverified
 		return &refusal{"INVALID_CROSS_REFERENCE_KEY", "No package named '" + name + "' found"}
+	}
+	if err := t.poisoned(); err != nil {
+		return err
 	}
 	return t.write(name)
 }

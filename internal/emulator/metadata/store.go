@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"io/fs"
 	"strings"
 	"sync"
@@ -27,9 +28,16 @@ type Store struct {
 	coverage   map[string]int    // declared, in percent
 
 	jobs jobs `image:"-"`
+
+	ailing  sync.Mutex `image:"-"` // guards ailment
+	ailment Ailment    `image:"-"`
 }
 
 type key struct{ kind, name string }
+
+func compareKeys(a, b key) int {
+	return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+}
 
 // Component is one component as listMetadata shows it. What it holds can be had by a retrieve.
 type Component struct {

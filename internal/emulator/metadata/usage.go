@@ -56,9 +56,7 @@ var wordStart = regexp.MustCompile(`([a-z])([A-Z])`)
 // usage says what keeps a component from being deleted; it is empty when nothing does. What goes with
 // the same manifest does not count.
 func usage(k key, view map[key]Component, gone map[key]bool) string {
-	keys := slices.SortedFunc(maps.Keys(view), func(a, b key) int {
-		return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
-	})
+	keys := slices.SortedFunc(maps.Keys(view), compareKeys)
 	find := mentionOf(k)
 	if find == nil {
 		return ""
