@@ -26,9 +26,10 @@ func (d *deploy) destroy(file string) {
 		}
 	}
 	view := d.view(file == "destructiveChangesPost.xml")
+	among := usersOf(view)
 	for _, t := range m.Types {
 		for _, member := range t.Members {
-			d.drop(key{t.Name, member}, file, view, gone)
+			d.drop(key{t.Name, member}, file, among, view, gone)
 		}
 	}
 }
@@ -67,7 +68,7 @@ func (d *deploy) view(added bool) map[key]Component {
 }
 
 // drop deletes one component, or says why it cannot be.
-func (d *deploy) drop(member key, file string, view map[key]Component, gone map[key]bool) {
+func (d *deploy) drop(member key, file string, among []user, view map[key]Component, gone map[key]bool) {
 	k := actual(d.store.components, member.kind, member.name)
 	if k.name == "*" { // wording unverified
 		d.fail(k.kind, k.name, file, "Wildcards are not allowed in "+file)
@@ -78,7 +79,7 @@ func (d *deploy) drop(member key, file string, view map[key]Component, gone map[
 		d.fail(member.kind, member.name, file, problem)
 		return
 	}
-	if problem := usage(k, view, gone); problem != "" {
+	if problem := usage(k, among, gone); problem != "" {
 		d.fail(member.kind, member.name, file, problem)
 		return
 	}

@@ -53,10 +53,28 @@ var nouns = map[string]string{
 
 var wordStart = regexp.MustCompile(`([a-z])([A-Z])`)
 
+// user is a component that keeps what it mentions, with all that it says.
+type user struct {
+	key
+	label, text string
+}
+
+// usersOf are the users among components, by type and name. What each says is put together once for a
+// whole manifest: an org has thousands of them.
+func usersOf(view map[key]Component) []user {
+	var out []user
+	for k, c := range view {
+		if label := users[k.kind]; label != "" {
+			out = append(out, user{k, label, c.text()})
+		}
+	}
+	slices.SortFunc(out, func(a, b user) int { return compareKeys(a.key, b.key) })
+	return out
+}
+
 // usage says what keeps a component from being deleted; it is empty when nothing does. What goes with
 // the same manifest does not count.
-func usage(k key, view map[key]Component, gone map[key]bool) string {
-	keys := slices.SortedFunc(maps.Keys(view), compareKeys)
+func usage(k key, among []user, gone map[key]bool) string {
 	find := mentionOf(k)
 	if find == nil {
 		return ""
@@ -71,14 +89,13 @@ func usage(k key, view map[key]Component, gone map[key]bool) string {
 		first += "  Remove the usage and try again."
 	}
 	var found []string
-	for _, other := range keys {
-		label := users[other.kind]
+	for _, other := range among {
 		parent, _ := parentOf(other.kind, other.name)
-		if label == "" || other == k || gone[other] || parent == k || gone[parent] {
+		if other.key == k || gone[other.key] || parent == k || gone[parent] {
 			continue
 		}
-		if find(other, view[other].text()) {
-			found = append(found, first+tail+": "+label+" - "+other.name+".")
+		if find(other.key, other.text) {
+			found = append(found, first+tail+": "+other.label+" - "+other.name+".")
 		}
 	}
 	return strings.Join(found, " ")
