@@ -22,7 +22,7 @@ func TestConformanceOfficialClientData(t *testing.T) {
 	for name, f := range map[string]func(*testing.T, commandLine, *client){
 		"file": sfFile, "search": sfSearch, "limits": sfLimits, "hard delete": sfHardDelete, "tooling": sfTooling,
 		"bulk upsert by key": sfKeyedUpsert, "legacy bulk": sfLegacyBulk, "org": sfOrg, "request": sfRequest,
-		"sign in by URL": sfURL, "table of a query": sfTable, "resume": sfResume, "apex": sfApex, "many trees": sfManyTrees,
+		"sign in by URL": sfURL, "sign in through a browser": sfWeb, "table of a query": sfTable, "resume": sfResume, "apex": sfApex, "many trees": sfManyTrees,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); f(t, sf, c) })
 	}

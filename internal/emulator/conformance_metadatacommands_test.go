@@ -89,10 +89,11 @@ func TestConformanceDeployments(t *testing.T) {
 		t.Error("delete source left the field")
 	}
 	sf.file(t, "empty.xml", metaHead+"<Package"+metaSpace+"<version>66.0</version></Package>")
-	sf.file(t, "post.xml", metaHead+"<Package"+metaSpace+"<types><members>Sheds</members><members>ShedTest</members><name>ApexClass</name></types><version>66.0</version></Package>")
-	sf.json(t, &r, "project", "deploy", "start", "-o", "emu", "--manifest", "empty.xml", "--post-destructive-changes", "post.xml")
-	if r.Status != "Succeeded" || len(c.s.Metadata().List("ApexClass", "")) != 0 {
-		t.Errorf("post-destructive changes: %+v", r)
+	sf.file(t, "pre.xml", metaHead+"<Package"+metaSpace+"<types><members>Sheds</members><members>ShedTest</members><name>ApexClass</name></types><version>66.0</version></Package>")
+	sf.file(t, "post.xml", metaHead+"<Package"+metaSpace+"<types><members>Shed__c.Doors__c</members><name>CustomField</name></types><version>66.0</version></Package>")
+	sf.json(t, &r, "project", "deploy", "start", "-o", "emu", "--manifest", "empty.xml", "--pre-destructive-changes", "pre.xml", "--post-destructive-changes", "post.xml")
+	if o, _ := c.s.Org().Describe("Shed__c"); r.Status != "Succeeded" || len(c.s.Metadata().List("ApexClass", "")) != 0 || o.Field("Doors__c") != nil {
+		t.Errorf("destructive changes before and after: %+v", r)
 	}
 
 	release := c.s.Metadata().Hold(metadata.Pending)
@@ -102,6 +103,38 @@ func TestConformanceDeployments(t *testing.T) {
 	release()
 	if d, ok := c.s.Metadata().Deployment(r.ID); !ok || d.Status != metadata.Canceled || canceled.Status != "Canceled" {
 		t.Errorf("cancel: %+v", canceled)
+	}
+}
+
+// TestConformanceProduction deploys to a production org: its rules as the official client tells them.
+func TestConformanceProduction(t *testing.T) {
+	t.Parallel()
+	sf, c := signedIn(t, emulator.Options{Kind: metadata.Production})
+	shed(t, sf)
+	start := []string{"project", "deploy", "start", "-o", "emu", "--source-dir", "force-app"}
+	for flags, want := range map[string]string{
+		"--test-level NoTestRun": "testLevel of NoTestRun cannot be used in production organizations",
+		"--ignore-errors":        "rollbackOnError must be true in production organizations",
+	} {
+		if text := sf.refused(t, append(slices.Clone(start), strings.Fields(flags)...)...); !strings.Contains(text, want) {
+			t.Errorf("%s: %.1000s", flags, text)
+		}
+	}
+	c.s.Metadata().SetCoverage("Sheds", 60)
+	const short = "Average test coverage across all Apex Classes and Triggers is 0%, at least 75% test coverage is required."
+	if text := sf.refused(t, start...); !strings.Contains(text, short) || c.s.Metadata().List("ApexClass", "") != nil {
+		t.Errorf("too little coverage: %.3000s", text)
+	}
+	c.s.Metadata().SetCoverage("Sheds", -1)
+	sf.env = append(sf.env, "SF_ORG_METADATA_REST_DEPLOY=true")
+	var r, quick deployReport
+	sf.json(t, &r, "project", "deploy", "validate", "-o", "emu", "--source-dir", "force-app", "-l", "RunRelevantTests")
+	if r.Status != "Succeeded" || r.NumberTestsCompleted != 1 {
+		t.Errorf("validate: %+v", r)
+	}
+	sf.json(t, &quick, "project", "deploy", "quick", "-o", "emu", "--job-id", r.ID)
+	if quick.Status != "Succeeded" || len(c.s.Metadata().List("ApexClass", "")) != 2 {
+		t.Errorf("quick by REST: %+v", quick)
 	}
 }
 
