@@ -172,8 +172,10 @@ func trailOfRule(m Message, old, now Component) []org.Audit {
 	}
 	var out []org.Audit
 	for _, c := range []struct{ element, action, words string }{
-		{"active", "changedValidationActive", "active flag"}, {"errorConditionFormula", "changedValidationFormula", "formula"},
-		{"errorMessage", "changedValidationMessage", "error message"}, {"errorDisplayField", "changedValidationLocation", "error location"},
+		{"active", "changedValidationActive", "active flag"},
+		{"errorConditionFormula", "changedValidationFormula", "formula"},
+		{"errorMessage", "changedValidationMessage", "error message"},
+		{"errorDisplayField", "changedValidationLocation", "error location"},
 	} {
 		if a, b := before.value(c.element), after.value(c.element); a != b {
 			r := row(c.action, "Changed "+c.words+" for "+object+" validation")
