@@ -13,10 +13,11 @@ import (
 // the rest is for the people and integrations that live in the org.
 const DefaultShare = 0.5
 
-// Budget bounds what the org may have spent of its daily API calls, by all its clients together,
-// for this connection to go on.
+// Budget bounds what the org may have spent of its daily API calls, and of what it gives to Bulk
+// queries, by all its clients together, for this connection to go on.
 type Budget struct {
-	Share float64 // 0 < Share <= 1 of the daily limit; 0 means DefaultShare
+	Share     float64 // 0 < Share <= 1 of the daily limits; 0 means DefaultShare
+	Bandwidth int64   // bytes a second that may be received, at least MinBandwidth; 0 is no bound
 }
 
 // ledger counts calls against the budget. The org tells after each call how many were used; calls

@@ -51,7 +51,13 @@ type job struct {
 // returns false. A job that is left before its end is aborted.
 func (o *Org) bulkQuery(ctx context.Context, e *extraction, fn func(sf.Record) bool) error {
 	what := "bulk query " + e.Object.Name
+	reserved, err := o.reserveJob(ctx, what, e)
+	if err != nil {
+		return err
+	}
+	d := &delivery{e: e, fn: fn, locators: map[string]bool{}}
 	id, err := o.startQuery(ctx, what, e)
+	defer func() { o.bulk.settle(id != "", reserved, d.bytes) }()
 	if err != nil {
 		return err
 	}
@@ -66,7 +72,6 @@ func (o *Org) bulkQuery(ctx context.Context, e *extraction, fn func(sf.Record) b
 	if *j.Processed == 0 {
 		return nil
 	}
-	d := &delivery{e: e, fn: fn, locators: map[string]bool{}}
 	err = o.queryResults(ctx, what, path, d)
 	switch {
 	case errors.Is(err, errStopped):
@@ -97,7 +102,7 @@ func (o *Org) startQuery(ctx context.Context, what string, e *extraction) (strin
 		what: what, method: http.MethodPost, path: o.data("jobs/query"), repeat: true,
 		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(body),
 	}, &j)
-	if f, ok := errors.AsType[*Fault](err); ok && unservedByBulk(f.Code+": "+f.Message) {
+	if f, ok := errors.AsType[*Fault](err); ok && (unservedByBulk(f.Code+": "+f.Message) || f.noMoreJobs()) {
 		return "", fmt.Errorf("%s: %w: %w", what, errNoBulk, f)
 	}
 	if err != nil {
@@ -115,6 +120,12 @@ func unservedByBulk(text string) bool {
 	return strings.Contains(text, "is not supported by the Bulk API") ||
 		strings.Contains(text, "FeatureNotEnabled") || strings.Contains(text, "FEATURENOTENABLED") ||
 		strings.Contains(text, "Cannot serialize value for")
+}
+
+// noMoreJobs reports that the org takes no more Bulk jobs today, whatever calls are left. The words of
+// the message are unverified.
+func (f *Fault) noMoreJobs() bool {
+	return f.spent() && strings.Contains(f.Message, "Bulk")
 }
 
 // awaitQuery polls the job until it is complete.
@@ -210,6 +221,7 @@ type delivery struct {
 	next     string   // locator of the next page; empty after the last
 	locators map[string]bool
 	rows     int64
+	bytes    int64 // of their fields
 }
 
 // answer takes the locator from the headers. The literal text null says that there is no more; a
@@ -273,6 +285,7 @@ func (d *delivery) record(fields [][]byte) (sf.Record, error) {
 	for _, f := range fields {
 		size += len(f)
 	}
+	d.bytes += int64(size + len(fields))
 	var b strings.Builder
 	b.Grow(size)
 	for _, f := range fields {

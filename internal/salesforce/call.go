@@ -90,7 +90,13 @@ func (o *Org) do(ctx context.Context, c call, read func(*http.Response) error) e
 			return o.giveUp(c.what, err)
 		}
 		o.notice(fmt.Sprintf("%s: attempt %d: %v", c.what, n, err))
-		if err := o.pace.wait(ctx, n, after); err != nil {
+		wait := func() error { return o.pace.wait(ctx, n, after) }
+		if refused && f.crowded() {
+			err = o.throttle.cool(wait)
+		} else {
+			err = wait()
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
@@ -134,6 +140,17 @@ func (e *transportError) Unwrap() error { return e.err }
 
 // attempt sends the call once.
 func (o *Org) attempt(ctx context.Context, c call, token, instance string, read func(*http.Response) error) (verdict, time.Duration, error) {
+	if err := o.throttle.enter(ctx); err != nil {
+		return rejected, 0, err
+	}
+	waiting, complained := true, false
+	answered := func() {
+		if waiting {
+			waiting = false
+			o.throttle.leave(complained)
+		}
+	}
+	defer answered()
 	number, err := o.ledger.take()
 	if err != nil {
 		return final, 0, err
@@ -172,8 +189,10 @@ func (o *Org) attempt(ctx context.Context, c call, token, instance string, read 
 	info = resp.Header.Get("Sforce-Limit-Info")
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		f := o.scrubbed(readFault(resp))
+		complained = f.crowded()
 		return judgeFault(f), retryAfter(resp.Header), f
 	}
+	answered() // whoever reads the answer may ask for more meanwhile
 	if text := c.wrongType(resp); text != "" {
 		return unknown, 0, damaged("%s", oneLine(o.session.scrub(text)))
 	}

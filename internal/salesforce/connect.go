@@ -58,6 +58,8 @@ type Org struct {
 	http     *http.Client
 	session  *session
 	ledger   ledger
+	bulk     bulkLedger
+	throttle *throttle
 	pace     pace
 	notice   func(string)
 	requests atomic.Int64
@@ -95,16 +97,24 @@ func Connect(ctx context.Context, c Config) (*Org, error) {
 		return nil, problem.New(problem.Usage, fmt.Sprintf("API budget of %v of the daily calls", share)).
 			Hint("give a share above 0 and up to 1")
 	}
+	if b := c.Budget.Bandwidth; b != 0 && b < MinBandwidth {
+		return nil, problem.Newf(problem.Usage, "a bandwidth of %d bytes a second", b).
+			Hint("give at least %d, or none", MinBandwidth)
+	}
 	s, err := newSession(c, instance)
 	if err != nil {
 		return nil, err
 	}
 	o := &Org{
 		version: version, loginURL: login, session: s, ledger: ledger{share: share},
+		bulk: bulkLedger{share: share}, throttle: newThrottle(),
 		objects: map[string]*sf.Object{}, http: httpClient(c.HTTPClient), notice: c.Progress,
 		pace: pace{now: c.Now, sleep: c.Sleep, chance: c.Chance},
 	}
 	o.fillDefaults()
+	if c.Budget.Bandwidth > 0 {
+		o.http = slowed(o.http, &flow{rate: c.Budget.Bandwidth, pace: o.pace})
+	}
 	if o.identity, err = o.whoAmI(ctx); err != nil {
 		return nil, err
 	}
@@ -203,7 +213,7 @@ func (o *Org) whoAmI(ctx context.Context) (sf.Identity, error) {
 // learnLimits reads how many daily API calls are used. Some users may not read limits; then the
 // header of every answer tells the same.
 func (o *Org) learnLimits(ctx context.Context) error {
-	var limits map[string]json.RawMessage
+	var limits limitsReply
 	c := call{what: "read the org's limits", method: http.MethodGet, path: o.data("limits"), repeat: true}
 	if err := o.json(ctx, c, &limits); err != nil {
 		f, ok := errors.AsType[*Fault](err)
@@ -212,10 +222,10 @@ func (o *Org) learnLimits(ctx context.Context) error {
 		}
 		return err
 	}
-	var daily struct{ Max, Remaining int64 }
-	if json.Unmarshal(limits["DailyApiRequests"], &daily) == nil && daily.Max > 0 {
-		o.ledger.learn(daily.Max-daily.Remaining, daily.Max)
+	if used, most, ok := limits.of("DailyApiRequests"); ok {
+		o.ledger.learn(used, most)
 	}
+	o.bulk.learn(limits)
 	return nil
 }
 
