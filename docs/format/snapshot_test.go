@@ -20,6 +20,7 @@ type (
 	manifestHead struct {
 		Format, Kind, Org, OrgName, Username, Started, From, To, Parent, Schema string
 		Parts, Absent, Stale, Gaps, Records, NewBytes                           int
+		Calls, Dangled, Dangling                                                int `may:""`
 	}
 	partLine struct{ Part part }
 	part     struct {

@@ -193,7 +193,14 @@ func (p *closingPart) findEmptied(ctx context.Context, again *roll) error {
 		if err != nil {
 			return fmt.Errorf("look for lookups that dangle: %w", err)
 		}
-		if slices.ContainsFunc(p.emptied, func(f *sf.Field) bool { return p.dangles(r, f) }) {
+		n := int64(0)
+		for _, f := range p.emptied {
+			if p.dangles(r, f) {
+				n++
+			}
+		}
+		if n > 0 {
+			p.dangled.Add(n)
 			again.put(r.ID, markLive)
 		}
 	}
@@ -294,6 +301,7 @@ func (p *closingPart) countDangling(r sf.Record) {
 	for _, f := range p.emptied {
 		if p.dangles(r, f) {
 			p.dangling[f.Name]++
+			p.capture.dangling.Add(1)
 		}
 	}
 }

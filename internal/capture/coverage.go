@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -15,7 +16,7 @@ type Rule string
 
 // The rules of coverage.
 const (
-	RuleExcluded     Rule = "excluded"      // the operator left the object out
+	RuleExcluded     Rule = "excluded"      // a rule of the operator leaves the object or the field out
 	RuleNotSelected  Rule = "not-selected"  // the operator asked for other objects only
 	RuleNotQueryable Rule = "not-queryable" // describe says that it cannot be queried or retrieved
 	RuleNoID         Rule = "no-id"         // its rows have no Id
@@ -75,7 +76,7 @@ func uncoverable(o *sf.Object) (snapshot.Gap, bool) {
 
 // coveredFields returns the fields of the object that are held, sorted, without Id, and a gap for
 // every other.
-func coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
+func (r Rules) coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
 	var fields []string
 	var gaps []snapshot.Gap
 	for _, f := range o.Fields {
@@ -86,6 +87,10 @@ func coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
 		case f.Type == sf.TypeBase64:
 			gaps = append(gaps, gap(o.Name, f.Name, RuleBase64, "the bytes of files are not held"))
 		default:
+			if rule := r.field(o.Name, f.Name); rule != "" {
+				gaps = append(gaps, gap(o.Name, f.Name, RuleExcluded, "left out by the rule %q", rule))
+				continue
+			}
 			fields = append(fields, f.Name)
 		}
 	}
@@ -97,22 +102,52 @@ func coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
 // stamped changes were read.
 // Source: Salesforce documents that formula results do not move SystemModstamp; for roll-ups it is
 // unverified, and they are reported too.
-func staleFields(o *sf.Object) []snapshot.Gap {
+func (r Rules) staleFields(o *sf.Object, since time.Time) []snapshot.Gap {
 	var gaps []snapshot.Gap
 	for _, f := range o.Fields {
-		if f.Calculated && !f.Type.IsCompound() {
+		if f.Calculated && !f.Type.IsCompound() && r.field(o.Name, f.Name) == "" {
 			gaps = append(gaps, gap(o.Name, f.Name, RuleFormula,
-				"changes without a stamp: its value is as old as the last reading of the record"))
+				"changes without a stamp: its value is as old as the last reading of the record; every record was last read%s",
+				sinceWord+since.UTC().Format(sf.DatetimeLayout)))
 		}
 	}
 	return gaps
 }
 
+// sinceWord stands before the time at the end of the reason of a stale field, by which the next run
+// knows how old the field is.
+const sinceWord = " at "
+
+// formulasRead returns when every record of the object was last read, by what the snapshot that holds it
+// says of its formulas: where it says nothing, they were read with the part.
+func formulasRead(coverage []snapshot.Gap, p snapshot.Part) time.Time {
+	for _, g := range coverage {
+		if g.Object != p.Object || Of(g.Reason) != RuleFormula {
+			continue
+		}
+		if i := strings.LastIndex(g.Reason, sinceWord); i >= 0 {
+			if t, err := sf.ParseDatetime(g.Reason[i+len(sinceWord):]); err == nil {
+				return t
+			}
+		}
+		return time.Time{} // not known: older than any age
+	}
+	return p.From
+}
+
+func hasFormulas(o *sf.Object) bool {
+	return slices.ContainsFunc(o.Fields, func(f *sf.Field) bool { return f.Calculated && !f.Type.IsCompound() })
+}
+
 // schemaGaps compares the fields that the part held, with the types they had, to what it will hold
 // now, and returns a gap for every difference.
-func schemaGaps(now *sf.Object, fields []string, then *sf.Object, held []string) []snapshot.Gap {
+func (r Rules) schemaGaps(now *sf.Object, fields []string, then *sf.Object, held []string) []snapshot.Gap {
 	var gaps []snapshot.Gap
 	for _, name := range held {
+		if rule := r.field(now.Name, name); rule != "" && now.Field(name) != nil {
+			gaps = append(gaps, gap(now.Name, name, RuleExcluded, "left out by the rule %q; earlier snapshots hold it", rule))
+			continue
+		}
 		if !slices.Contains(fields, name) {
 			gaps = append(gaps, gap(now.Name, name, RuleFieldGone, "deleted, or hidden from the user; earlier snapshots hold it"))
 			continue
@@ -151,6 +186,6 @@ func Covered(o *sf.Object) ([]string, bool) {
 	if _, out := uncoverable(o); out {
 		return nil, false
 	}
-	fields, _ := coveredFields(o)
+	fields, _ := Rules{}.coveredFields(o)
 	return fields, true
 }

@@ -29,11 +29,15 @@ type Options struct {
 	// Include restricts the reading to these objects; others that the last snapshot holds are taken
 	// over from it. Empty includes all.
 	Include []string
-	// Exclude names objects that are not held.
-	Exclude []string
+	// Rules say what is not held.
+	Rules Rules
 
 	Full   bool // read every record again, which also refreshes formulas
 	Census bool // compare the Ids of every object, even where the counts agree
+
+	// RefreshFormulas is how old the formulas and roll-ups of an object may become: when every record was
+	// last read longer ago, every record is read again. 0 is never.
+	RefreshFormulas time.Duration
 
 	// AcceptDeletions names objects whose records may vanish in numbers without another witness: the
 	// operator's word that they were deleted. "*" names all.
@@ -41,6 +45,10 @@ type Options struct {
 
 	Parallel int           // objects at once; 0 is DefaultParallel
 	Overlap  time.Duration // 0 is DefaultOverlap; negative is none
+
+	// MayGoOn is asked before each part and while rows arrive. An error ends the reading: what is whole
+	// by then is published, and the other parts fail with it. nil is always. It is asked often.
+	MayGoOn func() error
 
 	// Progress is told what happens, one call at a time; nil is nobody. It should return soon.
 	Progress func(Event)
@@ -92,6 +100,10 @@ type Event struct {
 	Calls int64 // of the whole capture so far
 	Ended int   // parts that have ended
 	Parts int   // parts in all
+
+	AllRows  int64 // of all parts so far
+	AllBytes int64 // of the values of these rows
+	Expect   int64 // rows that are to be read in all, as far as that is known: of parts that are read in full
 }
 
 // Mode says how a part was read.

@@ -231,12 +231,18 @@ func (p *part) take(r sf.Record) error {
 	if err := p.open(); err != nil {
 		return err
 	}
-	p.rows++
+	size := int64(0)
 	for _, v := range r.Values {
-		p.bytes += int64(len(v.Text()))
+		size += int64(len(v.Text()))
 	}
+	p.rows, p.bytes = p.rows+1, p.bytes+size
+	p.capture.rows.Add(1)
+	p.capture.bytes.Add(size)
 	if p.rows%progressRows == 0 {
 		p.tell(Event{Object: p.object.Name, Stage: Reading, Rows: p.rows, Bytes: p.bytes})
+		if err := p.mayGoOn(); err != nil {
+			return err
+		}
 	}
 	stamp := p.stampOf(r)
 	if isTrue(r, "IsDeleted") {

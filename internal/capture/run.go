@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,37 +24,16 @@ import (
 func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (Result, error) {
 	var result Result
 	before := src.Usage().Calls
-	identity, err := src.Identity(ctx)
-	if err != nil {
-		return result, fmt.Errorf("identify the org: %w", err)
+	c, err := prepare(ctx, src, store, opts)
+	if c != nil {
+		result.Org = c.org
 	}
-	result.Org = identity
-	started, err := src.ServerTime(ctx)
-	if err != nil {
-		return result, fmt.Errorf("ask the org for its time: %w", err)
-	}
-	schema, err := src.Schema(ctx)
-	if err != nil {
-		return result, fmt.Errorf("describe the org: %w", err)
-	}
-	if err := opts.check(schema); err != nil {
-		return result, err
-	}
-	parent, err := newest(ctx, store, identity.OrgID, started.Add(opts.overlap()))
 	if err != nil {
 		return result, err
-	}
-	earlier, err := heldParts(ctx, store, parent)
-	if err != nil {
-		return result, err
-	}
-	c := &capture{
-		src: src, opts: opts, schema: schema, parent: parent, plan: opts.plan(schema, earlier, parent),
-		clock: newServerClock(src, started), spentBefore: before,
 	}
 	draft := snapshot.Draft{
-		Kind: opts.Kind, OrgID: identity.OrgID, OrgName: opts.OrgName, Username: identity.Username,
-		Schema: schema, Parent: parent, Started: started,
+		Kind: opts.Kind, OrgID: c.org.OrgID, OrgName: opts.OrgName, Username: c.org.Username,
+		Schema: c.schema, Parent: c.parent, Started: c.started,
 	}
 	published, err := store.Write(ctx, draft, func(w *snapshot.Writer) error { return c.write(ctx, w) })
 	result.Usage = src.Usage()
@@ -67,18 +47,46 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 	return result, partial(result)
 }
 
+// prepare decides what a capture will do, before any record is read. With an error it returns what it
+// came to, or nil.
+func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Options) (*capture, error) {
+	c := &capture{src: src, opts: opts, spentBefore: src.Usage().Calls}
+	var err error
+	if c.org, err = src.Identity(ctx); err != nil {
+		return nil, fmt.Errorf("identify the org: %w", err)
+	}
+	if c.started, err = src.ServerTime(ctx); err != nil {
+		return c, fmt.Errorf("ask the org for its time: %w", err)
+	}
+	c.clock = newServerClock(src, c.started)
+	if c.schema, err = src.Schema(ctx); err != nil {
+		return c, fmt.Errorf("describe the org: %w", err)
+	}
+	if err := opts.check(c.schema); err != nil {
+		return c, err
+	}
+	if c.parent, err = newest(ctx, store, c.org.OrgID, c.started.Add(opts.overlap())); err != nil {
+		return c, err
+	}
+	earlier, err := heldParts(ctx, store, c.parent)
+	if err != nil {
+		return c, err
+	}
+	c.plan = opts.plan(c.schema, earlier, c.parent, c.started)
+	return c, nil
+}
+
 // check refuses names that the org does not have: a misspelt exclusion would hold what the operator
 // wanted left out, and a misspelt inclusion would hold nothing.
 func (o Options) check(schema *sf.Schema) error {
-	for _, list := range [][]string{o.Include, o.Exclude, o.AcceptDeletions} {
+	for _, list := range [][]string{o.Include, o.AcceptDeletions} {
 		for _, name := range list {
 			if name != "*" && schema.Object(name) == nil {
-				return problem.Newf(problem.NotFound, "the org has no object %q", name).
-					Hint("give API names, such as Contact or Invoice__c")
+				return noObject(name)
 			}
 		}
 	}
-	return nil
+	return o.Rules.check(schema)
 }
 
 // partial returns the error of a capture that was published with parts missing, or nil.
@@ -125,10 +133,12 @@ func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snap
 			continue
 		}
 		if readIn(p, parent.Info()) {
-			earlier[p.Object] = held{part: p, object: parent.Schema().Object(p.Object), beside: parent}
+			earlier[p.Object] = held{
+				part: p, object: parent.Schema().Object(p.Object), beside: parent, formulas: formulasRead(parent.Coverage(), p),
+			}
 			continue
 		}
-		earlier[p.Object] = held{part: p}
+		earlier[p.Object] = held{part: p, formulas: formulasRead(parent.Coverage(), p)}
 		if lineage == nil {
 			var err error
 			if lineage, err = infos(ctx, store, parent.Info().OrgID); err != nil {
@@ -149,7 +159,9 @@ func heldParts(ctx context.Context, store *snapshot.Store, parent *snapshot.Snap
 			return nil, fmt.Errorf("open an earlier snapshot: %w", err)
 		}
 		for _, name := range objects {
-			earlier[name] = held{part: earlier[name].part, object: at.Schema().Object(name), beside: at}
+			earlier[name] = held{
+				part: earlier[name].part, object: at.Schema().Object(name), beside: at, formulas: earlier[name].formulas,
+			}
 		}
 	}
 	return earlier, nil
@@ -210,6 +222,8 @@ func (c *serverClock) now(ctx context.Context) time.Time {
 // capture is one run over all objects.
 type capture struct {
 	src         Source
+	org         sf.Identity
+	started     time.Time // by the org's clock
 	opts        Options
 	schema      *sf.Schema
 	parent      *snapshot.Snapshot
@@ -217,7 +231,11 @@ type capture struct {
 	clock       *serverClock
 	spentBefore int64
 	counts      map[string]int64 // what the org counted before any part was begun
+	expect      int64            // of these, the rows that are to be read
+	rows, bytes atomic.Int64     // read so far, of all parts
 	snap        *snapshot.Writer
+
+	dangled, dangling atomic.Int64 // lookups to what went: as first read, and as read again
 
 	mu         sync.Mutex // guards what follows, and the calls of Progress
 	results    []PartResult
@@ -238,6 +256,9 @@ const maxUnanswered = 3
 // interrupted or no part succeeded.
 func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 	c.snap = w
+	defer func() {
+		w.Spent(snapshot.Spent{Calls: c.src.Usage().Calls - c.spentBefore, Dangled: c.dangled.Load(), Dangling: c.dangling.Load()})
+	}()
 	for _, g := range c.plan.gaps {
 		c.gap(g)
 	}
@@ -280,6 +301,11 @@ func (c *capture) countAll(ctx context.Context) {
 	if counts, err := c.src.Counts(ctx, names); err == nil {
 		c.counts = counts
 	}
+	for _, t := range c.plan.tasks {
+		if t.reread {
+			c.expect += c.counts[t.object.Name]
+		}
+	}
 }
 
 // capturePart captures one object. It returns an error only when the whole capture must end.
@@ -290,6 +316,10 @@ func (c *capture) capturePart(ctx context.Context, t *task) error {
 	if halt := c.halted(); halt != nil {
 		return c.fail(t, nil, fmt.Errorf("not begun: %w", halt))
 	}
+	if err := c.mayGoOn(); err != nil {
+		c.noteFailure(ctx, err)
+		return c.fail(t, nil, fmt.Errorf("not begun: %w", err))
+	}
 	p := &part{capture: c, task: t, from: c.clock.latest()}
 	p.first, p.hasFirst = c.counts[t.object.Name]
 	c.tell(Event{Object: t.object.Name, Stage: Started})
@@ -297,6 +327,14 @@ func (c *capture) capturePart(ctx context.Context, t *task) error {
 		return c.failed(ctx, p, err)
 	}
 	return c.finish(ctx, p)
+}
+
+// mayGoOn returns why the reading must end now, or nil.
+func (c *capture) mayGoOn() error {
+	if c.opts.MayGoOn == nil {
+		return nil
+	}
+	return c.opts.MayGoOn()
 }
 
 // shareClock is how many small parts wait for one another, so that the end of their observation
@@ -465,5 +503,6 @@ func (c *capture) tell(e Event) {
 	}
 	e.Ended, e.Parts = c.ended, len(c.plan.tasks)+len(c.plan.carry)
 	e.Calls = c.src.Usage().Calls - c.spentBefore
+	e.AllRows, e.AllBytes, e.Expect = c.rows.Load(), c.bytes.Load(), c.expect
 	c.opts.Progress(e)
 }

@@ -64,7 +64,7 @@ func TestSelection(t *testing.T) {
 	for _, name := range []string{"Account", "Contact", "Lead"} {
 		b.org.insert(name, 5)
 	}
-	b.opts.Exclude = []string{"Lead"}
+	b.opts.Rules.Exclude = []string{"Lead"}
 	first := b.back()
 	b.org.advance(time.Hour)
 	b.org.insert("Account", 1)
@@ -90,7 +90,7 @@ func TestSelection(t *testing.T) {
 		t.Error("the carried part is read in full")
 	}
 	b.wantSame("Contact")
-	b.opts.Exclude = []string{"Leed"}
+	b.opts.Rules.Exclude = []string{"Leed"}
 	if _, err := capture.Run(t.Context(), b.org, b.store, b.opts); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("a misspelt exclusion: %v", err)
 	}

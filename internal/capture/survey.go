@@ -3,6 +3,7 @@ package capture
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -46,11 +47,13 @@ type held struct {
 	part   snapshot.Part
 	object *sf.Object
 	beside *snapshot.Snapshot // in which the part was read
+
+	formulas time.Time // when every record was last read, which is how old formulas may be
 }
 
 // plan decides for every object that the org describes or the last snapshot, which may be nil, holds.
 // earlier has the whole parts by the name of their object.
-func (o Options) plan(schema *sf.Schema, earlier map[string]held, parent *snapshot.Snapshot) survey {
+func (o Options) plan(schema *sf.Schema, earlier map[string]held, parent *snapshot.Snapshot, now time.Time) survey {
 	var s survey
 	described := make(map[string]bool, len(schema.Objects))
 	for _, object := range schema.Objects {
@@ -60,19 +63,21 @@ func (o Options) plan(schema *sf.Schema, earlier map[string]held, parent *snapsh
 			s.gaps = append(s.gaps, g)
 			continue
 		}
+		if g, out := o.Rules.excluded(object.Name); out {
+			s.gaps = append(s.gaps, g)
+			continue
+		}
 		switch {
-		case names(o.Exclude, object.Name):
-			s.gaps = append(s.gaps, gap(object.Name, "", RuleExcluded, "left out by the operator"))
 		case len(o.Include) > 0 && !names(o.Include, object.Name):
 			if isHeld {
 				s.carry = append(s.carry, object.Name)
-				_, gaps := coveredFields(object)
-				s.gaps = append(append(s.gaps, gaps...), staleFields(object)...)
+				_, gaps := o.Rules.coveredFields(object)
+				s.gaps = append(append(s.gaps, gaps...), o.Rules.staleFields(object, before.formulas)...)
 			} else {
 				s.gaps = append(s.gaps, gap(object.Name, "", RuleNotSelected, "the operator asked for other objects only"))
 			}
 		default:
-			t, gaps := o.task(object, before, isHeld)
+			t, gaps := o.task(object, before, isHeld, now)
 			if t.reread {
 				t.beside = parent
 			}
@@ -108,16 +113,16 @@ func work(t *task) int64 {
 }
 
 // task decides how one object is read, and returns what of it is not held.
-func (o Options) task(object *sf.Object, before held, isHeld bool) (*task, []snapshot.Gap) {
+func (o Options) task(object *sf.Object, before held, isHeld bool, now time.Time) (*task, []snapshot.Gap) {
 	t := &task{object: object, stamp: stampField(object)}
 	var gaps []snapshot.Gap
-	t.fields, gaps = coveredFields(object)
+	t.fields, gaps = o.Rules.coveredFields(object)
 	if !isHeld {
 		t.reread, t.why = true, "not held before"
 		return t, gaps
 	}
 	t.previous, t.beside = &before.part, before.beside
-	changed := schemaGaps(object, t.fields, before.object, before.part.Fields)
+	changed := o.Rules.schemaGaps(object, t.fields, before.object, before.part.Fields)
 	gaps = append(gaps, changed...)
 	switch {
 	case len(changed) > 0:
@@ -126,12 +131,14 @@ func (o Options) task(object *sf.Object, before held, isHeld bool) (*task, []sna
 		t.reread, t.why = true, "the types that its fields had are not known"
 	case o.Full:
 		t.reread, t.why = true, "asked for"
+	case o.RefreshFormulas > 0 && hasFormulas(object) && now.Sub(before.formulas) >= o.RefreshFormulas:
+		t.reread, t.why = true, "its formulas were due"
 	case t.stamp == "":
 		t.reread, t.why = true, "it has no stamp that changes move"
 	case before.part.Watermark.IsZero():
 		t.reread, t.why = true, "no watermark"
 	default:
-		gaps = append(gaps, staleFields(object)...)
+		gaps = append(gaps, o.Rules.staleFields(object, before.formulas)...)
 	}
 	return t, gaps
 }

@@ -221,7 +221,7 @@ func TestTrap17EverythingIsHeldOrNamed(t *testing.T) {
 		without(object("NoId", "0ag"), "Id"), object("Left", "0ah"), object("ContentDocumentLink", "06A"), object("Vote", "083"))
 	b.org.insert("Account", 1500)
 	b.org.insert("ContentDocumentLink", 2)
-	b.opts.Exclude = []string{"left"}
+	b.opts.Rules.Exclude = []string{"left"}
 	refuse := func(object string) error {
 		switch object {
 		case "ContentDocumentLink":

@@ -14,9 +14,11 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
+	"holdfast/internal/config"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -84,7 +86,11 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 			return err
 		}
 	}
-	org, err := a.connect(ctx, name)
+	manners, err := a.manners(name, config.Manners{})
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name, salesforce.Budget{})
 	if err != nil {
 		return err
 	}
@@ -95,7 +101,7 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 	result, err := run.Apply(ctx, run.ApplyInput{
 		Org: org, Store: store, File: file, Digest: approve, Journal: journal,
 		Options: apply.Options{Progress: shown.applied},
-		Capture: capture.Options{OrgName: name, Progress: shown.captured},
+		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
 	})
 	shown.end()
 	if err != nil && len(result.Steps) == 0 && len(result.Moved) == 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +10,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/capture"
+	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
+	"holdfast/internal/snapshot"
 )
 
+// backupFlags are what the command line says of a backup.
+type backupFlags struct {
+	objects, accept []string
+	full, census    bool
+	parallel        int
+	dryRun          bool
+	manners         config.Manners
+}
+
 func (a *app) backupCommand() *cobra.Command {
-	var options capture.Options
+	var given backupFlags
 	cmd := a.command(spec{
 		use: "backup ORG", group: groupVerbs,
 		short: "observe an org into a new snapshot",
@@ -23,47 +36,112 @@ changed since, and look for deletions in the Recycle Bin, in the org's log of de
 of records disagree, by comparing Ids.
 
 An object that cannot be read keeps its earlier content or is absent by name; the command then ends as
-partial. ` + "`holdfast show SNAPSHOT --coverage`" + ` says what a snapshot does not hold, and why.`,
+partial. ` + "`holdfast show SNAPSHOT --coverage`" + ` says what a snapshot does not hold, and why. What a backup read
+before it was cut short is not read again by the next.
+
+What is held, and what may be spent, is what ` + "`holdfast org set`" + ` says and the flags say besides: lists are joined,
+other settings replaced. With --dry-run it tells what it would read and what that would cost, and reads no record.`,
 		example: `holdfast backup prod
+holdfast backup prod --dry-run
 holdfast backup prod --object Account --object Contact
-holdfast backup prod --full --json`,
+holdfast backup prod --full --json
+holdfast backup prod --exclude-field 'Contact.SSN__c' --api-share 30 --window 22:00-06:00`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: run.BackupResult{}, min: 1, max: 1, org: true,
-	}, func(cmd *cobra.Command, args []string) error {
-		if options.Parallel < 1 {
-			return problem.Newf(problem.Usage, "backup: --parallel %d reads nothing", options.Parallel).
-				Hint("give 1 or more, or leave it out")
-		}
-		ctx := cmd.Context()
-		store, err := a.openStore(ctx)
-		if err != nil {
-			return err
-		}
-		org, err := a.connect(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		shown := a.newProgress("backup " + args[0])
-		options.OrgName, options.Progress = args[0], shown.captured
-		result, err := run.Backup(ctx, run.BackupInput{Source: org, Store: store, Options: options})
-		shown.end()
-		if err != nil && result.Snapshot.ID == "" {
-			return fmt.Errorf("back up %s: %w", args[0], err)
-		}
-		return errors.Join(a.print(result, func(w io.Writer) { writeBackup(w, result) }), err)
-	})
+	}, func(cmd *cobra.Command, args []string) error { return a.backup(cmd.Context(), args[0], given) })
 	flags := cmd.Flags()
-	flags.StringArrayVar(&options.Include, "object", nil, "read this `object` alone (API name); may be repeated")
-	flags.StringArrayVar(&options.Exclude, "exclude", nil, "do not hold this `object`; may be repeated")
-	flags.BoolVar(&options.Full, "full", false, "read every record again, which also refreshes formulas")
-	flags.BoolVar(&options.Census, "census", false, "compare the Ids of every object, even where the counts agree")
-	flags.StringArrayVar(&options.AcceptDeletions, "accept-deletions", nil,
+	flags.StringArrayVar(&given.objects, "object", nil, "read this `object` alone (API name); may be repeated")
+	flags.BoolVar(&given.full, "full", false, "read every record again, which also refreshes formulas")
+	flags.BoolVar(&given.census, "census", false, "compare the Ids of every object, even where the counts agree")
+	flags.StringArrayVar(&given.accept, "accept-deletions", nil,
 		"records of this `object` were deleted in numbers, and that was meant; may be repeated")
-	flags.IntVar(&options.Parallel, "parallel", capture.DefaultParallel, "`number` of objects that are read at once")
+	flags.IntVar(&given.parallel, "parallel", capture.DefaultParallel, "`number` of objects that are read at once")
+	flags.BoolVar(&given.dryRun, "dry-run", false, "tell what would be read and what it would cost, and read no record")
+	mannersFlags(cmd, &given.manners)
 	return a.repoFlags(cmd)
+}
+
+func (a *app) backup(ctx context.Context, name string, given backupFlags) error {
+	if given.parallel < 1 {
+		return problem.Newf(problem.Usage, "backup: --parallel %d reads nothing", given.parallel).
+			Hint("give 1 or more, or leave it out")
+	}
+	manners, err := a.manners(name, given.manners)
+	if err != nil {
+		return err
+	}
+	shown := a.newProgress("backup " + name)
+	options, err := a.options(name, manners, shown.captured)
+	if err != nil {
+		return err
+	}
+	options.Include, options.AcceptDeletions = given.objects, given.accept
+	options.Full, options.Census, options.Parallel = given.full, given.census, given.parallel
+	if options.MayGoOn != nil && !given.dryRun {
+		if err := options.MayGoOn(); err != nil {
+			return fmt.Errorf("back up %s: %w", name, err)
+		}
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name, budgetOf(manners))
+	if err != nil {
+		return err
+	}
+	if given.dryRun {
+		return a.forecast(ctx, name, org, store, options, manners)
+	}
+	result, err := run.Backup(ctx, run.BackupInput{Source: org, Store: store, Options: options})
+	shown.end()
+	if err != nil && result.Snapshot.ID == "" {
+		return fmt.Errorf("back up %s: %w", name, err)
+	}
+	return errors.Join(a.print(result, func(w io.Writer) { writeBackup(w, result) }), err)
+}
+
+// forecast tells what a backup would cost.
+func (a *app) forecast(
+	ctx context.Context, name string, org *salesforce.Org, store *snapshot.Store, options capture.Options, manners config.Manners,
+) error {
+	share := budgetOf(manners).Share
+	if share == 0 {
+		share = salesforce.DefaultShare
+	}
+	result, err := run.Forecast(ctx, run.BackupInput{Source: org, Store: store, Options: options}, share)
+	if err != nil && result.OrgID == "" {
+		return fmt.Errorf("forecast the backup of %s: %w", name, err)
+	}
+	return errors.Join(a.print(run.BackupResult{
+		OrgID: result.OrgID, Username: result.Username, Instance: result.Instance,
+		Objects: []run.BackupRow{}, Coverage: result.Coverage, Forecast: &result,
+	}, func(w io.Writer) { writeForecast(w, result) }), err)
+}
+
+// shownForecast is how many objects a forecast lists, those that cost most.
+const shownForecast = 20
+
+func writeForecast(w io.Writer, r run.ForecastResult) {
+	fmt.Fprintf(w, "a backup of org %s, read as %s, would read:\n", r.OrgID, plain(r.Username))
+	var rows [][]string
+	for _, p := range r.Objects {
+		if p.Rows == 0 || len(rows) == shownForecast {
+			continue
+		}
+		rows = append(rows, []string{p.Object, p.Mode, count(p.Rows), size(p.Bytes), count(p.Calls), p.Why})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"OBJECT", "READ", "ROWS", "SIZE", "CALLS", "WHY"}, rows)
+	}
+	fmt.Fprintf(w, "%s of %s in about %s, %s: %s\n", plural(r.Rows, "row"), plural(len(r.Objects), "object"),
+		size(r.Bytes), plural(r.Calls, "call"), (time.Duration(r.Seconds) * time.Second).String())
+	fmt.Fprintf(w, "%s of %s daily calls are used; this backup may go on until %s are\n",
+		count(r.DailyUsed), count(r.DailyLimit), count(r.Ceiling))
+	fmt.Fprintln(w, "rows of a first or full reading are counted; what changed since the last snapshot, sizes and times are guesses")
 }
 
 func writeBackup(w io.Writer, r run.BackupResult) {

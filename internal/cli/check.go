@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
 )
@@ -30,7 +31,11 @@ written. What needs action is a finding, and the exit code is 22.`,
 		if err != nil {
 			return err
 		}
-		org, err := a.connect(ctx, args[0])
+		manners, err := a.manners(args[0], config.Manners{})
+		if err != nil {
+			return err
+		}
+		org, err := a.connect(ctx, args[0], budgetOf(manners))
 		if err != nil {
 			return err
 		}

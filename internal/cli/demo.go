@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/emulator"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/problem"
+	"holdfast/internal/salesforce"
 )
 
 // demoResult is what `demo --json` prints.
@@ -88,7 +89,7 @@ func (a *app) demo(cmd *cobra.Command, seed uint64, keep string) (err error) {
 	if err != nil {
 		return err
 	}
-	connection, err := own.connect(ctx, "demo")
+	connection, err := own.connect(ctx, "demo", salesforce.Budget{})
 	if err != nil {
 		return err
 	}

@@ -98,8 +98,8 @@ func readIdentity(path string) (*seal.Identity, error) {
 	return identity, nil
 }
 
-// connect signs in to the org of that name.
-func (a *app) connect(ctx context.Context, name string) (*salesforce.Org, error) {
+// connect signs in to the org of that name, to spend no more than the budget.
+func (a *app) connect(ctx context.Context, name string, budget salesforce.Budget) (*salesforce.Org, error) {
 	orgs, err := a.orgs()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (a *app) connect(ctx context.Context, name string) (*salesforce.Org, error)
 	if err != nil {
 		return nil, err
 	}
-	c := salesforce.Config{InstanceURL: o.InstanceURL, Progress: a.notice}
+	c := salesforce.Config{InstanceURL: o.InstanceURL, Progress: a.notice, Budget: budget}
 	if err := a.readCredentials(orgs, o, &c); err != nil {
 		return nil, fmt.Errorf("org %s: %w", name, err)
 	}

@@ -21,11 +21,14 @@ type orgResult struct {
 	Auth        string   `json:"auth" doc:"access-token, refresh-token, jwt, client-credentials, sealed-token, sf or sign-in-file"`
 	Username    string   `json:"username,omitempty" doc:"who signs in, where the way of signing in names it"`
 	SecretFiles []string `json:"secret_files" doc:"paths of the files that hold the secrets; never the secrets"`
+
+	Manners mannersResult `json:"manners" doc:"how it is read"`
 }
 
 func newOrgResult(o config.Org) orgResult {
 	return orgResult{
 		Name: o.Name, InstanceURL: o.InstanceURL, Auth: o.Auth, Username: o.Username, SecretFiles: o.SecretFiles(),
+		Manners: newMannersResult(o.Name, o.Manners),
 	}
 }
 
@@ -36,7 +39,7 @@ type orgsResult struct {
 
 func (a *app) orgCommand() *cobra.Command {
 	return a.group("org", "the orgs that this machine knows",
-		a.orgAddCommand(), a.orgListCommand(), a.orgShowCommand(), a.orgRemoveCommand())
+		a.orgAddCommand(), a.orgListCommand(), a.orgShowCommand(), a.orgSetCommand(), a.orgRemoveCommand())
 }
 
 func (a *app) orgs() (config.Orgs, error) {
@@ -247,6 +250,9 @@ func (a *app) orgShowCommand() *cobra.Command {
 			}
 			for _, path := range o.SecretFiles() {
 				fmt.Fprintf(w, "secret    %s\n", plain(path))
+			}
+			if len(newMannersResult(o.Name, o.Manners).rules()) > 0 {
+				writeManners(w, o.Name, o.Manners)
 			}
 		})
 	})

@@ -19,13 +19,15 @@ type progress struct {
 	app  *app
 	verb string
 
+	began time.Time
+
 	mu   sync.Mutex
 	bar  *progressbar.ProgressBar
 	last time.Time
 }
 
 func (a *app) newProgress(verb string) *progress {
-	return &progress{app: a, verb: verb, last: a.now()}
+	return &progress{app: a, verb: verb, began: a.now(), last: a.now()}
 }
 
 // notice writes a line about waits and retries.
@@ -43,8 +45,20 @@ func (p *progress) captured(e capture.Event) {
 	case capture.Census:
 		p.line(fmt.Sprintf("%s: counts differ, comparing Ids", e.Object))
 	}
-	p.step(e.Ended, e.Parts, fmt.Sprintf("%s (%s)", e.Object, plural(e.Rows, "row")), fmt.Sprintf("%s of %s, %s",
-		count(int64(e.Ended)), plural(e.Parts, "object"), plural(e.Calls, "call")))
+	rate := p.rate(e)
+	p.step(e.Ended, e.Parts, fmt.Sprintf("%s (%s)%s", e.Object, plural(e.Rows, "row"), rate), fmt.Sprintf("%s of %s, %s%s",
+		count(int64(e.Ended)), plural(e.Parts, "object"), plural(e.Calls, "call"), rate))
+}
+
+// rate says how fast rows arrive, over all that was read, and how long the rest takes.
+func (p *progress) rate(e capture.Event) string {
+	passed := p.app.now().Sub(p.began)
+	if e.AllRows == 0 || passed < time.Second {
+		return ""
+	}
+	second := func(n int64) int64 { return int64(float64(n) / passed.Seconds()) }
+	return fmt.Sprintf(", %s a second, %s a second%s", plural(second(e.AllRows), "row"), size(second(e.AllBytes)),
+		timeLeft(e.AllRows, e.Expect, passed))
 }
 
 // step moves the bar to done of all; detail stands beside the bar, sum in a log line.

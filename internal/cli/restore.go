@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/capture"
+	"holdfast/internal/config"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 	"holdfast/internal/state"
 )
@@ -140,13 +142,17 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	if err != nil {
 		return err
 	}
-	org, err := a.connect(ctx, name)
+	manners, err := a.manners(name, config.Manners{})
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name, salesforce.Budget{})
 	if err != nil {
 		return err
 	}
 	shown := a.newProgress("restore " + name)
 	in.Source, in.Store = org, store
-	in.Capture = capture.Options{OrgName: name, Progress: shown.captured}
+	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured}
 	result, err := run.Restore(ctx, in)
 	shown.end()
 	if err != nil && result.Plan == nil {

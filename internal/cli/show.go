@@ -18,7 +18,8 @@ func (a *app) showCommand() *cobra.Command {
 beginning of its Id, as long as it is the only one, or by latest. Of the objects without records only those are
 listed that could not be read; the others with --all.
 
-With --coverage it shows what the snapshot does not hold, and why.`,
+With --coverage it shows what the snapshot holds of the org, in numbers that add up, and everything that it does not
+hold, with the rule that left it out or why it is impossible.`,
 		example: `holdfast show latest
 holdfast show latest --coverage
 holdfast show 4f1c Contact
@@ -43,7 +44,7 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 		}
 		return a.print(result, func(w io.Writer) { writeShown(w, result, coverage, all || len(args) > 1) })
 	})
-	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is not held, and why")
+	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is held and not held, and why")
 	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too")
 	return a.repoFlags(cmd)
 }
@@ -61,6 +62,9 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 		fmt.Fprintf(w, "%s %s is gone: deleted %s, known from the %s\n", r.Tombstone.Object, r.Tombstone.ID,
 			stamp(r.Tombstone.At), plain(r.Tombstone.Evidence))
 	case coverage:
+		if r.Proof != nil {
+			writeProof(w, r)
+		}
 		rows := make([][]string, 0, len(r.Coverage))
 		for _, g := range r.Coverage {
 			field := g.Field
@@ -73,6 +77,34 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 	default:
 		writeParts(w, r, all)
 	}
+}
+
+// writeProof writes what is held, in numbers that add up, and the objects of which another number of
+// records is held than the org counted.
+func writeProof(w io.Writer, r run.ShowResult) {
+	p := r.Proof
+	held := func(what string, h run.HeldRow) {
+		fmt.Fprintf(w, "%s: %s = %s held (%s stale) + %s left out by rules + %s impossible + %s missing\n", what,
+			count(h.All), count(h.Held), count(h.Stale), count(h.Excluded), count(h.Impossible), count(h.Missing))
+	}
+	held("objects", p.Objects)
+	held("fields", p.Fields)
+	fmt.Fprintf(w, "records: the org counted %s, %s are held; %s more in objects that it does not count\n",
+		count(p.Expected), count(p.Records), count(p.Uncounted))
+	var rows [][]string
+	for _, part := range r.Parts {
+		if part.State == "whole" && part.Expected >= 0 && part.Expected != part.Records {
+			rows = append(rows, []string{part.Object, count(part.Expected), count(part.Records)})
+		}
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"OBJECT", "COUNTED", "HELD"}, rows)
+	}
+	if p.WidestObject != "" {
+		fmt.Fprintf(w, "widest interval: %s, read within %s from %s on\n", p.WidestObject, p.WidestTo.Sub(p.WidestFrom), stamp(p.WidestFrom))
+	}
+	fmt.Fprintf(w, "lookups to records that went: %s as first read, %s after they were read again; %s spent\n\n",
+		count(p.Dangled), count(p.Dangling), plural(p.Calls, "call"))
 }
 
 // writeParts lists the objects of a snapshot. An org has hundreds, most of which are empty.

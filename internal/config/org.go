@@ -56,6 +56,8 @@ type Org struct {
 	// SealedTokenFile holds what a sign-in brought, sealed for the daily key; see docs/format/orgs.md.
 	SealedTokenFile string `yaml:"sealed_token_file,omitempty"`
 	SFAlias         string `yaml:"sf_alias,omitempty"` // alias or username of a login of the sf command line
+
+	Manners Manners `yaml:"manners,omitempty"` // how it is read
 }
 
 // orgFile is the form of docs/format/orgs.md.
@@ -108,6 +110,9 @@ func (o Org) Validate() error {
 	default:
 		return problem.Newf(problem.Usage, "org %s: no way to sign in", o.Name).
 			Hint("give --web, --from-sf or one of the files, see `holdfast org add --help`")
+	}
+	if err := o.Manners.Validate(); err != nil {
+		return fmt.Errorf("org %s: %w", o.Name, err)
 	}
 	if missing != "" {
 		return problem.Newf(problem.Usage, "org %s: sign-in by %s needs %s", o.Name, o.Auth, missing).

@@ -18,15 +18,16 @@ type BackupInput struct {
 
 // BackupResult says what a backup did.
 type BackupResult struct {
-	OrgID    sf.ID         `json:"org_id"`       // Id of the org
-	Username string        `json:"username"`     // who read it
-	Instance string        `json:"instance_url"` // where the org's APIs are
-	Snapshot SnapshotRow   `json:"snapshot"`     // the new snapshot
-	Objects  []BackupRow   `json:"objects"`      // what became of each object, by name
-	Coverage []GapRow      `json:"coverage"`     // what the snapshot does not hold, and why
-	Totals   BackupTotals  `json:"totals"`       // sums over the objects
-	Limits   BackupLimits  `json:"limits"`       // what was spent of the org's limits
-	Window   time.Duration `json:"-"`            // from the beginning of the first part to the end of the last
+	OrgID    sf.ID           `json:"org_id"`             // Id of the org
+	Username string          `json:"username"`           // who read it
+	Instance string          `json:"instance_url"`       // where the org's APIs are
+	Snapshot SnapshotRow     `json:"snapshot"`           // the new snapshot
+	Objects  []BackupRow     `json:"objects"`            // what became of each object, by name
+	Coverage []GapRow        `json:"coverage"`           // what the snapshot does not hold, and why
+	Totals   BackupTotals    `json:"totals"`             // sums over the objects
+	Limits   BackupLimits    `json:"limits"`             // what was spent of the org's limits
+	Forecast *ForecastResult `json:"forecast,omitempty"` // of a dry run, which has neither a snapshot nor totals
+	Window   time.Duration   `json:"-"`                  // from the beginning of the first part to the end of the last
 }
 
 // BackupRow says what became of one object.

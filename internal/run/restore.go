@@ -213,6 +213,11 @@ func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
 func (in RestoreInput) observe(ctx context.Context, kind string, want *snapshot.Snapshot) (*snapshot.Snapshot, error) {
 	opts := in.Capture
 	opts.Kind = kind
+	for _, g := range want.Coverage() { // what a rule kept out of the backup stays out
+		if g.Field != "" && capture.Of(g.Reason) == capture.RuleExcluded {
+			opts.Rules.ExcludeFields = append(slices.Clip(opts.Rules.ExcludeFields), g.Object+"."+g.Field)
+		}
+	}
 	left := slices.ContainsFunc(want.Coverage(), func(g snapshot.Gap) bool {
 		rule := capture.Of(g.Reason)
 		return g.Field == "" && (rule == capture.RuleExcluded || rule == capture.RuleNotSelected)

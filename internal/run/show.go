@@ -27,6 +27,7 @@ type ShowResult struct {
 	APIVersion string        `json:"api_version"`         // version of the API that it was read with
 	Parts      []PartRow     `json:"parts,omitempty"`     // the objects, by name
 	Coverage   []GapRow      `json:"coverage,omitempty"`  // what is not held, and why
+	Proof      *ProofRow     `json:"proof,omitempty"`     // what of the org is held, in numbers that add up
 	Record     *RecordRow    `json:"record,omitempty"`    // the record as it was
 	Tombstone  *TombstoneRow `json:"tombstone,omitempty"` // of a record that is gone
 }
@@ -87,6 +88,9 @@ func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
 	}
 	if in.Object != "" && len(out.Parts)+len(out.Coverage) == 0 {
 		return out, unknownObject(sn, in.Object)
+	}
+	if in.Object == "" {
+		out.Proof = proofOf(sn)
 	}
 	return out, nil
 }

@@ -32,6 +32,9 @@ type (
 		Gaps     int    `json:"gaps"`
 		Records  int64  `json:"records"`
 		NewBytes int64  `json:"newBytes"`
+		Calls    int64  `json:"calls,omitempty"`
+		Dangled  int64  `json:"dangled,omitempty"`
+		Dangling int64  `json:"dangling,omitempty"`
 	}
 	bodyLine struct {
 		Part *partLine `json:"part,omitempty"`
@@ -284,7 +287,7 @@ func (m *manifest) head() headLine {
 		Started: writeTime(i.Started), From: writeTime(i.From), To: writeTime(i.To),
 		Parent: i.Parent, Schema: m.schema.String(),
 		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Gaps: len(m.gaps),
-		Records: i.Records, NewBytes: i.NewBytes,
+		Records: i.Records, NewBytes: i.NewBytes, Calls: i.Calls, Dangled: i.Dangled, Dangling: i.Dangling,
 	}
 }
 
@@ -296,7 +299,10 @@ func parseHead(id string, h headLine) (Info, seal.ID, error) {
 	i := Info{
 		ID: id, Kind: h.Kind, OrgID: sf.ID(h.Org), OrgName: h.OrgName, Username: h.Username, Parent: h.Parent,
 		Partial: h.Absent+h.Stale > 0, Parts: h.Parts, Absent: h.Absent, Stale: h.Stale,
-		Records: h.Records, NewBytes: h.NewBytes,
+		Records: h.Records, NewBytes: h.NewBytes, Calls: h.Calls, Dangled: h.Dangled, Dangling: h.Dangling,
+	}
+	if i.Calls < 0 || i.Dangled < 0 || i.Dangling < 0 {
+		return Info{}, seal.ID{}, fmt.Errorf("%w: a number below zero", errWire)
 	}
 	for _, t := range []struct {
 		to   *time.Time

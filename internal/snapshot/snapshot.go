@@ -23,6 +23,9 @@ type Info struct {
 	Stale    int       // whole parts taken over from the parent because reading them failed
 	Records  int64     // live records in all parts
 	NewBytes int64     // bytes that this snapshot added to the repository, its manifest aside
+	Calls    int64     // API calls that were spent on reading it; 0 when that was not said
+	Dangled  int64     // lookups to records that went since the parent, as they were first read
+	Dangling int64     // of these, those that the org still shows when it is asked again
 	Damage   error     // why nothing but the ID is known of it, of kind Damaged; else nil
 }
 

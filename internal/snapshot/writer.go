@@ -150,6 +150,21 @@ type Writer struct {
 	open     map[string]*PartWriter
 	gaps     map[Gap]string // reason by object and field
 	newBytes int64
+	spent    Spent
+}
+
+// Spent is what the reading of a snapshot cost, and what it found of lookups that lead nowhere.
+type Spent struct {
+	Calls    int64 // API calls
+	Dangled  int64 // lookups to records that went since the parent, as they were first read
+	Dangling int64 // of these, those that stayed when they were read again
+}
+
+// Spent says what the reading cost. The last word counts.
+func (w *Writer) Spent(s Spent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spent = s
 }
 
 // Part begins a part. An object has one part; beginning a second is an error.
@@ -304,6 +319,7 @@ func (w *Writer) manifest() (*manifest, error) {
 	m.info.OrgName = strings.ToValidUTF8(d.OrgName, "")
 	m.info.Username = strings.ToValidUTF8(d.Username, "")
 	m.info.NewBytes = w.newBytes
+	m.info.Calls, m.info.Dangled, m.info.Dangling = w.spent.Calls, w.spent.Dangled, w.spent.Dangling
 	if d.Kind == "" {
 		m.info.Kind = defaultKind
 	}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+	"holdfast/internal/salesforce"
+)
+
+// mannersFlags gives a command the flags that say how an org is read.
+func mannersFlags(cmd *cobra.Command, m *config.Manners) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&m.Only, "only", nil, "hold only objects of this `pattern`, such as 'Account' or 'npsp__*'; may be repeated")
+	flags.StringArrayVar(&m.Exclude, "exclude", nil, "do not hold objects of this `pattern`; may be repeated")
+	flags.StringArrayVar(&m.ExcludeFields, "exclude-field", nil, "do not hold fields of this `pattern`, such as 'Contact.SSN__c' or '*.SSN__c'; may be repeated")
+	flags.IntVar(&m.APIShare, "api-share", 0, "`percentage` of the org's daily API and Bulk limits that may be used up, by everyone (default 50)")
+	flags.Int64Var(&m.Bandwidth, "bandwidth", 0, "receive no more than this `number` of KiB a second")
+	flags.StringArrayVar(&m.Windows, "window", nil, "read only at this `time` of the day, such as 22:00-06:00; may be repeated")
+	flags.StringVar(&m.RefreshFormulas, "refresh-formulas", "", "read an object again when its formulas are older than this `duration`, such as 168h")
+}
+
+// scaled turns the flag in KiB into bytes.
+func scaled(m config.Manners) config.Manners {
+	m.Bandwidth <<= 10
+	return m
+}
+
+// manners returns how the org is read: what is remembered of it, and what the flags say besides.
+func (a *app) manners(name string, flags config.Manners) (config.Manners, error) {
+	orgs, err := a.orgs()
+	if err != nil {
+		return config.Manners{}, err
+	}
+	o, err := orgs.Get(name)
+	if err != nil {
+		return config.Manners{}, err
+	}
+	m := o.Manners.With(scaled(flags))
+	return m, m.Validate()
+}
+
+func rulesOf(m config.Manners) capture.Rules {
+	return capture.Rules{Only: m.Only, Exclude: m.Exclude, ExcludeFields: m.ExcludeFields}
+}
+
+func budgetOf(m config.Manners) salesforce.Budget {
+	return salesforce.Budget{Share: float64(m.APIShare) / 100, Bandwidth: m.Bandwidth}
+}
+
+// withinWindows returns what says whether the reading may go on, by the windows.
+func (a *app) withinWindows(m config.Manners) func() error {
+	if len(m.Windows) == 0 {
+		return nil
+	}
+	return func() error {
+		open, next := m.Open(a.now())
+		if open {
+			return nil
+		}
+		return problem.Newf(problem.Limits, "it is outside of the time windows %s", strings.Join(m.Windows, ", ")).
+			Hint("run it again when the next one begins, at %s", next.Format("2006-01-02 15:04"))
+	}
+}
+
+// mannersResult is what `org set --json` prints.
+type mannersResult struct {
+	Name            string   `json:"name" doc:"what the org is called here"`
+	Only            []string `json:"only" doc:"patterns of objects; others are not held"`
+	Exclude         []string `json:"exclude" doc:"patterns of objects that are not held"`
+	ExcludeFields   []string `json:"exclude_fields" doc:"patterns of fields that are not held"`
+	APIShare        int      `json:"api_share" doc:"per cent of the org's daily limits that may be used up; 0 is the default"`
+	Bandwidth       int64    `json:"bandwidth" doc:"bytes a second; 0 is no bound"`
+	Windows         []string `json:"windows" doc:"times of the day at which it is read"`
+	RefreshFormulas string   `json:"refresh_formulas" doc:"how old formulas may become; empty is any age"`
+}
+
+func newMannersResult(name string, m config.Manners) mannersResult {
+	list := func(s []string) []string { return append([]string{}, s...) }
+	return mannersResult{
+		Name: name, Only: list(m.Only), Exclude: list(m.Exclude), ExcludeFields: list(m.ExcludeFields),
+		APIShare: m.APIShare, Bandwidth: m.Bandwidth, Windows: list(m.Windows), RefreshFormulas: m.RefreshFormulas,
+	}
+}
+
+// rules lists what was set, for those who ask whether anything was.
+func (r mannersResult) rules() []string {
+	all := append(append(append([]string{}, r.Only...), r.Exclude...), append(r.ExcludeFields, r.Windows...)...)
+	if r.APIShare != 0 || r.Bandwidth != 0 || r.RefreshFormulas != "" {
+		all = append(all, "limits")
+	}
+	return all
+}
+
+func (a *app) orgSetCommand() *cobra.Command {
+	var m config.Manners
+	cmd := a.command(spec{
+		use: "set NAME", short: "say how an org is read",
+		long: `Remembers how an org is read: which objects and fields are held, and how much of its limits, of the network
+and of the day that may take. Backups obey all of it; restores, which have to be made whatever the hour, obey what is
+not to be held. What was set before is replaced, all of it: without flags nothing is left of it.`,
+		example: `holdfast org set prod --exclude-field 'Contact.SSN__c' --exclude '*__History' --api-share 30
+holdfast org set prod --window 22:00-06:00 --bandwidth 4096 --refresh-formulas 168h`,
+		kinds:  []problem.Kind{problem.NotFound},
+		result: mannersResult{}, min: 1, max: 1, org: true,
+	}, func(_ *cobra.Command, args []string) error {
+		orgs, err := a.orgs()
+		if err != nil {
+			return err
+		}
+		set := scaled(m)
+		if err := orgs.SetManners(args[0], set); err != nil {
+			return err
+		}
+		return a.print(newMannersResult(args[0], set), func(w io.Writer) { writeManners(w, args[0], set) })
+	})
+	mannersFlags(cmd, &m)
+	return cmd
+}
+
+func writeManners(w io.Writer, name string, m config.Manners) {
+	fmt.Fprintf(w, "org %s\n", name)
+	line := func(label, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%-18s%s\n", label, plain(text))
+		}
+	}
+	line("only", strings.Join(m.Only, ", "))
+	line("without", strings.Join(m.Exclude, ", "))
+	line("without fields", strings.Join(m.ExcludeFields, ", "))
+	share := m.APIShare
+	if share == 0 {
+		share = int(salesforce.DefaultShare * 100)
+	}
+	line("API share", fmt.Sprintf("%d%%", share))
+	if m.Bandwidth > 0 {
+		line("bandwidth", size(m.Bandwidth)+" a second")
+	}
+	line("windows", strings.Join(m.Windows, ", "))
+	line("formulas", m.RefreshFormulas)
+}
+
+// options are those of a capture of the org, by its manners.
+func (a *app) options(name string, m config.Manners, told func(capture.Event)) (capture.Options, error) {
+	age, err := m.FormulaAge()
+	return capture.Options{
+		OrgName: name, Rules: rulesOf(m), RefreshFormulas: age, MayGoOn: a.withinWindows(m), Progress: told,
+	}, err
+}
+
+// timeLeft writes how long the rest takes when it goes on as fast as so far.
+func timeLeft(done, all int64, passed time.Duration) string {
+	if done <= 0 || all <= done || passed <= 0 {
+		return ""
+	}
+	left := time.Duration(float64(passed) / float64(done) * float64(all-done))
+	return fmt.Sprintf(", about %s left", left.Round(time.Second))
+}
