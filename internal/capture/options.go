@@ -46,6 +46,8 @@ type Options struct {
 	Parallel int           // objects at once; 0 is DefaultParallel
 	Overlap  time.Duration // 0 is DefaultOverlap; negative is none
 
+	RangeRows int64 // records of a range of Ids, see DefaultRangeRows
+
 	// MayGoOn is asked before each part and while rows arrive. An error ends the reading: what is whole
 	// by then is published, and the other parts fail with it. nil is always. It is asked often.
 	MayGoOn func() error
@@ -128,6 +130,7 @@ type PartResult struct {
 	Part    snapshot.Part // as published; zero when absent
 	Read    int64         // rows that the org sent
 	Bytes   int64         // of the values in these rows
+	Kept    int64         // rows that a run which was cut short had read, and that were not read again
 	Again   int64         // of these, read once more because what they refer to went or came back
 	Buried  Evidence      // records found gone, by what proves it
 	Settled string        // how a difference of counts was explained; "" when there was none

@@ -313,6 +313,24 @@ func (o *fakeOrg) Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record
 	}
 }
 
+// Ranges cuts the records into ranges of that many.
+func (o *fakeOrg) Ranges(_ context.Context, object string, after sf.ID, rows int64) ([]sf.ID, error) {
+	o.spend()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var bounds []sf.ID
+	n := int64(0)
+	for _, id := range slices.Sorted(maps.Keys(o.tables[object].rows)) {
+		if id <= after {
+			continue
+		}
+		if n++; n%rows == 0 {
+			bounds = append(bounds, id)
+		}
+	}
+	return bounds, nil
+}
+
 // answer returns the rows of a query, the latest Ids first: their order promises nothing.
 func (o *fakeOrg) answer(x sf.Extract) ([]sf.Record, error) {
 	o.mu.Lock()
@@ -330,6 +348,9 @@ func (o *fakeOrg) answer(x sf.Extract) ([]sf.Record, error) {
 		if r.visible.After(o.now) || r.deleted && !x.IncludeDeleted ||
 			x.IDs != nil && !slices.Contains(x.IDs, r.key(id, x.Field)) ||
 			r.values["IsArchived"].Text() == "true" && !x.IncludeDeleted {
+			continue
+		}
+		if x.After != "" && id <= x.After || x.Through != "" && id > x.Through {
 			continue
 		}
 		if !x.From.IsZero() {

@@ -36,6 +36,9 @@ type part struct {
 	buried  Evidence
 	settled string // how a difference of counts was explained
 
+	since time.Time // when a run that was cut short began to read the part; zero when there was none
+	kept  int64     // rows that are taken over from it
+
 	log          []sf.DeletedRecord // of this part's window, by Id; nil until asked for
 	logAsked     bool
 	redescribed  bool
@@ -69,7 +72,7 @@ func (p *part) close(ctx context.Context, to time.Time) (snapshot.Part, error) {
 	if to.Before(p.from) {
 		to = p.from // the org's clock was set back
 	}
-	p.out.Observed(p.from, to, p.from)
+	p.out.Observed(p.began(), to, p.from)
 	done, err := p.out.Close(ctx, p.counted)
 	if err != nil {
 		return done, fmt.Errorf("store %s: %w", p.object.Name, err)
@@ -131,14 +134,18 @@ func (p *part) everything(expect int64) sf.Extract {
 
 // read reads the part's records or changes for the first time.
 func (p *part) read(ctx context.Context) error {
-	if !p.reread {
-		if p.empty() && p.heldNothing() {
-			return nil
-		}
-		return p.takeAll(ctx, p.changesSince(p.previous.Watermark.Add(-p.opts.overlap())))
-	}
 	if p.empty() && p.heldNothing() {
 		return nil // a record that appears meanwhile has a later stamp
+	}
+	begun, ok, err := p.resume(ctx)
+	if err != nil {
+		return err
+	}
+	if !p.reread {
+		if ok {
+			return p.goOn(ctx, begun, 0)
+		}
+		return p.takeAll(ctx, p.changesSince(p.previous.Watermark.Add(-p.opts.overlap())))
 	}
 	expect := int64(0)
 	if p.previous != nil {
@@ -157,6 +164,12 @@ func (p *part) read(ctx context.Context) error {
 			return nil // a record that appears meanwhile has a later stamp, or fails the count
 		}
 		expect = max(counted, 0)
+	}
+	switch {
+	case ok:
+		return p.goOn(ctx, begun, expect)
+	case p.stamp != "" && expect > p.opts.rangeRows():
+		return p.readRanges(ctx, "", expect)
 	}
 	return p.takeAll(ctx, p.everything(expect))
 }

@@ -41,6 +41,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 	if err != nil {
 		return result, err
 	}
+	c.forget(ctx, published)
 	result.Snapshot, result.Coverage = published.Info(), published.Coverage()
 	result.Parts = c.results
 	slices.SortFunc(result.Parts, func(a, b PartResult) int { return strings.Compare(a.Object, b.Object) })
@@ -50,7 +51,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 // prepare decides what a capture will do, before any record is read. With an error it returns what it
 // came to, or nil.
 func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Options) (*capture, error) {
-	c := &capture{src: src, opts: opts, spentBefore: src.Usage().Calls}
+	c := &capture{src: src, store: store, opts: opts, spentBefore: src.Usage().Calls}
 	var err error
 	if c.org, err = src.Identity(ctx); err != nil {
 		return nil, fmt.Errorf("identify the org: %w", err)
@@ -73,6 +74,14 @@ func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Option
 		return c, err
 	}
 	c.plan = opts.plan(c.schema, earlier, c.parent, c.started)
+	begun, err := store.Begun(ctx, c.org.OrgID)
+	if err != nil {
+		return c, fmt.Errorf("look for what was begun: %w", err)
+	}
+	c.begun = make(map[string]snapshot.Begun, len(begun))
+	for _, b := range begun {
+		c.begun[b.Part.Object] = b
+	}
 	return c, nil
 }
 
@@ -222,6 +231,8 @@ func (c *serverClock) now(ctx context.Context) time.Time {
 // capture is one run over all objects.
 type capture struct {
 	src         Source
+	store       *snapshot.Store
+	begun       map[string]snapshot.Begun // what runs that were cut short have left, by object
 	org         sf.Identity
 	started     time.Time // by the org's clock
 	opts        Options
@@ -363,6 +374,9 @@ func (c *capture) closeAll(ctx context.Context, ready []*part) error {
 		done, err := p.close(ctx, to)
 		if err == nil {
 			c.succeeded(p, done)
+			if err := c.saveClosed(ctx, p); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := c.failed(ctx, p, err); err != nil {
@@ -375,7 +389,7 @@ func (c *capture) closeAll(ctx context.Context, ready []*part) error {
 func (c *capture) succeeded(p *part, done snapshot.Part) {
 	r := PartResult{
 		Object: p.object.Name, Mode: ModeChanges, Why: p.why, Part: done,
-		Read: p.rows, Bytes: p.bytes, Buried: p.buried, Settled: p.settled,
+		Read: p.rows, Bytes: p.bytes, Kept: p.kept, Buried: p.buried, Settled: p.settled,
 	}
 	if p.reread {
 		r.Mode = ModeFull

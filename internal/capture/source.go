@@ -29,6 +29,9 @@ type Source interface {
 	Counts(ctx context.Context, objects []string) (map[string]int64, error)
 	// Records reads records in any order. It ends with an error rather than short.
 	Records(ctx context.Context, x sf.Extract) iter.Seq2[sf.Record, error]
+	// Ranges returns Ids, ascending, that cut the records of an Id after that one ("" is all) into ranges
+	// of about that many. None means that they are read at once.
+	Ranges(ctx context.Context, object string, after sf.ID, rows int64) ([]sf.ID, error)
 	// Deleted reads the log of deletions in [from, to). Where the org cannot answer for that time the
 	// error is of kind NotFound, or one that the org answered.
 	Deleted(ctx context.Context, object string, from, to time.Time) (sf.DeletedLog, error)

@@ -20,7 +20,7 @@ import (
 const (
 	// bulkPageRows is the size of a page of results that is asked for: few calls for many rows, and
 	// not too much to read again when the connection breaks.
-	bulkPageRows = 100_000
+	bulkPageRows = 200_000
 	firstPoll    = 250 * time.Millisecond
 	maxPoll      = 20 * time.Second
 	// maxPolls bounds the waiting for a job to some days; the platform gives up long before.

@@ -59,6 +59,14 @@ func check(x sf.Extract) (*extraction, error) {
 			return nil, problem.New(problem.Usage, fmt.Sprintf("extract %s: field %q is no reference that holds given Ids", x.Object.Name, x.Field))
 		}
 	}
+	for _, id := range []sf.ID{x.After, x.Through} {
+		if id == "" {
+			continue
+		}
+		if _, err := sf.ParseID(string(id)); err != nil {
+			return nil, problem.Wrap(problem.Usage, err, "extract "+x.Object.Name)
+		}
+	}
 	if x.IDs != nil {
 		e.IDs = slices.Clone(x.IDs)
 		slices.Sort(e.IDs)
@@ -95,6 +103,12 @@ func (e *extraction) query(ids []sf.ID) string {
 	}
 	if !e.To.IsZero() {
 		where(e.StampField, " < ", stampLiteral(e.To))
+	}
+	if e.After != "" {
+		where("Id > '", string(e.After), "'")
+	}
+	if e.Through != "" {
+		where("Id <= '", string(e.Through), "'")
 	}
 	if ids != nil {
 		where(e.keyField(), " IN (")

@@ -22,6 +22,7 @@ type Extract struct {
 
 	IDs            []ID   // when not nil: only these records
 	Field          string // with IDs: only records whose reference field of this name holds one of them; "" is Id
+	After, Through ID     // only records of an Id above the one and up to the other; "" is no bound
 	IncludeDeleted bool   // also records in the Recycle Bin (queryAll); ask for IsDeleted to tell them apart
 	ExpectRows     int64  // estimate that helps to choose the API; 0 when unknown
 }

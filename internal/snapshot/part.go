@@ -26,6 +26,7 @@ type PartWriter struct {
 
 	fresh    []layer // of base: what was written for this snapshot
 	replaced []layer // layers of this snapshot that were merged into others
+	settled  bool    // base is origin, and above it layers that were written for this snapshot
 
 	origin []layer // what its changes are counted against: the parent's part, or nothing
 
@@ -192,30 +193,15 @@ func (p *PartWriter) Close(ctx context.Context, expected int64) (Part, error) {
 }
 
 func (p *PartWriter) close(ctx context.Context, expected int64) (Part, error) {
-	if err := p.flush(); err != nil {
-		return Part{}, err
-	}
-	added, err := p.out.finish(ctx)
+	layers, err := p.layersSoFar(ctx)
 	if err != nil {
 		return Part{}, err
 	}
-	layers := append(slices.Clone(p.base), added...)
-	if !p.spills.empty() {
-		// What came late goes into a layer of its own: what came in order stays as it is stored.
-		late := newLayerWriter(p.w.store.repository, p.shape, layers)
-		late.changes = p.out.changes
-		late.origin = p.countFrom()
-		late.segments.newBytes = p.out.segments.newBytes
-		if err := p.spills.merge(ctx, late); err != nil {
-			return Part{}, err
-		}
-		if added, err = late.finish(ctx); err != nil {
-			return Part{}, err
-		}
-		layers = append(layers, added...)
-		p.out = late
-	}
 	written := slices.Concat(p.fresh, layers[len(p.base):])
+	if p.settled {
+		layers = joinLayers(layers, len(p.origin))
+		written = slices.Clone(layers[len(p.origin):])
+	}
 	if layers, err = p.compact(ctx, layers); err != nil {
 		return Part{}, err
 	}
@@ -228,6 +214,34 @@ func (p *PartWriter) close(ctx context.Context, expected int64) (Part, error) {
 		}
 	}
 	return p.publish(layers, expected)
+}
+
+// layersSoFar stores what was added, and returns all layers.
+func (p *PartWriter) layersSoFar(ctx context.Context) ([]layer, error) {
+	if err := p.flush(); err != nil {
+		return nil, err
+	}
+	added, err := p.out.finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	layers := append(slices.Clone(p.base), added...)
+	if !p.spills.empty() {
+		// What came late goes into a layer of its own: what came in order stays as it is stored.
+		late := newLayerWriter(p.w.store.repository, p.shape, layers)
+		late.changes = p.out.changes
+		late.origin = p.countFrom()
+		late.segments.newBytes = p.out.segments.newBytes
+		if err := p.spills.merge(ctx, late); err != nil {
+			return nil, err
+		}
+		if added, err = late.finish(ctx); err != nil {
+			return nil, err
+		}
+		layers = append(layers, added...)
+		p.out = late
+	}
+	return layers, nil
 }
 
 // publish hands the finished part to the writer of the snapshot.
