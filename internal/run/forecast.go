@@ -14,7 +14,7 @@ type ForecastResult struct {
 	Username string        `json:"username"`     // who would read it
 	Instance string        `json:"instance_url"` // where the org's APIs are
 	Objects  []ForecastRow `json:"objects"`      // that would be read, in that order
-	Coverage []GapRow      `json:"coverage"`     // what would not be held, as far as it is known before
+	Coverage []GapRow      `json:"-"`            // what would not be held, as far as it is known before
 	Rows     int64         `json:"rows"`         // that the org would send
 	Bytes    int64         `json:"bytes"`        // of their values, about
 	Calls    int64         `json:"calls"`        // of the org's APIs

@@ -35,6 +35,7 @@ type fakeOrg struct {
 	forbid string   // body with which the limits resource is refused
 	seen   []string // method and path of each call but those of connecting
 	sleeps []time.Duration
+	limits func() string // more members of the limits resource
 }
 
 func newFake(t *testing.T) *fakeOrg {
@@ -51,7 +52,11 @@ func newFake(t *testing.T) *fakeOrg {
 			writeJSON(w, 403, f.forbid)
 			return
 		}
-		writeJSON(w, 200, fmt.Sprintf(`{"DailyApiRequests":{"Max":%d,"Remaining":%d}}`, f.limit, f.limit-f.used))
+		more := ""
+		if f.limits != nil {
+			more = f.limits()
+		}
+		writeJSON(w, 200, fmt.Sprintf(`{"DailyApiRequests":{"Max":%d,"Remaining":%d}%s}`, f.limit, f.limit-f.used, more))
 	})
 	return f
 }

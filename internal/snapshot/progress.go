@@ -211,7 +211,7 @@ func (s *Store) readBegun(ctx context.Context, h openNote) (Begun, error) {
 	}
 	b := Begun{
 		Extent: Extent{Reread: line.Reread, Whole: line.Whole, Through: sf.ID(line.Through)},
-		Part:     m.part(), Full: line.Full, base: line.Base, m: m, note: h.object.Ref(),
+		Part:   m.part(), Full: line.Full, base: line.Base, m: m, note: h.object.Ref(),
 	}
 	for _, t := range line.Types {
 		b.Types = append(b.Types, sf.FieldType(t))
