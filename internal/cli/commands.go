@@ -22,6 +22,7 @@ func (a *app) commands() []*cobra.Command {
 		a.repairCommand(),
 		a.pruneCommand(),
 		a.unexpireCommand(),
+		a.eraseCommand(),
 		a.keyCommand(),
 		a.demoCommand(),
 		a.emulateCommand(),

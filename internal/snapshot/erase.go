@@ -1,0 +1,472 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/repo"
+	"holdfast/internal/seal"
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// MaxErased bounds how many records one erasure takes: each is looked for in every layer of every snapshot.
+const MaxErased = 10_000
+
+// Erasing says what an erasure would rewrite, or has rewritten.
+type Erasing struct {
+	Approval  string           // what Erase is to be given to do just this
+	Snapshots []ErasedSnapshot // those that hold a version of a record, newest first
+	Versions  int64            // stored record versions, each counted once
+	Bytes     int64            // of the segments that are written again
+}
+
+// ErasedSnapshot is a snapshot that is rewritten.
+type ErasedSnapshot struct {
+	Info    Info
+	Records int64  // that it holds of those to be erased
+	Now     string // ID of what has taken its place, once that is so
+}
+
+// Erased says what an erasure did, and that it did.
+type Erased struct {
+	Erasing
+	Deleted    repo.Count // objects
+	Retained   repo.Count // objects that the store does not let go of, and that no key opens
+	Read       int        // objects that were opened afterwards, and looked at for the records
+	Unreadable int        // objects that no key opens
+}
+
+// eraser looks for records, and writes snapshots without them.
+type eraser struct {
+	ids []key // sorted
+
+	done     map[string]string        // ID of the rewritten snapshot by that of the old one
+	segments map[seal.ID][]segmentRef // what took the place of a segment
+	touched  map[string]bool          // objects of which a part was rewritten
+	versions map[versionAt]bool       // versions to be erased
+	sizes    map[seal.ID]int64        // of the segments that hold them
+}
+
+// versionAt is one stored record version.
+type versionAt struct {
+	segment seal.ID
+	record  key
+}
+
+func newEraser(ids []sf.ID) (*eraser, error) {
+	if len(ids) == 0 || len(ids) > MaxErased {
+		return nil, problem.Newf(problem.Usage, "erase: %d records, want 1 to %d", len(ids), MaxErased)
+	}
+	e := &eraser{
+		done: make(map[string]string), segments: make(map[seal.ID][]segmentRef), touched: make(map[string]bool),
+		versions: make(map[versionAt]bool), sizes: make(map[seal.ID]int64),
+	}
+	for _, id := range ids {
+		k, err := makeKey(id)
+		if err != nil {
+			return nil, problem.Wrap(problem.Usage, err, "erase")
+		}
+		e.ids = append(e.ids, k)
+	}
+	slices.SortFunc(e.ids, key.compare)
+	e.ids = slices.Compact(e.ids)
+	return e, nil
+}
+
+// PlanErase says what an erasure of the records would rewrite: every snapshot that holds a version of one,
+// expired ones too. The error is of kind NotFound when there is none.
+func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
+	e, err := newEraser(ids)
+	if err != nil {
+		return Erasing{}, err
+	}
+	roots, err := s.allRoots(ctx)
+	if err != nil {
+		return Erasing{}, err
+	}
+	out := Erasing{}
+	for _, root := range roots {
+		m, err := s.loadManifest(ctx, root.ID.String())
+		if err != nil {
+			return out, fmt.Errorf("erase: %w", err)
+		}
+		records, err := e.count(ctx, s.repository, m)
+		if err != nil {
+			return out, fmt.Errorf("erase from snapshot %s: %w", m.info.Short(), err)
+		}
+		if records >= 0 {
+			out.Snapshots = append(out.Snapshots, ErasedSnapshot{Info: m.info, Records: records})
+		}
+	}
+	if len(out.Snapshots) == 0 {
+		return out, problem.New(problem.NotFound, "no snapshot holds a version of these records").
+			Hint("give the 18 characters of their Ids; `holdfast show` finds them")
+	}
+	out.Versions = int64(len(e.versions))
+	for _, size := range e.sizes {
+		out.Bytes += size
+	}
+	slices.SortFunc(out.Snapshots, func(a, b ErasedSnapshot) int {
+		if c := b.Info.Started.Compare(a.Info.Started); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Info.ID, b.Info.ID)
+	})
+	out.Approval = e.approval(s.repository.ID(), out.Snapshots)
+	return out, nil
+}
+
+// allRoots returns every snapshot, expired ones too.
+func (s *Store) allRoots(ctx context.Context) ([]repo.Ref, error) {
+	roots, err := s.repository.Roots(ctx, classSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("erase: %w", err)
+	}
+	expired, err := s.repository.Expired(ctx, classSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("erase: %w", err)
+	}
+	for ref := range expired {
+		roots = append(roots, ref)
+	}
+	return roots, nil
+}
+
+// approval returns the word by which somebody agrees to erase these records from these snapshots.
+func (e *eraser) approval(repository string, snapshots []ErasedSnapshot) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "holdfast erase 1 %s\n", repository)
+	for _, id := range e.ids {
+		fmt.Fprintf(h, "record %s\n", id.id())
+	}
+	var all []string
+	for _, s := range snapshots {
+		all = append(all, s.Info.ID)
+	}
+	slices.Sort(all)
+	for _, id := range all {
+		fmt.Fprintf(h, "snapshot %s\n", id)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Erase writes every snapshot that holds a version of one of the records again, without it, and destroys
+// the keys of all that the new ones do not need: docs/format/repository.md, "Erasure". The snapshots get
+// other IDs. Then it reads what can still be read and looks for the records. approval is that of PlanErase; the
+// error is of kind Conflict when it is not, because something has changed since, and Damaged when a version
+// can still be read.
+func (s *Store) Erase(ctx context.Context, ids []sf.ID, approval string) (Erased, error) {
+	plan, err := s.PlanErase(ctx, ids)
+	if err != nil {
+		return Erased{}, err
+	}
+	out := Erased{Erasing: plan}
+	if approval != plan.Approval {
+		return out, problem.Newf(problem.Conflict, "what would be erased is not what was approved: its approval is %s", plan.Approval).
+			Hint("look at it again with --dry-run, and approve it as it is")
+	}
+	e, err := newEraser(ids)
+	if err != nil {
+		return out, err
+	}
+	got, err := s.repository.Erase(ctx, repo.EraseInput{
+		Collect: pruned, Reach: s.reach,
+		Rewrite: func(ctx context.Context, view *repo.Repository, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
+			return e.rewrite(ctx, &Store{view, &schemaMemo{}}, roots)
+		},
+	})
+	out.Deleted, out.Retained = got.Deleted, got.Retained
+	if err != nil {
+		return out, err
+	}
+	for i := range out.Snapshots {
+		out.Snapshots[i].Now = e.done[out.Snapshots[i].Info.ID]
+	}
+	return out, s.prove(ctx, e, &out)
+}
+
+// rewrite writes snapshots without the records, parents first, so that each names what its parent has become.
+func (e *eraser) rewrite(ctx context.Context, s *Store, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
+	var infos []Info
+	for _, root := range roots {
+		info, err := s.readInfo(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	depth := depths(infos)
+	slices.SortFunc(infos, func(a, b Info) int {
+		if d := depth[a.ID] - depth[b.ID]; d != 0 {
+			return d
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	instead := make(map[repo.Ref]repo.Ref, len(roots))
+	for _, info := range infos {
+		ref := snapshotRef(info.ID)
+		now, err := e.snapshot(ctx, s, info.ID)
+		if err != nil {
+			return nil, fmt.Errorf("erase from snapshot %s: %w", info.Short(), err)
+		}
+		e.done[info.ID] = now.ID.String()
+		instead[ref] = now
+	}
+	return instead, nil
+}
+
+// snapshot writes one snapshot without the records, and returns it: the same one when it has none, and
+// neither has its parent.
+func (e *eraser) snapshot(ctx context.Context, s *Store, id string) (repo.Ref, error) {
+	m, err := s.loadManifest(ctx, id)
+	if err != nil {
+		return repo.Ref{}, err
+	}
+	changed := false
+	if now, found := e.done[m.info.Parent]; found && now != m.info.Parent {
+		m.info.Parent, changed = now, true
+	}
+	for i := range m.parts {
+		p := &m.parts[i]
+		rewritten, err := e.part(ctx, s.repository, p)
+		if err != nil {
+			return repo.Ref{}, fmt.Errorf("%s: %w", p.object, err)
+		}
+		if rewritten {
+			e.touched[p.object] = true
+			m.gaps = withErased(m.gaps, p.object)
+			changed = true
+		}
+		if e.touched[p.object] && len(p.replaced) > 0 {
+			p.replaced, changed = nil, true // the way from a state that is no more
+		}
+	}
+	if !changed {
+		return snapshotRef(id), nil
+	}
+	fit := summarize(m.parts, m.info.Started)
+	m.info.Records = fit.Records
+	frames, err := m.encode()
+	if err != nil {
+		return repo.Ref{}, err
+	}
+	stored, err := s.repository.Put(ctx, classSnapshot, frames)
+	return stored.Ref, err
+}
+
+// withErased adds to the coverage that records of the object were erased.
+func withErased(gaps []Gap, object string) []Gap {
+	g := Gap{Object: object, Reason: "erased: records were erased from this snapshot, for good"}
+	at, found := slices.BinarySearchFunc(gaps, g, compareGaps)
+	if found {
+		return gaps // something is said of the object already
+	}
+	return slices.Insert(gaps, at, g)
+}
+
+// part takes the records out of the layers of a part, their tombstones too, and reports whether any was
+// there: afterwards the part has never seen them.
+func (e *eraser) part(ctx context.Context, r *repo.Repository, p *manifestPart) (bool, error) {
+	found := false
+	seen := make(map[key]state.Hash) // what the layers so far say of the records
+	var hasher state.Hasher
+	layers := make([]layer, 0, len(p.layers))
+	var last state.Digest
+	for _, l := range p.layers {
+		hit, err := e.look(ctx, r, p.object, l, func(c *cursor) {
+			if delete(seen, c.id()); !c.gone() {
+				seen[c.id()] = hasher.Hash(c.record())
+			}
+		})
+		if err != nil {
+			return false, err
+		}
+		found = found || len(hit) > 0
+		now := layer{before: last, after: l.after, records: l.records}
+		for _, hash := range seen {
+			now.after = now.after.Remove(hash)
+			now.records--
+		}
+		for _, ref := range l.segments {
+			if !hit[ref.id] {
+				now.segments = append(now.segments, ref)
+				continue
+			}
+			instead, err := e.segment(ctx, r, p.object, ref)
+			if err != nil {
+				return false, err
+			}
+			now.segments = append(now.segments, instead...)
+		}
+		last = now.after
+		if len(now.segments) > 0 {
+			layers = append(layers, now)
+		} else if now.before != now.after {
+			return false, problem.Newf(problem.Damaged, "%s: a layer changes what none of its rows is about", p.object)
+		}
+	}
+	p.layers = layers
+	for _, l := range p.replaced {
+		hit, err := e.look(ctx, r, p.object, l, func(*cursor) {})
+		if err != nil {
+			return false, err
+		}
+		found = found || len(hit) > 0
+	}
+	if err := chainError(layers); err != nil {
+		return false, err
+	}
+	return found, nil
+}
+
+// segment writes a segment without the records.
+func (e *eraser) segment(ctx context.Context, r *repo.Repository, object string, ref segmentRef) ([]segmentRef, error) {
+	if done, known := e.segments[ref.id]; known {
+		return done, nil
+	}
+	open, err := openSegment(ctx, r, classSegment, object, ref)
+	if err != nil {
+		return nil, err
+	}
+	w := newSegmentWriter(r, classSegment, open.shape)
+	rows := newMerged(newCursor(r, classSegment, object, []segmentRef{ref}))
+	err = eachRow(ctx, rows, open.shape, func(c *cursor, body []byte) error {
+		if e.has(c.id()) {
+			return nil
+		}
+		return w.add(ctx, c.id(), c.gone(), body)
+	})
+	if err != nil {
+		return nil, err
+	}
+	done, err := w.finish(ctx)
+	if err == nil {
+		e.segments[ref.id] = done
+	}
+	return done, err
+}
+
+func (e *eraser) has(id key) bool {
+	_, found := slices.BinarySearchFunc(e.ids, id, key.compare)
+	return found
+}
+
+// count notes where the snapshot holds versions of the records, and returns how many of these it holds at
+// its end; -1 when there is no version in any of its layers.
+func (e *eraser) count(ctx context.Context, r *repo.Repository, m *manifest) (int64, error) {
+	records, found := int64(0), false
+	for _, p := range m.parts {
+		live := make(map[key]bool)
+		for _, l := range p.layers {
+			hit, err := e.look(ctx, r, p.object, l, func(c *cursor) { live[c.id()] = !c.gone() })
+			if err != nil {
+				return 0, err
+			}
+			found = found || len(hit) > 0
+		}
+		for _, there := range live {
+			if there {
+				records++
+			}
+		}
+		for _, l := range p.replaced {
+			hit, err := e.look(ctx, r, p.object, l, func(*cursor) {})
+			if err != nil {
+				return 0, err
+			}
+			found = found || len(hit) > 0
+		}
+	}
+	if !found {
+		return -1, nil
+	}
+	return records, nil
+}
+
+// look calls row on each row of the layer that is of one of the records, and returns the segments that hold
+// a version of one.
+func (e *eraser) look(ctx context.Context, r *repo.Repository, object string, l layer, row func(*cursor)) (map[seal.ID]bool, error) {
+	in := newCursor(r, classSegment, object, l.segments)
+	hit := make(map[seal.ID]bool)
+	for _, id := range e.ids {
+		there, err := in.seek(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue
+		}
+		row(in)
+		ref := l.segments[in.seg]
+		hit[ref.id], e.sizes[ref.id], e.versions[versionAt{ref.id, id}] = true, ref.size, true
+	}
+	return hit, nil
+}
+
+// prove opens every object that can be opened, and looks for versions of the records in those that hold rows.
+func (s *Store) prove(ctx context.Context, e *eraser, out *Erased) error {
+	contents, err := s.repository.Contents(ctx)
+	if err != nil {
+		return err
+	}
+	for ref := range contents.Objects {
+		o, err := s.repository.Open(ctx, ref)
+		switch {
+		case errors.Is(err, repo.ErrNoKey):
+			out.Unreadable++
+			continue
+		case errors.Is(err, repo.ErrMissing):
+			continue
+		case err != nil:
+			return fmt.Errorf("look for what was erased: %w", err)
+		}
+		out.Read++
+		if ref.Class != classSegment && ref.Class != classSpill {
+			continue
+		}
+		found, err := e.holds(ctx, o)
+		if err != nil {
+			return fmt.Errorf("look for what was erased: %w", err)
+		}
+		if found {
+			return problem.Newf(problem.Damaged, "%s still holds a version of a record that was to be erased", ref).
+				Hint("a backup may have read it from the org again meanwhile: delete it there, and erase it once more")
+		}
+	}
+	return nil
+}
+
+// holds reports whether a segment has a version of a record.
+func (e *eraser) holds(ctx context.Context, o *repo.Object) (bool, error) {
+	head, err := o.Frame(ctx, 0)
+	if err != nil {
+		return false, err
+	}
+	s := &segment{object: o}
+	if s.shape, s.index, err = decodeIndex(head); err != nil {
+		return false, damaged(o.Ref(), err)
+	}
+	var f frame
+	for i, info := range s.index {
+		at, _ := slices.BinarySearchFunc(e.ids, info.first, key.compare)
+		if at == len(e.ids) || e.ids[at].compare(info.last) > 0 {
+			continue
+		}
+		if err := s.load(ctx, i, &f); err != nil {
+			return false, err
+		}
+		for _, id := range f.ids {
+			if e.has(id) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
