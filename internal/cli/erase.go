@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -31,12 +30,14 @@ deleted. Without --approve it says what would be written again, and the approval
 everything that can still be read is looked through. The snapshots get other Ids, so plans on them have to be made anew; a backup that runs
 meanwhile has to be repeated. Delete the records in the org first, or the next backup reads them again. Plans, files
 that were written out, and copies are not reached: run copy again, and destroy the rest. It cannot be undone.`,
-		example: "holdfast erase 003A0000012bXyzIAE\nholdfast erase 003A0000012bXyzIAE --approve 5f0c9a7be2134d68\nholdfast erase --records ids.txt",
+		example: `holdfast erase 003A0000012bXyzIAE
+holdfast erase 003A0000012bXyzIAE --approve 5f0c9a7be2134d68
+holdfast find "SELECT Id FROM Contact WHERE Email = 'ann@example.com'" | holdfast erase --records -`,
 		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace}, readKinds...),
 		result:  run.EraseResult{}, max: snapshot.MaxErased,
 	}, func(cmd *cobra.Command, args []string) error {
 		var err error
-		if in.Records, err = recordIDs(args, file); err != nil {
+		if in.Records, err = a.recordIDs(args, file); err != nil {
 			return err
 		}
 		if dry && in.Approval != "" {
@@ -51,30 +52,34 @@ that were written out, and copies are not reached: run copy again, and destroy t
 		}
 		return a.print(result, func(w io.Writer) { writeErased(w, result) })
 	}))
-	cmd.Flags().StringVar(&file, "records", "", "`file` with the Id of a record on each line")
+	cmd.Flags().StringVar(&file, "records", "", "`file` with the Id of a record on each line, or - for standard input")
 	cmd.Flags().StringVar(&in.Approval, "approve", "", "the `approval` that the same command gave without it")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing, as without --approve")
 	return cmd
 }
 
-// recordIDs returns the arguments and the lines of the file.
-func recordIDs(args []string, file string) ([]string, error) {
+// recordIDs returns the arguments and the lines of the file: one column of CSV, with or without a header.
+func (a *app) recordIDs(args []string, file string) ([]string, error) {
 	ids := args
 	if file != "" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, problem.Wrap(problem.Usage, err, "file of records")
+		in := a.in
+		if file != "-" {
+			f, err := os.Open(file)
+			if err != nil {
+				return nil, problem.Wrap(problem.Usage, err, "file of records")
+			}
+			defer func() { _ = f.Close() }()
+			in = f
 		}
-		defer func() { _ = f.Close() }()
-		text, err := io.ReadAll(io.LimitReader(f, maxRecordFile))
-		if err != nil {
-			return nil, fmt.Errorf("file of records: %w", err)
-		}
-		lines := bufio.NewScanner(bytes.NewReader(text))
-		for lines.Scan() {
-			if id := strings.TrimSpace(lines.Text()); id != "" {
+		lines := bufio.NewScanner(io.LimitReader(in, maxRecordFile))
+		for n := 0; lines.Scan(); n++ {
+			id := strings.Trim(strings.TrimSpace(lines.Text()), `"`)
+			if id != "" && (n > 0 || id != "Id") {
 				ids = append(ids, id)
 			}
+		}
+		if err := lines.Err(); err != nil {
+			return nil, problem.Wrap(problem.Usage, err, "file of records")
 		}
 	}
 	if len(ids) == 0 {
