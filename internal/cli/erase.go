@@ -33,8 +33,8 @@ that were written out, and copies are not reached: run copy again, and destroy t
 		example: `holdfast erase 003A0000012bXyzIAE
 holdfast erase 003A0000012bXyzIAE --approve 5f0c9a7be2134d68
 holdfast find "SELECT Id FROM Contact WHERE Email = 'ann@example.com'" | holdfast erase --records -`,
-		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace}, readKinds...),
-		result:  run.EraseResult{}, max: snapshot.MaxErased,
+		kinds:  append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace}, readKinds...),
+		result: run.EraseResult{}, max: snapshot.MaxErased,
 	}, func(cmd *cobra.Command, args []string) error {
 		var err error
 		if in.Records, err = a.recordIDs(args, file); err != nil {
