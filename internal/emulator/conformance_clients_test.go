@@ -93,7 +93,11 @@ func TestConformanceJsforce(t *testing.T) {
 
 func TestConformanceGoSalesforce(t *testing.T) {
 	t.Parallel()
-	c := keyed(t, emulator.Options{})
+	c := keyed(t, emulator.Options{TLSAddr: "127.0.0.1:0"})
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, c.s.AuthorityPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	program := filepath.Join(t.TempDir(), "gosalesforce")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
 	build.Dir = filepath.Join("testdata", "clients", "gosalesforce")
@@ -101,8 +105,8 @@ func TestConformanceGoSalesforce(t *testing.T) {
 		t.Fatalf("build the client: %v\n%s", err, out)
 	}
 	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(os.Environ(), credentials(c.s)...)
-	steps(t, cmd, 10)
+	cmd.Env = append(append(os.Environ(), credentials(c.s)...), "SECURE_URL="+c.s.SecureURL, "SSL_CERT_FILE="+authority)
+	steps(t, cmd, 11)
 }
 
 // migration is what SFDMU is told to move.

@@ -20,8 +20,9 @@ var nilZip = []byte(`<zipFile xsi:nil="true"/>`)
 func TestMetadataAnswersValidate(t *testing.T) {
 	c := start(t, emulator.Options{Packages: map[string]string{}})
 	replies := map[string][]byte{}
+	org := c
 	keep := func(name, op, inside string) answer {
-		a := c.soap("m/66.0", op, inside)
+		a := org.soap("m/66.0", op, inside)
 		if strings.Contains(string(a.body), "Fault>") != strings.HasPrefix(name, "fault") {
 			t.Errorf("%s answers %s", name, a.body)
 		}
@@ -34,7 +35,7 @@ func TestMetadataAnswersValidate(t *testing.T) {
 			options+"</DeployOptions>"))
 	}
 	status := func(name, id, details string) {
-		c.deployed("asyncProcessId", id)
+		org.deployed("asyncProcessId", id)
 		keep("status "+name, "checkDeployStatus", "<asyncProcessId>"+id+"</asyncProcessId><includeDetails>"+details+"</includeDetails>")
 	}
 	const class = "@isTest private class ATest { @isTest static void a() {} @isTest static void b() {} }"
@@ -82,6 +83,27 @@ func TestMetadataAnswersValidate(t *testing.T) {
 	keep("fault of job", "checkDeployStatus", "<asyncProcessId>0Af000000000000AAA</asyncProcessId>")
 	keep("fault of retrieval", "checkRetrieveStatus", ask)
 	keep("fault of operation", "eatCake", "")
+	// An org of production tells of coverage, and of flows that no test launches.
+	org = start(t, emulator.Options{Kind: metadata.Production, ControlToken: "steer"})
+	keep("describeMetadata of production", "describeMetadata", "<asOfVersion>66.0</asOfVersion>").has("<testRequired>true</testRequired>")
+	bare := []string{"package.xml", testkit.PackageXML("ApexClass", "Bare"), "classes/Bare.cls", "public class Bare {\n Integer a = 1;\n}", "classes/Bare.cls-meta.xml", classMeta}
+	const whole = "<rollbackOnError>true</rollbackOnError>"
+	status("coverage", send("coverage", whole, bare...), "true")
+	status("coverage of each", send("coverage of each", whole+"<runTests>ATest</runTests><testLevel>RunSpecifiedTests</testLevel>",
+		append([]string{"classes/ATest.cls", class, "classes/ATest.cls-meta.xml", classMeta, "package.xml", testkit.PackageXML("ApexClass", "ATest", "Bare")}, bare[2:]...)...), "true")
+	status("settings", send("settings", whole, "package.xml", testkit.PackageXML("Settings", "Flow"), "settings/Flow.settings",
+		`<FlowSettings xmlns="http://soap.sforce.com/2006/04/metadata"><enableFlowDeployAsActiveEnabled>true</enableFlowDeployAsActiveEnabled></FlowSettings>`), "true")
+	status("flow", send("flow", whole, "package.xml", testkit.PackageXML("Flow", "Route"), "flows/Route.flow",
+		`<Flow xmlns="http://soap.sforce.com/2006/04/metadata"><label>R</label><processType>AutoLaunchedFlow</processType><status>Active</status></Flow>`), "true")
+	for name, want := range map[string]string{"coverage": "<codeCoverageWarnings>", "coverage of each": "<codeCoverage>", "flow": "<flowCoverageWarnings>"} {
+		if !bytes.Contains(replies["status "+name], []byte(want)) {
+			t.Errorf("%s lacks %s: %s", name, want, replies["status "+name])
+		}
+	}
+	keep("fault of production", "deploy", "<ZipFile>"+packed(t, bare...)+"</ZipFile><DeployOptions><testLevel>NoTestRun</testLevel></DeployOptions>").
+		has("sf:INVALID_OPERATION", "testLevel of NoTestRun cannot be used in production organizations")
+	org.control("PUT", "retrieves", `{"fail":1}`).ok(200)
+	replies["retrieve failed"] = bytes.ReplaceAll([]byte(org.retrieved("CustomTab")), nilZip, []byte("<zipFile></zipFile>"))
 	w := wsdl.Open(t, wsdl.Metadata)
 	w.Validate(t, replies)
 

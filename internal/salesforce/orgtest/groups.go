@@ -24,6 +24,8 @@ var groups = []group{
 	{needs: []Need{Metadata}, fixture: things, laws: keyRules},
 	{laws: soapRules},
 	{needs: []Need{Metadata}, laws: deployRules},
+	{needs: []Need{Metadata}, laws: flowRules},
+	{needs: []Need{Production}, laws: productionRules},
 	{needs: []Need{Metadata, Users}, fixture: things, laws: accessRules},
 	{needs: []Need{PersonAccounts}, laws: personRules},
 	{needs: []Need{MultiCurrency}, laws: currencyRules},

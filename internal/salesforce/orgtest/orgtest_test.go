@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/salesforce/orgtest"
 )
@@ -28,10 +29,12 @@ func TestEmulatorKeepsTheRules(t *testing.T) {
 	for _, kind := range []struct {
 		name     string
 		features org.Features
+		kind     metadata.OrgKind
 		has      []orgtest.Need
 	}{
-		{"usual", org.Features{}, nil},
-		{"features", org.Features{PersonAccounts: true, MultiCurrency: true, ContactsToMultipleAccounts: true}, []orgtest.Need{orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts}},
+		{"usual", org.Features{}, metadata.Developer, nil},
+		{"features", org.Features{PersonAccounts: true, MultiCurrency: true, ContactsToMultipleAccounts: true}, metadata.SandboxOrg, []orgtest.Need{orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts}},
+		{"production", org.Features{}, metadata.Production, []orgtest.Need{orgtest.Production}},
 	} {
 		has := slices.Concat(usual, kind.has)
 		var mine []orgtest.Rule
@@ -45,7 +48,7 @@ func TestEmulatorKeepsTheRules(t *testing.T) {
 			return true
 		})
 		t.Run(kind.name, func(t *testing.T) {
-			s, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Options{Features: kind.features})
+			s, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Options{Features: kind.features, Kind: kind.kind})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +82,7 @@ func TestRealOrgKeepsTheRules(t *testing.T) {
 	for _, need := range strings.Split(os.Getenv("HOLDFAST_ORG_HAS"), ",") {
 		switch need := orgtest.Need(strings.TrimSpace(need)); need {
 		case "":
-		case orgtest.Metadata, orgtest.Users, orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts:
+		case orgtest.Metadata, orgtest.Users, orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts, orgtest.Production:
 			target.Has = append(target.Has, need)
 		default:
 			t.Fatalf("HOLDFAST_ORG_HAS names %q, which is no need that a real org can meet here", need)
@@ -112,7 +115,7 @@ Every rule here is tested on the emulator in each run of the tests. The same tes
 The tests write to the org, under names of their own, and take away what they made; the org need not be empty, but its automation
 must let accounts, contacts and opportunities through. A rule that needs something is skipped, by name, unless HOLDFAST_ORG_HAS
 names it: *metadata* (components are deployed, and deleted at the end), *users* (a second user is made, and deactivated), the features
-*person accounts*, *currencies* and *many accounts*. Rules that need a *clock* that can be moved, declared *reactions*, or a *connected
+*person accounts*, *currencies* and *many accounts*, and *production* (it is a production org, and nothing in it is changed). Rules that need a *clock* that can be moved, declared *reactions*, or a *connected
 app* with all flows run on the emulator alone.
 
 The source tells how far a rule can be trusted: *recorded* (an exchange with a real org), *describe* (a real describe),

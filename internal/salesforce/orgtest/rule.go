@@ -30,6 +30,7 @@ const (
 	PersonAccounts Need = "person accounts" // the feature
 	MultiCurrency  Need = "currencies"      // the feature
 	ManyAccounts   Need = "many accounts"   // the feature Contacts to Multiple Accounts
+	Production     Need = "production"      // it is a production org; nothing in it is changed
 )
 
 // law is a rule as the tables spell it.

@@ -1,5 +1,5 @@
 // Command gosalesforce does with the go-salesforce module what its users do, and says which step held:
-// "ok NAME", or "not ok NAME: why" and status 1. It reads INSTANCE_URL, ACCESS_TOKEN, CLIENT_ID,
+// "ok NAME", or "not ok NAME: why" and status 1. It reads INSTANCE_URL, SECURE_URL, ACCESS_TOKEN, CLIENT_ID,
 // CLIENT_SECRET, LOGIN_USER, LOGIN_PASSWORD and PRIVATE_KEY from the environment; Account has an
 // external key, Key__c.
 package main
@@ -31,7 +31,7 @@ func main() {
 		name string
 		do   func(*salesforce.Salesforce) error
 	}{
-		{"sign in by client credentials", withCredentials}, {"sign in by password", withPassword}, {"sign in by JWT", withJWT},
+		{"sign in over https", secure}, {"sign in by client credentials", withCredentials}, {"sign in by password", withPassword}, {"sign in by JWT", withJWT},
 		{"one record", one}, {"collections", collections}, {"composite", composite}, {"bulk", bulk},
 		{"bulk files", bulkFiles}, {"export", export}, {"any request", request},
 	} {
@@ -48,6 +48,15 @@ func main() {
 func signIn(c salesforce.Creds) error {
 	c.Domain = os.Getenv("INSTANCE_URL")
 	sf, err := salesforce.Init(c)
+	if err != nil {
+		return err
+	}
+	return count(sf, "SELECT Id FROM Organization", 1)
+}
+
+// secure finds the authority of the certificate by SSL_CERT_FILE.
+func secure(*salesforce.Salesforce) error {
+	sf, err := salesforce.Init(salesforce.Creds{Domain: os.Getenv("SECURE_URL"), AccessToken: os.Getenv("ACCESS_TOKEN")})
 	if err != nil {
 		return err
 	}
