@@ -229,6 +229,10 @@ func TestSOAPAnswersValidate(t *testing.T) {
 	keep("query of counts", "query", "<queryString>SELECT COUNT() FROM Account</queryString>")
 	keep("query of groups", "query", "<queryString>SELECT Type, COUNT(Id), SUM(AnnualRevenue), MAX(CreatedDate) FROM Account GROUP BY Type</queryString>")
 	keep("queryAll", "queryAll", "<queryString>SELECT Id FROM Account</queryString>")
+	c.load(`{"object":"Campaign","operation":"insert"}`, "Name\n"+strings.Repeat("c\n", 201))
+	page := c.soapHeader("<n:QueryOptions><n:batchSize>200</n:batchSize></n:QueryOptions>", "query", "<queryString>SELECT Id FROM Campaign</queryString>").ok(200)
+	replies["query in pages"] = page.body
+	keep("queryMore", "queryMore", "<queryLocator>"+page.first("<queryLocator>([^<]*)<")+"</queryLocator>").has("<done>true</done>")
 	keep("delete", "delete", "<ids>"+id+"</ids><ids>x</ids>")
 	keep("undelete", "undelete", "<ids>"+id+"</ids><ids>001000000000000AAA</ids>")
 	keep("emptyRecycleBin", "emptyRecycleBin", "<ids>"+id+"</ids>")
