@@ -4,22 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
 )
 
 func (a *app) checkCommand() *cobra.Command {
-	return a.repoFlags(a.command(spec{
+	var file string
+	cmd := a.command(spec{
 		use: "check ORG", group: groupVerbs,
 		short: "ask whether backups and restores of an org can work here",
 		long: `Asks the org and the repository whether a backup can work, and a restore after it: sign-in, what the user may
-see and write, calls that are left today, whether the repository is intact in its structure and can be
-written. What needs action is a finding, and the exit code is 22.`,
-		example: "holdfast check prod",
+see and write, permissions that it lacks, objects and fields that others may read and it does not see, calls that
+are left today, the clock, the version of the API, whether the repository is intact in its structure and can be
+written. What needs action is a finding, and the exit code is 22.
+
+Where the user lacks something, a permission set that gives it is printed, ready to be deployed (or written to
+--permission-set FILE). Permissions are those of all permission sets that are assigned to the user, the profile among
+them. Objects and fields are known to be hidden when any profile or permission set of the org lets somebody read
+them; one that nobody was ever given is not found.`,
+		example: `holdfast check prod
+holdfast check prod --permission-set Holdfast_backup.permissionset-meta.xml`,
 		kinds: []problem.Kind{
 			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Unreachable,
 			problem.Unauthorized, problem.Findings, problem.Limits,
@@ -39,19 +50,44 @@ written. What needs action is a finding, and the exit code is 22.`,
 		if err != nil {
 			return err
 		}
-		result, err := run.Check(ctx, run.CheckInput{Source: org, Store: store})
+		share := budgetOf(manners).Share
+		if share == 0 {
+			share = salesforce.DefaultShare
+		}
+		result, err := run.Check(ctx, run.CheckInput{
+			Source: org, Store: store, Now: a.now(), Newest: org.NewestVersion, Share: share,
+		})
 		if err != nil && problem.KindOf(err) != problem.Findings {
 			return fmt.Errorf("check %s: %w", args[0], err)
 		}
-		return errors.Join(a.print(result, func(w io.Writer) { writeCheck(w, result) }), err)
-	}))
+		if file != "" && result.Access.PermissionSet != "" {
+			if err := os.WriteFile(file, []byte(result.Access.PermissionSet), 0o644); err != nil {
+				return onDisk(fmt.Errorf("write the permission set: %w", err))
+			}
+		}
+		return errors.Join(a.print(result, func(w io.Writer) { writeCheck(w, result, file) }), err)
+	})
+	cmd.Flags().StringVar(&file, "permission-set", "", "write the permission set that gives the user what it lacks to this `file`")
+	return a.repoFlags(cmd)
 }
 
-func writeCheck(w io.Writer, r run.CheckResult) {
+func writeCheck(w io.Writer, r run.CheckResult, file string) {
 	fmt.Fprintf(w, "org %s at %s, signed in as %s\n", r.OrgID, plain(r.Instance), plain(r.Username))
 	fmt.Fprintf(w, "%s in sight, %s with %s can be held\n", plural(r.Objects, "object"), count(int64(r.Readable)), plural(r.Fields, "field"))
-	fmt.Fprintf(w, "%s of %s daily calls used; a backup of an unchanged org takes %s or more\n",
-		count(r.DailyUsed), count(r.DailyLimit), count(r.Forecast))
+	fmt.Fprintf(w, "%s of %s daily calls used; a backup may go on until %s are, and takes %s or more of an unchanged org\n",
+		count(r.DailyUsed), count(r.DailyLimit), count(r.Ceiling), count(r.Forecast))
+	newest := r.Newest
+	if newest == "" {
+		newest = "not told"
+	}
+	fmt.Fprintf(w, "API %s, the newest of the org: %s; this machine's clock is %.0f s ahead of the org's\n",
+		plain(r.APIVersion), plain(newest), r.ClockSkew)
+	if r.Access.Unknown != "" {
+		fmt.Fprintf(w, "not known: %s\n", plain(r.Access.Unknown))
+	}
+	if len(r.Access.Restore) > 0 {
+		fmt.Fprintf(w, "a restore would need, too: %s\n", strings.Join(r.Access.Restore, ", "))
+	}
 	fmt.Fprintf(w, "%s of this org in the repository, %s in all\n", plural(r.Snapshots, "snapshot"), size(r.Stored))
 	if len(r.Findings) == 0 {
 		fmt.Fprintln(w, "nothing stands in the way")
@@ -62,4 +98,11 @@ func writeCheck(w io.Writer, r run.CheckResult) {
 		rows = append(rows, []string{f.Rule, f.Text, f.Hint})
 	}
 	writeTable(w, []string{"FINDING", "WHAT", "WHAT TO DO"}, rows)
+	switch {
+	case r.Access.PermissionSet == "":
+	case file != "":
+		fmt.Fprintf(w, "the permission set is in %s\n", plain(file))
+	default:
+		fmt.Fprintf(w, "\n%s", r.Access.PermissionSet)
+	}
 }

@@ -78,8 +78,8 @@ type (
 	stage struct{}
 )
 
-func serve(ts *testscript.TestScript, _ bool, _ []string) {
-	server, err := emulator.Start(context.Background(), emulator.Options{Seed: 1, Clock: org.NewClock(time.Now)})
+func serve(ts *testscript.TestScript, _ bool, permissions []string) {
+	server, err := emulator.Start(context.Background(), emulator.Options{Seed: 1, Clock: org.NewClock(time.Now), Permissions: permissions})
 	ts.Check(err)
 	ts.Defer(server.Close)
 	ts.Value(stage{}).(*scene).server = server

@@ -16,6 +16,9 @@ import (
 type CheckInput struct {
 	Source capture.Source
 	Store  *snapshot.Store
+	Now    time.Time                                 // by the clock of this machine; zero is not to compare it
+	Newest func(ctx context.Context) (string, error) // asks for the newest API version that the org serves; may be nil
+	Share  float64                                   // of the daily calls that a backup may use up; 0 is all
 }
 
 // CheckResult says whether a backup and a restore can work here.
@@ -29,6 +32,11 @@ type CheckResult struct {
 	Fields     int          `json:"fields"`         // of those
 	DailyUsed  int64        `json:"daily_used"`     // API calls of the last 24 hours, of everyone, as the org counts them
 	DailyLimit int64        `json:"daily_limit"`    // API calls that the org allows in 24 hours; 0 when it did not say
+	APIVersion string       `json:"api_version"`    // that backups use
+	Newest     string       `json:"newest_version"` // that the org serves; empty when it did not say
+	ClockSkew  float64      `json:"clock_skew"`     // seconds that this machine's clock is ahead of the org's
+	Ceiling    int64        `json:"ceiling"`        // calls of everyone beyond which a backup does not go on; 0 when the limit is not known
+	Access     AccessRow    `json:"access"`         // what the user lacks
 	Forecast   int64        `json:"forecast_calls"` // at least, for a backup of an unchanged org
 	Snapshots  int          `json:"snapshots"`      // of this org, in the repository
 	Stored     int64        `json:"stored_bytes"`   // size of the repository
@@ -45,13 +53,15 @@ type FindingRow struct {
 
 // The rules of findings.
 const (
-	FindingMissing   = "missing-object" // an object that every org has is not visible
-	FindingViewAll   = "view-all"       // the user's profile does not see all data
-	FindingReadOnly  = "read-only"      // an object can be backed up and not restored
-	FindingLimits    = "limits"         // the calls that are left may not do
-	FindingDamaged   = "damaged"        // the repository is not intact
-	FindingUnwritten = "unwritable"     // the repository takes no new objects
-	FindingPartial   = "partial"        // the last backup lacks something
+	FindingMissing    = "missing-object" // an object that every org has is not visible
+	FindingPermission = "permission"     // the user lacks a permission that a backup needs
+	FindingHidden     = "hidden"         // objects or fields that others may read are hidden from the user
+	FindingClock      = "clock"          // this machine's clock is wrong
+	FindingReadOnly   = "read-only"      // an object can be backed up and not restored
+	FindingLimits     = "limits"         // the calls that are left may not do
+	FindingDamaged    = "damaged"        // the repository is not intact
+	FindingUnwritten  = "unwritable"     // the repository takes no new objects
+	FindingPartial    = "partial"        // the last backup lacks something
 )
 
 // What a backup asks the org at least, when nothing changed: identity, time and the list of objects, then
@@ -86,13 +96,25 @@ func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
 	}
 	out.countSchema(schema)
 	out.Findings = append(out.Findings, schemaFindings(schema)...)
-	viewAll, err := viewAllFinding(ctx, in.Source, schema, identity.UserID)
-	if err != nil {
+	out.APIVersion = schema.APIVersion
+	if in.Newest != nil {
+		if out.Newest, err = in.Newest(ctx); err != nil {
+			return out, fmt.Errorf("ask the org for its API versions: %w", err)
+		}
+	}
+	if !in.Now.IsZero() {
+		out.ClockSkew = in.Now.Sub(out.ServerTime).Seconds()
+		out.Findings = append(out.Findings, out.clockFindings()...)
+	}
+	if out.Access, err = accessOf(ctx, in.Source, schema, identity.UserID); err != nil {
 		return out, err
 	}
-	out.Findings = append(out.Findings, viewAll...)
+	out.Findings = append(out.Findings, out.Access.findings()...)
 	usage := in.Source.Usage()
 	out.DailyUsed, out.DailyLimit = usage.DailyUsed, usage.DailyLimit
+	if out.Ceiling = out.DailyLimit; in.Share > 0 {
+		out.Ceiling = int64(in.Share * float64(out.DailyLimit))
+	}
 	out.Findings = append(out.Findings, out.limitFindings()...)
 	if err := out.checkStore(ctx, in.Store); err != nil {
 		return out, err
@@ -143,46 +165,28 @@ func schemaFindings(schema *sf.Schema) []FindingRow {
 	return out
 }
 
-// viewAllFinding asks for the profile of the user, where describe shows its permissions. A permission
-// set may grant what the profile does not.
-func viewAllFinding(ctx context.Context, src capture.Source, schema *sf.Schema, user sf.ID) ([]FindingRow, error) {
-	const permission = "PermissionsViewAllData"
-	users, profiles := schema.Object("User"), schema.Object("Profile")
-	if users == nil || profiles == nil || users.Field("ProfileId") == nil || profiles.Field(permission) == nil {
-		return nil, nil
-	}
-	profile, found, err := readOne(ctx, src, sf.Extract{Object: users, Fields: []string{"ProfileId"}, IDs: []sf.ID{user}})
-	if err != nil || !found {
-		return nil, err
-	}
-	id := sf.ID(profile.Get("ProfileId").Text())
-	granted, found, err := readOne(ctx, src, sf.Extract{Object: profiles, Fields: []string{permission}, IDs: []sf.ID{id}})
-	if err != nil || !found || granted.Get(permission).Text() == "true" {
-		return nil, err
+// maxSkew is how far a clock may be off: an assertion of a sign-in by certificate is valid for minutes, and
+// time windows are by this clock. What a backup holds does not depend on it.
+const maxSkew = 2 * time.Minute
+
+func (r *CheckResult) clockFindings() []FindingRow {
+	skew := time.Duration(r.ClockSkew * float64(time.Second)).Round(time.Second)
+	if skew.Abs() <= maxSkew {
+		return nil
 	}
 	return []FindingRow{{
-		Rule: FindingViewAll, Text: "the user's profile lacks \"View All Data\": records that are not shared with the user are not backed up",
-		Hint: "give it \"View All Data\"; if a permission set does already, this finding can be passed over",
-	}}, nil
-}
-
-func readOne(ctx context.Context, src capture.Source, x sf.Extract) (sf.Record, bool, error) {
-	for r, err := range src.Records(ctx, x) {
-		if err != nil {
-			return sf.Record{}, false, fmt.Errorf("read %s: %w", x.Object.Name, err)
-		}
-		return r, true, nil
-	}
-	return sf.Record{}, false, nil
+		Rule: FindingClock, Text: fmt.Sprintf("this machine's clock is %v off the org's", skew),
+		Hint: "set it by a time service: sign-in by certificate and time windows depend on it, what a backup holds does not",
+	}}
 }
 
 func (r *CheckResult) limitFindings() []FindingRow {
-	if r.DailyLimit == 0 || r.DailyLimit-r.DailyUsed >= r.Forecast {
+	if r.DailyLimit == 0 || r.Ceiling-r.DailyUsed >= r.Forecast {
 		return nil
 	}
 	return []FindingRow{{
 		Rule: FindingLimits,
-		Text: fmt.Sprintf("%d of %d daily calls are left, a backup needs at least %d", r.DailyLimit-r.DailyUsed, r.DailyLimit, r.Forecast),
+		Text: fmt.Sprintf("%d of the %d daily calls that may be used up are left, a backup needs at least %d", max(0, r.Ceiling-r.DailyUsed), r.Ceiling, r.Forecast),
 		Hint: "back up when the org's 24-hour window has freed calls, or fewer objects",
 	}}
 }
@@ -226,6 +230,6 @@ func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) err
 
 // rank puts first what keeps a backup from working at all.
 func rank(rule string) int {
-	order := []string{FindingUnwritten, FindingDamaged, FindingMissing, FindingViewAll, FindingLimits, FindingPartial, FindingReadOnly}
+	order := []string{FindingUnwritten, FindingDamaged, FindingMissing, FindingPermission, FindingHidden, FindingLimits, FindingClock, FindingPartial, FindingReadOnly}
 	return slices.Index(order, rule)
 }

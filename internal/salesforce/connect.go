@@ -258,3 +258,21 @@ func (o *Org) json(ctx context.Context, c call, out any) error {
 		return nil
 	})
 }
+
+// NewestVersion returns the newest version of the APIs that the org serves, such as "67.0".
+func (o *Org) NewestVersion(ctx context.Context) (string, error) {
+	var reply []struct {
+		Version string `json:"version"`
+	}
+	c := call{what: "list the org's API versions", method: http.MethodGet, path: "/services/data", repeat: true}
+	if err := o.json(ctx, c, &reply); err != nil {
+		return "", err
+	}
+	newest := ""
+	for _, v := range reply {
+		if versionForm.MatchString(v.Version) && (len(v.Version) > len(newest) || len(v.Version) == len(newest) && v.Version > newest) {
+			newest = v.Version
+		}
+	}
+	return newest, nil
+}

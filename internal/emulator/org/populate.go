@@ -28,6 +28,8 @@ func (o *Org) populate() {
 		profiles[name] = w.plant("Profile", map[string]string{
 			"Name": name, "UserType": "Standard", "PermissionsApiEnabled": boolText(name != "Minimum Access - Salesforce"),
 			"PermissionsModifyAllData": admin, "PermissionsViewAllData": admin,
+			// Salesforce Help, "Standard Profiles": both "view the organization's setup".
+			"PermissionsViewSetup": boolText(name != "Minimum Access - Salesforce"),
 		})
 	}
 	w.person(o.admin, o.cfg.Username, "Ada", "Admin", profiles["System Administrator"], true)
