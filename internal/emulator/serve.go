@@ -144,6 +144,7 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request) error {
 		return wire.BadRequest("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 	}
 	c := &wire.Call{Request: r, Caller: caller, Version: version, BaseURL: s.base(r), Path: path}
+	c.Caller.Version = c.Major()
 	if len(path) > 0 && path[0] == "jobs" {
 		return s.bulk.Serve(w, c)
 	}

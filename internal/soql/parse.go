@@ -125,8 +125,8 @@ func (p *parser) name() (token, error) {
 	return p.take(), nil
 }
 
-// query reads a statement; nested says that it stands in parentheses.
-func (p *parser) query(nested bool) (*Query, error) {
+// query reads a statement; joined says that it is the sub-select of a semi-join, which selects no children.
+func (p *parser) query(joined bool) (*Query, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (p *parser) query(nested bool) (*Query, error) {
 	if err := p.expect("SELECT"); err != nil {
 		return nil, err
 	}
-	if err := p.selectList(q, nested); err != nil {
+	if err := p.selectList(q, joined); err != nil {
 		return nil, err
 	}
 	if err := p.expect("FROM"); err != nil {
@@ -150,9 +150,9 @@ func (p *parser) query(nested bool) (*Query, error) {
 	return q, p.tail(q)
 }
 
-func (p *parser) selectList(q *Query, nested bool) error {
+func (p *parser) selectList(q *Query, joined bool) error {
 	for {
-		item, err := p.selectItem(nested)
+		item, err := p.selectItem(joined)
 		if err != nil {
 			return err
 		}
@@ -163,14 +163,14 @@ func (p *parser) selectList(q *Query, nested bool) error {
 	}
 }
 
-func (p *parser) selectItem(nested bool) (Item, error) {
+func (p *parser) selectItem(joined bool) (Item, error) {
 	switch {
 	case p.isSign("("):
-		if nested {
+		if joined {
 			return nil, p.unexpected()
 		}
 		p.take()
-		child, err := p.query(true)
+		child, err := p.query(false)
 		if err != nil {
 			return nil, err
 		}

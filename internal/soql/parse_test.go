@@ -144,7 +144,7 @@ func TestParseRefuses(t *testing.T) {
 		"SELECT * FROM A":                                                   "unexpected char: '*'",
 		`SELECT Id FROM A WHERE B = 'a\z'`:                                  `Illegal character sequence '\z'`,
 		"SELECT Id FROM A; DROP TABLE":                                      "unexpected char: ';'",
-		"SELECT (SELECT (SELECT Id FROM C) FROM B) FROM A":                  "unexpected token: '('",
+		"SELECT Id FROM A WHERE Id IN (SELECT (SELECT Id FROM C) FROM B)":   "unexpected token: '('",
 		"SELECT Id FROM A WHERE " + strings.Repeat("(", 500):                "nests too deeply",
 		"SELECT Id FROM A WHERE B = '" + strings.Repeat("x", 100_000) + "'": "100000",
 	} {

@@ -45,8 +45,14 @@ func (p *permits) reads(object *Object, f *Field) bool {
 // Source: Salesforce Help, "Field-Level Security"; SOQL and SOSL Reference, INVALID_FIELD.
 func (s *selection) locate(p *soql.Path) (*trail, error) {
 	tr, err := s.o.schema.locate(s.q, s.object, p)
-	if err != nil || s.sees(tr) {
-		return tr, err
+	if err != nil {
+		return nil, err
+	}
+	if err := s.passes(p, tr.names[:len(tr.hops)]); err != nil {
+		return nil, err
+	}
+	if s.sees(tr) {
+		return tr, nil
 	}
 	return nil, noColumn(s.q, p.Pos, p.Names[len(p.Names)-1], s.object.Name)
 }

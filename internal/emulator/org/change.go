@@ -112,6 +112,7 @@ func (t *Tx) PutObject(spec ObjectSpec) (created bool, err *Error) {
 		return false, err
 	}
 	o := newCustomObject(spec)
+	t.denominated(o)
 	o.KeyPrefix = t.prefix(spec.Kind)
 	t.schema.objects[fold(spec.Name)] = o
 	t.activities(o, spec.Activities)

@@ -128,20 +128,22 @@ func assetLevel(o *Org, t *table, r *row) string {
 // inCampaigns sums a field over a campaign and those below it. Source: Salesforce Help, "Campaign
 // Hierarchy"; the fields are the Hierarchy… fields of Campaign in the Object Reference.
 func inCampaigns(name string) derivation {
-	return func(o *Org, t *table, r *row) string { return decimal(o.campaignSum(t, r, t.object.Field(name), 0), 2) }
+	return func(o *Org, t *table, r *row) string {
+		return decimal(o.campaignSum(t, r, t.object.Field(name), o.currencyOf(t, r), 0), 2)
+	}
 }
 
-func (o *Org) campaignSum(t *table, r *row, f *Field, level int) *big.Rat {
+func (o *Org) campaignSum(t *table, r *row, f *Field, currency string, level int) *big.Rat {
 	total := new(big.Rat)
 	if f == nil || level > maxCampaignLevels {
 		return total
 	}
-	if n, ok := parseNumber(o.value(t, r, f, 1)); ok {
+	if n, ok := parseNumber(o.amount(t, r, f, currency)); ok {
 		total.Set(n)
 	}
 	_, below := o.childrenOf("campaign", "ParentId", r.id, nil)
 	for _, c := range below {
-		total.Add(total, o.campaignSum(t, c, f, level+1))
+		total.Add(total, o.campaignSum(t, c, f, currency, level+1))
 	}
 	return total
 }

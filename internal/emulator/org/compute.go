@@ -169,7 +169,11 @@ func (s *scene) field(path []string) formula.Value {
 	if f == nil {
 		return formula.Value{}
 	}
-	return formulaValue(f, s.o.valueFor(s.caller, t, r, f, s.depth+1))
+	text := s.o.valueFor(s.caller, t, r, f, s.depth+1)
+	if to := s.o.currencyOf(s.t, s.r); to != "" && r != s.r && f.Type == sf.TypeCurrency {
+		text = s.o.exchange(text, t.text(r, "CurrencyIsoCode"), to, f.Scale)
+	}
+	return formulaValue(f, text)
 }
 
 // hop resolves one step of a path in a formula. A polymorphic step names its object after a colon,
@@ -266,7 +270,7 @@ func (o *Org) valueFor(caller Caller, t *table, r *row, f *Field, depth int) str
 	case f.Type == sf.TypeID:
 		return string(r.id)
 	case f.summary != nil:
-		return o.summarise(r, f)
+		return o.summarise(t, r, f)
 	case f.Calculated:
 		return o.compute(caller, t, r, f, depth)
 	}

@@ -71,6 +71,17 @@ func (d *draft) offer() {
 	})
 }
 
+// denominated gives a custom object or setting its currency field, after the name; that it stands there is
+// unverified.
+func (t *Tx) denominated(o *Object) {
+	if !t.org.cfg.Features.MultiCurrency || o.Kind == CustomMetadata || o.Kind == BigObject || o.Kind == PlatformEvent {
+		return
+	}
+	f := fieldsOf(strings.Replace(macros["currency"], "feature=MultiCurrency ", "", 1))[0]
+	f.Picklist = t.schema.sets[f.set]
+	o.Fields = slices.Insert(o.Fields, o.recordTypeAt(), f)
+}
+
 // denominate gives a record its currency: that of its parent for what is a line of it, else that of
 // the user. A record in a currency that is switched off is refused.
 func (d *draft) denominate() *Error {
@@ -132,6 +143,25 @@ func (o *Org) exchange(amount, from, to string, scale int) string {
 		return amount
 	}
 	return decimal(n.Mul(n.Quo(n, a), b), scale)
+}
+
+// currencyOf is the currency of a record; empty in an org with one currency, and for objects without amounts.
+func (o *Org) currencyOf(t *table, r *row) string {
+	if !o.cfg.Features.MultiCurrency {
+		return ""
+	}
+	return t.text(r, "CurrencyIsoCode")
+}
+
+// amount is the value of a field for a record in another currency: roll-ups are in that of their master, and
+// formulas in that of the record they stand on. Source: Salesforce Help, "Implications of Enabling Multiple Currencies",
+// "Roll-Up Summary Field" and "Cross-Object Formulas".
+func (o *Org) amount(t *table, r *row, f *Field, to string) string {
+	text := o.value(t, r, f, 1)
+	if f.Type != sf.TypeCurrency || to == "" {
+		return text
+	}
+	return o.exchange(text, t.text(r, "CurrencyIsoCode"), to, f.Scale)
 }
 
 // converted is a column with its amounts in the currency of the reader, as convertCurrency() gives

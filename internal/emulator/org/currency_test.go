@@ -45,3 +45,28 @@ func TestCurrencyRefusals(t *testing.T) {
 		t.Error(m)
 	}
 }
+
+// Source: Salesforce Help, "Implications of Enabling Multiple Currencies".
+func TestAmountsOfOtherCurrenciesAreConverted(t *testing.T) {
+	w := currencies(t)
+	w.add("CurrencyType", "IsoCode=EUR", "ConversionRate=0.5", "DecimalPlaces=2", "IsActive=true")
+	w.object("Box__c", org.FieldSpec{Name: "Worth__c", Type: "Currency", Precision: 18, Scale: 2})
+	w.object("Thing__c", org.FieldSpec{Name: "Box__c", Type: "MasterDetail", ReferenceTo: "Box__c", RelationshipName: "Things"},
+		org.FieldSpec{Name: "Price__c", Type: "Currency", Precision: 18, Scale: 2},
+		org.FieldSpec{Name: "Count__c", Type: "Number", Precision: 18, Scale: 0},
+		org.FieldSpec{Name: "Share__c", Type: "Currency", Precision: 18, Scale: 2, Formula: "Box__r.Worth__c / 4"})
+	for _, op := range []string{"sum", "max"} {
+		w.fields("Box__c", org.FieldSpec{Name: op + "__c", Type: "Summary", SummaryOperation: op, SummarizedField: "Thing__c.Price__c", SummaryForeignKey: "Thing__c.Box__c"})
+	}
+	w.fields("Box__c", org.FieldSpec{Name: "Number__c", Type: "Summary", SummaryOperation: "sum", SummarizedField: "Thing__c.Count__c", SummaryForeignKey: "Thing__c.Box__c"})
+	box := "Box__c=" + string(w.add("Box__c", "Name=b", "Worth__c=100", "CurrencyIsoCode=EUR"))
+	w.add("Thing__c", "Name=dollars", box, "Price__c=30", "Count__c=1", "CurrencyIsoCode=USD")
+	w.add("Thing__c", "Name=euros", box, "Price__c=20", "Count__c=1", "CurrencyIsoCode=EUR")
+	w.wants("SELECT CurrencyIsoCode, sum__c, max__c, Number__c FROM Box__c", "EUR|35|20|2")
+	w.wants("SELECT Share__c FROM Thing__c ORDER BY Name", "50", "25")
+	campaign := "CampaignId=" + string(w.add("Campaign", "Name=c", "CurrencyIsoCode=EUR"))
+	for _, code := range []string{"USD", "EUR"} {
+		w.add("Opportunity", "Name="+code, "StageName=Prospecting", "CloseDate=2026-04-01", "Amount=10", campaign, "CurrencyIsoCode="+code)
+	}
+	w.wants("SELECT AmountAllOpportunities FROM Campaign", "15")
+}

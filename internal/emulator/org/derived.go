@@ -194,12 +194,12 @@ func hasAny(child, lookup string) derivation {
 }
 
 func sumOf(child, lookup, name string, keep func(*table, *row) bool) derivation {
-	return func(o *Org, _ *table, r *row) string {
+	return func(o *Org, parents *table, r *row) string {
 		t, rows := o.childrenOf(child, lookup, r.id, keep)
-		f := t.object.Field(name)
+		f, currency := t.object.Field(name), o.currencyOf(parents, r)
 		total := new(big.Rat)
 		for _, c := range rows {
-			if n, ok := parseNumber(o.value(t, c, f, 1)); ok {
+			if n, ok := parseNumber(o.amount(t, c, f, currency)); ok {
 				total.Add(total, n)
 			}
 		}

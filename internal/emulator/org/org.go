@@ -73,7 +73,9 @@ type Org struct {
 // Caller is the user on whose behalf something is done.
 type Caller struct {
 	User sf.ID
-	tx   *transaction `image:"-"` // of Transact; nil outside
+	// Version is the major version of the API that is called; 0 is the newest.
+	Version int
+	tx      *transaction `image:"-"` // of Transact; nil outside
 }
 
 // Began is what the clock of an org shows that is given none.

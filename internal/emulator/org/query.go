@@ -24,7 +24,7 @@ func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
 	if err := o.needsFilter(caller, object, q); err != nil {
 		return nil, err
 	}
-	s, err := o.compile(caller, q, object, all || q.AllRows)
+	s, err := o.compile(caller, q, object, all || q.AllRows, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,8 @@ type selection struct {
 	all    bool
 	now    time.Time
 	access *permits
+	reach  *reach
+	depth  int // of a sub-select
 
 	rows     soql.Rows[*row]
 	test     func(*row) bool     // nil: every row
@@ -70,7 +72,8 @@ type item struct {
 // maxOffset is the largest OFFSET. Source: SOQL Reference, OFFSET.
 const maxOffset = 2000
 
-func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*selection, error) {
+// compile prepares a query of an object; outer is the query whose sub-select it is, nil for any other.
+func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool, outer *selection) (*selection, error) {
 	s := &selection{
 		o: o, caller: caller, q: q, t: o.tables[fold(object.Name)], object: object, all: all, now: o.clock.Now(), limit: -1,
 		archived: archived(object), access: o.permits(caller),
@@ -79,6 +82,9 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 		return nil, q.ErrorAt(q.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to "+
 			"use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the "+
 			"describe call for the appropriate names.", object.Name)
+	}
+	if err := s.within(outer); err != nil {
+		return nil, err
 	}
 	s.rows = soql.Rows[*row]{
 		Query: q, Env: soql.Env{Now: s.now}, Column: s.resolve, Members: s.members, Call: s.converted,
@@ -98,6 +104,9 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool) (*
 	}
 	var err error
 	if q.Where != nil {
+		if err := s.strings(q.Where); err != nil {
+			return nil, err
+		}
 		if s.test, err = s.rows.Condition(q.Where); err != nil {
 			return nil, err
 		}
@@ -154,7 +163,7 @@ func (s *selection) members(m *soql.Membership) (func(string) bool, error) {
 	if object == nil {
 		return nil, m.Sub.ErrorAt(m.Sub.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported.", m.Sub.From.Name)
 	}
-	sub, err := s.o.compile(s.caller, m.Sub, object, s.all)
+	sub, err := s.o.compile(s.caller, m.Sub, object, s.all, nil)
 	if err != nil {
 		return nil, err
 	}

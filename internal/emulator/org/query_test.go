@@ -195,3 +195,75 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	w.wants("SELECT COUNT(Id) FROM Account", "120")
 }
+
+// Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
+func TestQueriesReachOnlySoFar(t *testing.T) {
+	w := newWorld(t)
+	w.fields("Contact", func() (specs []org.FieldSpec) {
+		for i := range 60 {
+			specs = append(specs, org.FieldSpec{Name: fmt.Sprintf("L%d__c", i), Type: "Lookup", ReferenceTo: "Account", RelationshipName: fmt.Sprintf("C%d", i)})
+		}
+		return specs
+	}()...)
+	list := func(n int, format string) string {
+		var parts []string
+		for i := range n {
+			parts = append(parts, fmt.Sprintf(format, i))
+		}
+		return strings.Join(parts, ", ")
+	}
+	nested := func(levels int) string {
+		text := "SELECT Id FROM ChildAccounts"
+		for range levels - 2 {
+			text = "SELECT Id, (" + text + ") FROM ChildAccounts"
+		}
+		return "SELECT Id, (" + text + ") FROM Account"
+	}
+	for _, c := range []struct {
+		query   string
+		version int
+		refused string
+	}{
+		{"SELECT Account.Parent.Parent.Parent.Parent.Name FROM Contact", 66, ""},
+		{"SELECT Account.Parent.Parent.Parent.Parent.Parent.Name FROM Contact", 66, "5 levels"},
+		{"SELECT Id FROM Contact WHERE Account.Parent.Parent.Parent.Parent.Parent.Name = 'x'", 66, "5 levels"},
+		{"SELECT " + list(55, "L%[1]d__r.Name, L%[1]d__r.Phone") + " FROM Contact", 66, ""},
+		{"SELECT " + list(55, "L%d__r.Name") + " FROM Contact WHERE Account.Name = 'x'", 66, "55 parent"},
+		{"SELECT Id, " + list(20, "(SELECT Id FROM C%d__r)") + " FROM Account", 66, ""},
+		{"SELECT Id, " + list(21, "(SELECT Id FROM C%d__r)") + " FROM Account", 66, "20 child"},
+		{nested(5), 58, ""},
+		{nested(6), 66, "more than 4 level"},
+		{nested(2), 57, ""},
+		{nested(3), 57, "more than 1 level"},
+		{"SELECT Id FROM Account WHERE Name = '" + strings.Repeat("x", 4000) + "'", 66, ""},
+		{"SELECT Id FROM Account WHERE Name = '" + strings.Repeat("x", 4001) + "'", 66, "4000"},
+		{"SELECT Id FROM Account WHERE Name IN ('a', '" + strings.Repeat("x", 4001) + "')", 66, "4000"},
+	} {
+		q, err := soql.Parse(c.query)
+		if err == nil {
+			_, err = w.Query(org.Caller{User: w.Admin().User, Version: c.version}, q, false)
+		}
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%.120s in version %d: %v, want %q", c.query, c.version, err, c.refused)
+		}
+	}
+}
+
+func TestTypeOfCountsWhatItNames(t *testing.T) {
+	w := newWorld(t)
+	w.fields("Event", func() (specs []org.FieldSpec) {
+		for i := range 53 {
+			specs = append(specs, org.FieldSpec{Name: fmt.Sprintf("L%d__c", i), Type: "Lookup", ReferenceTo: "Account", RelationshipName: fmt.Sprintf("E%d", i)})
+		}
+		return specs
+	}()...)
+	text := "SELECT "
+	for i := range 53 {
+		text += fmt.Sprintf("L%d__r.Name, ", i)
+	}
+	text += "TYPEOF What WHEN Account THEN Phone WHEN Opportunity THEN Amount END FROM Event"
+	if m := w.queryError(text); !strings.Contains(m, "55 parent") {
+		t.Error(m)
+	}
+	w.wants(text + " WHERE Id = '00U000000000001AAA'")
+}

@@ -127,7 +127,7 @@ func (o *Org) searchOne(caller Caller, in SearchObject, group string, term match
 
 // answer runs a query within the lock that the caller holds.
 func (o *Org) answer(caller Caller, q *soql.Query, object *Object) (*Answer, error) {
-	s, err := o.compile(caller, q, object, false)
+	s, err := o.compile(caller, q, object, false, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (s *selection) selectChild(x *soql.Child) error {
 		}
 		child := s.o.schema.object(c.Child)
 		q := *x.Query
-		sub, err := s.o.compile(s.caller, &q, child, s.all)
+		sub, err := s.o.compile(s.caller, &q, child, s.all, s)
 		if err != nil {
 			return err
 		}
@@ -94,6 +94,9 @@ func (s *selection) selectTypeOf(x *soql.TypeOf) error {
 	hop := s.object.Relationship(x.Path.Field())
 	if hop == nil || !hop.PolymorphicForeignKey {
 		return s.q.ErrorAt(x.Pos, "INVALID_FIELD", "'%s' is not a polymorphic relationship", x.Path)
+	}
+	if err := s.chooses(x); err != nil {
+		return err
 	}
 	s.columns = append(s.columns, item{
 		byType: x, trail: &trail{hops: []*Field{hop}},
@@ -207,7 +210,7 @@ func (o *Org) Retrieve(caller Caller, object string, ids []string, fields []stri
 	if target == nil {
 		return nil, noObject(object)
 	}
-	s, err := o.compile(caller, q, target, false)
+	s, err := o.compile(caller, q, target, false, nil)
 	if err != nil {
 		return nil, err
 	}

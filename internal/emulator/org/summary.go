@@ -19,7 +19,7 @@ type summary struct {
 	filters []SummaryFilter
 }
 
-func (o *Org) summarise(r *row, f *Field) string {
+func (o *Org) summarise(master *table, r *row, f *Field) string {
 	s := f.summary
 	t := o.tables[s.child]
 	if t == nil {
@@ -34,13 +34,14 @@ func (o *Org) summarise(r *row, f *Field) string {
 		ft = counted.Type
 	}
 	total, n := soql.NewFold(s.op, ft), 0
+	currency := o.currencyOf(master, r)
 	for _, child := range t.holding(key.column, string(r.id)) {
 		if child.fate != live || !o.passes(t, child, s.filters) {
 			continue
 		}
 		n++
 		if counted != nil {
-			total.Add(o.value(t, child, counted, 1))
+			total.Add(o.amount(t, child, counted, currency))
 		}
 	}
 	if s.op == "COUNT" {

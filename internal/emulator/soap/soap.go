@@ -207,6 +207,7 @@ func (a *API) dispatch(c *call) ([]byte, error) {
 		if c.caller, ok = a.cfg.Session(c.token); !ok {
 			return nil, wire.BadRequest("INVALID_SESSION_ID", "Invalid Session ID found in SessionHeader: Illegal Session")
 		}
+		c.caller.Version = c.version
 		if err := a.mayCall(c.caller); err != nil && c.op.name != "logout" {
 			return nil, err
 		}

@@ -68,7 +68,9 @@ func (c *Call) Sub(method, target string, body []byte) (*Call, error) {
 	if !ok {
 		return nil, NotFound()
 	}
-	return &Call{Request: r, Caller: c.Caller, Version: version, BaseURL: c.BaseURL, Path: rest}, nil
+	sub := &Call{Request: r, Caller: c.Caller, Version: version, BaseURL: c.BaseURL, Path: rest}
+	sub.Caller.Version = sub.Major()
+	return sub, nil
 }
 
 // SplitDataPath takes /services/data/v66.0/a/b apart into the version and its segments. Double and
