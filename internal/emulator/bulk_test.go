@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -294,4 +295,94 @@ func TestBulkResultsStream(t *testing.T) {
 	if err != nil || n < rows*length {
 		t.Errorf("%d bytes of more than %d: %v", n, rows*length, err)
 	}
+}
+
+// paged reads all pages of a query job by locators, and by resultPages, and returns the names by page.
+func (c *client) paged(id string) (byLocator, byPages [][]string) {
+	c.t.Helper()
+	page := func(path string) ([]string, string) {
+		a := c.do("GET", path, "").ok(200)
+		_, rows := a.table()
+		var names []string
+		for _, r := range rows {
+			names = append(names, r[0])
+		}
+		if a.header.Get("Sforce-NumberOfRecords") != strconv.Itoa(len(rows)) {
+			c.t.Errorf("%d rows, header says %s", len(rows), a.header.Get("Sforce-NumberOfRecords"))
+		}
+		return names, a.header.Get("Sforce-Locator")
+	}
+	for locator := ""; locator != "null"; {
+		path := "jobs/query/" + id + "/results"
+		if locator != "" {
+			path += "?locator=" + locator
+		}
+		names, next := page(path)
+		byLocator, locator = append(byLocator, names), next
+	}
+	for next := "/services/data/v66.0/jobs/query/" + id + "/resultPages"; next != ""; {
+		var reply struct {
+			ResultPages []struct{ ResultURL string }
+			NextURL     string `json:"nextRecordUrl"`
+			Done        bool
+		}
+		c.do("GET", next, "").ok(200).into(&reply)
+		if len(reply.ResultPages) > 5 || reply.Done != (reply.NextURL == "") {
+			c.t.Fatalf("%+v", reply)
+		}
+		for _, p := range reply.ResultPages {
+			names, _ := page(p.ResultURL)
+			byPages = append(byPages, names)
+		}
+		next = reply.NextURL
+	}
+	return byLocator, byPages
+}
+
+// TestBulkQueryChunks: chunks end pages and come in any order; ORDER BY, LIMIT and some objects switch them off.
+func TestBulkQueryChunks(t *testing.T) {
+	c := start(t, emulator.Options{Seed: 7, BulkPageRows: 40, BulkChunkRows: 100})
+	var rows strings.Builder
+	rows.WriteString("Name\n")
+	for i := range 600 {
+		fmt.Fprintf(&rows, "A%04d\n", i)
+	}
+	c.load(`{"object":"Account","operation":"insert"}`, rows.String())
+	job := func(query string) (string, [][]string) {
+		t.Helper()
+		j := c.export(`{"operation":"query","query":"` + query + `"}`)
+		one, other := c.paged(j.ID)
+		if !reflect.DeepEqual(one, other) {
+			t.Errorf("%s: by locator %v, by resultPages %v", query, one, other)
+		}
+		return j.ID, one
+	}
+	id, on := job("SELECT Name FROM Account")
+	c.do("GET", "jobs/query/"+id, "").ok(200).has(`"isPkChunkingSupported":true`)
+	flat := slices.Concat(on...)
+	short := 0
+	for _, p := range on[:len(on)-1] {
+		if len(p) < 40 {
+			short++
+		}
+	}
+	if short < 5 || slices.IsSorted(flat) {
+		t.Errorf("%d pages end with their chunk; in order: %t", short, slices.IsSorted(flat))
+	}
+	if slices.Sort(flat); len(slices.Compact(flat)) != 600 {
+		t.Errorf("%d rows", len(flat))
+	}
+	_, again := job("SELECT Name FROM Account")
+	_, all := job("SELECT Name FROM Account WHERE Name = 'none'")
+	if len(all) != 1 || len(all[0]) != 0 || len(again) == 0 {
+		t.Errorf("of none: %v", all)
+	}
+	for _, query := range []string{"SELECT Name FROM Account ORDER BY Name", "SELECT Name FROM Account LIMIT 600"} {
+		_, off := job(query)
+		if len(off) != 15 || !slices.IsSorted(slices.Concat(off...)) {
+			t.Errorf("%s: %d pages", query, len(off))
+		}
+	}
+	id, _ = job("SELECT Name FROM Profile")
+	c.do("GET", "jobs/query/"+id, "").ok(200).has(`"isPkChunkingSupported":false`)
 }

@@ -205,7 +205,7 @@ func TestTheControlEndpoint(t *testing.T) {
 
 // A Bulk job over a hundred million computed rows is served page by page, with edits in it.
 func TestABulkJobOverComputedRows(t *testing.T) {
-	c := start(t, emulator.Options{ControlToken: "steer"})
+	c := start(t, emulator.Options{ControlToken: "steer", BulkChunkRows: 1 << 30})
 	c.control("POST", "generate", `{"object":"Lead","rows":100000000,"seed":7,"from":"2020-01-01T00:00:00Z","step":"1s"}`).ok(200)
 	c.control("POST", "generate", `{"object":"Lead","rows":1}`).refused(400, "INVALID_OPERATION", "Lead")
 	first := c.query("SELECT Id FROM Lead LIMIT 1").Records[0]["Id"].(string)

@@ -410,9 +410,33 @@ func TestConditionalRequests(t *testing.T) {
 	c.header.Del("If-Modified-Since")
 	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 07:00:00 GMT")
 	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(412)
-	c.do("DELETE", "sobjects/Account/"+id, "").ok(412)
-	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 08:00:00 GMT")
+	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 01:00:00 MST")
 	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(204)
+	c.header.Set("If-Unmodified-Since", "yesterday")
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).refused(400, "INVALID_INPUT", "If-Unmodified-Since")
+	c.header.Set("If-Unmodified-Since", "Mon, 05 Jan 2026 07:00:00 GMT")
+	c.do("DELETE", "sobjects/Account/"+id, "").ok(204) // which takes no conditions
+}
+
+// Source: REST API, "Conditional Request Headers": entity tags, of accounts alone.
+func TestEntityTags(t *testing.T) {
+	c := start(t, emulator.Options{})
+	id := c.create("Account", `{"Name":"A"}`)
+	tag := c.do("GET", "sobjects/Account/"+id+"?fields=Name", "").ok(200).header.Get("ETag")
+	if len(tag) != 30 || tag != c.do("GET", "sobjects/Account/"+id, "").ok(200).header.Get("ETag") {
+		t.Fatalf("the tag is %q", tag)
+	}
+	c.header.Set("If-None-Match", strings.Replace(tag, `=`, `=-gzip`, 1))
+	c.do("GET", "sobjects/Account/"+id, "").ok(304)
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(412)
+	c.header.Del("If-None-Match")
+	c.header.Set("If-Match", `"other", `+tag)
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"B"}`).ok(204)
+	c.do("PATCH", "sobjects/Account/"+id, `{"Name":"C"}`).ok(412)
+	c.header.Del("If-Match")
+	if a := c.do("GET", "sobjects/Contact/"+c.create("Contact", `{"LastName":"L"}`), "").ok(200); a.header.Get("ETag") != "" {
+		t.Errorf("a contact has the tag %s", a.header.Get("ETag"))
+	}
 }
 
 func TestDescribeIfModified(t *testing.T) {
@@ -425,6 +449,16 @@ func TestDescribeIfModified(t *testing.T) {
 	if err := c.s.Org().Change(c.s.Org().Admin(), func(*org.Tx) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
+	stamp = c.do("GET", "sobjects/Account/describe", "").ok(200).header.Get("Last-Modified")
+	c.header.Set("If-Modified-Since", stamp)
+	c.do("GET", "sobjects", "").ok(304)
+	c.s.Clock().Advance(time.Hour)
+	set := c.create("PermissionSet", `{"Name":"Some","Label":"Some"}`)
+	stamp = c.do("GET", "sobjects", "").ok(200).header.Get("Last-Modified")
+	c.header.Set("If-Modified-Since", stamp)
+	c.do("GET", "sobjects/Account/describe", "").ok(304)
+	c.s.Clock().Advance(time.Hour)
+	c.create("FieldPermissions", `{"ParentId":"`+set+`","SobjectType":"Account","Field":"Account.Phone","PermissionsRead":true}`)
 	c.do("GET", "sobjects/Account/describe", "").ok(200)
 }
 

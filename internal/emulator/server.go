@@ -47,6 +47,8 @@ type Options struct {
 	Apps []App
 	// BulkPageRows is the number of rows on a page of Bulk results; 0 means 50,000.
 	BulkPageRows int
+	// BulkChunkRows is the largest number of rows of a chunk of a Bulk 2.0 query; 0 means 100,000.
+	BulkChunkRows int
 	// SessionLife is how long, by the org's clock, an access token is good for; 0 means for ever.
 	SessionLife time.Duration
 	// Packages are the managed packages that a deployed InstalledPackage can install: the namespace,
@@ -148,7 +150,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.ClientID, s.ClientSecret, s.Password = s.app.ClientID, s.app.ClientSecret, s.sessions.password(user.ID)
 	s.AccessToken = s.sessions.open(session{user: user.ID, app: s.app, scope: defaultScope})
 	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})
-	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
+	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, ChunkRows: o.BulkChunkRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
 	s.metadata = m.Metadata
 	s.rest = rest.New(rest.Config{
 		Org: engine, Cursors: cursors, Components: components(s.metadata), ValueSet: s.metadata.ValueSet,

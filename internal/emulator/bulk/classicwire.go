@@ -435,7 +435,7 @@ func serveClassicQuery(w http.ResponseWriter, c *wire.Call, b *classic, p *class
 	w.WriteHeader(http.StatusOK)
 	switch b.contentType {
 	case "CSV":
-		return writePage(w, a, page{p.from, p.to}, ',', "\n")
+		return writePage(w, a, page{from: p.from, to: p.to, row: p.from}, ',', "\n")
 	case "JSON":
 		out := []byte{'['}
 		for i := p.from; i < p.to; i++ {

@@ -55,6 +55,8 @@ type Config struct {
 	Seed uint64 // chooses the order of rows in result files
 	// PageRows is the number of rows on a page of query results; 0 means 50,000.
 	PageRows int
+	// ChunkRows is the largest number of rows of a chunk of a query job; 0 means 100,000.
+	ChunkRows int
 	// Rule is called at every Batch; an error makes the job fail with that message and leaves the
 	// rest unprocessed. It may wait, to slow a job down. It may be nil.
 	Rule func(Batch) error
@@ -79,6 +81,7 @@ type Jobs struct {
 // New returns the jobs of an org: none yet. Close ends those that run.
 func New(cfg Config) *Jobs {
 	cfg.PageRows = cmp.Or(cfg.PageRows, defaultPage)
+	cfg.ChunkRows = cmp.Or(cfg.ChunkRows, defaultChunk)
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Jobs{cfg: cfg, byID: map[string]*job{}, classics: map[string]*classic{}, ctx: ctx, cancel: cancel}
 }
@@ -114,6 +117,7 @@ type job struct {
 	ending    string
 	external  string
 	query     queryPlan // of a query job
+	chunked   bool      // its object is one whose queries are chunked
 
 	state     string
 	modified  time.Time
@@ -122,6 +126,7 @@ type job struct {
 	message   string // errorMessage
 
 	answer *org.Answer // of a completed query job
+	spans  []span      // its chunks, in the order in which they are served
 	upload string      // of an ingest job
 	rows   []row
 	header []string
@@ -398,7 +403,7 @@ func (j *Jobs) info(b *job, full bool) info {
 	if !full {
 		return i
 	}
-	zero, processed, failures, pk := 0, b.processed, b.failures, true
+	zero, processed, failures, pk := 0, b.processed, b.failures, b.chunked
 	i.JobType = "V2Query"
 	i.NumberRecordsProcessed, i.Retries, i.TotalProcessingTime = &processed, &zero, &zero
 	if b.ingest {

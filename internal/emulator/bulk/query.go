@@ -66,7 +66,7 @@ func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {
 		return err
 	}
 	plan := queryPlan{query: q, all: body.Operation == "queryAll"}
-	object, err := j.check(c, plan)
+	object, chunked, err := j.check(c, plan)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {
 	}
 	b := &job{
 		operation: body.Operation, object: object, version: c.Version, caller: c.Caller,
-		delimiter: delimiter, ending: ending, query: plan, state: uploadComplete,
+		delimiter: delimiter, ending: ending, query: plan, chunked: chunked, state: uploadComplete,
 	}
 	j.add(b)
 	reply := j.info(b, false)
@@ -85,41 +85,41 @@ func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {
 	return wire.Reply(w, http.StatusOK, reply)
 }
 
-// check refuses what Bulk API 2.0 does not run, and returns the name of the object. The query is
+// check refuses what Bulk API 2.0 does not run, and returns the name of the object and whether it is chunked. The query is
 // tried with a limit of no rows, so that names are checked at once.
 // Source: Bulk API 2.0, "SOQL Considerations", and messages seen by public clients.
-func (j *Jobs) check(c *wire.Call, plan queryPlan) (string, error) {
+func (j *Jobs) check(c *wire.Call, plan queryPlan) (name string, chunked bool, err error) {
 	q := plan.query
 	if q.IsAggregate() || q.IsCount() {
-		return "", wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "Aggregate Relationships not supported in Bulk V2 Query with CSV content type")
+		return "", false, wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "Aggregate Relationships not supported in Bulk V2 Query with CSV content type")
 	}
 	if q.Offset != nil {
-		return "", wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "OFFSET is not supported in Bulk V2 Query")
+		return "", false, wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "OFFSET is not supported in Bulk V2 Query")
 	}
 	for _, item := range q.Select {
 		switch item.(type) {
 		case *soql.Child:
-			return "", wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "Nested queries are not supported in Bulk V2 Query with CSV content type")
+			return "", false, wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "Nested queries are not supported in Bulk V2 Query with CSV content type")
 		case *soql.TypeOf:
-			return "", wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "TYPEOF is not supported in Bulk V2 Query")
+			return "", false, wire.BadRequest("FUNCTIONALITY_NOT_ENABLED", "TYPEOF is not supported in Bulk V2 Query")
 		}
 	}
 	probe, none := *q, int64(0)
 	probe.Limit = &none
 	answer, err := j.cfg.Org.Query(c.Caller, &probe, plan.all)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if err := supports(answer.Object); err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, col := range answer.Columns {
 		if col.Type.IsCompound() || col.Type == sf.TypeBase64 {
-			return "", wire.BadRequest("FeatureNotEnabled", "FeatureNotEnabled : Cannot serialize value for '"+
+			return "", false, wire.BadRequest("FeatureNotEnabled", "FeatureNotEnabled : Cannot serialize value for '"+
 				strings.Join(col.Path, ".")+"' in CSV format")
 		}
 	}
-	return answer.Object.Name, nil
+	return answer.Object.Name, chunks(answer.Object), nil
 }
 
 func (j *Jobs) runQuery(b *job) {
@@ -140,7 +140,7 @@ func (j *Jobs) runQuery(b *job) {
 		return
 	}
 	j.mu.Lock()
-	b.answer, b.processed = answer, answer.Len()
+	b.answer, b.processed, b.spans = answer, answer.Len(), j.divide(b, b.query.query, answer.Len())
 	j.mu.Unlock()
 	j.settle(b, jobComplete, "")
 }
@@ -162,11 +162,11 @@ func (j *Jobs) answerOf(c *wire.Call, b *job) (*org.Answer, error) {
 	return b.answer, nil
 }
 
-// page is a range of rows of a result.
-type page struct{ from, to int }
+// page is a range of rows of a result: from and to as it is served, row is the first of them in the answer.
+type page struct{ from, to, row int }
 
 // pageOf reads the locator and maxRecords of a request.
-func (j *Jobs) pageOf(c *wire.Call, rows int) (page, error) {
+func (j *Jobs) pageOf(c *wire.Call, b *job, rows int) (page, error) {
 	form := c.URL.Query()
 	p, size := page{}, j.cfg.PageRows
 	if s := form.Get("maxRecords"); s != "" {
@@ -183,7 +183,12 @@ func (j *Jobs) pageOf(c *wire.Call, rows int) (page, error) {
 		}
 		p.from = n
 	}
-	p.to = min(p.from+size, rows)
+	p.to = rows
+	for _, s := range b.spans {
+		if end := s.at + s.to - s.from; s.at <= p.from && (p.from < end || rows == 0) {
+			p.to, p.row = min(p.from+size, end), s.from+p.from-s.at
+		}
+	}
 	return p, nil
 }
 
@@ -210,7 +215,7 @@ func (j *Jobs) results(w http.ResponseWriter, c *wire.Call, b *job) error {
 	if err != nil {
 		return err
 	}
-	p, err := j.pageOf(c, answer.Len())
+	p, err := j.pageOf(c, b, answer.Len())
 	if err != nil {
 		return err
 	}
@@ -231,7 +236,7 @@ func writePage(w http.ResponseWriter, a *org.Answer, p page, delimiter byte, end
 		buf = appendCell(buf, strings.Join(col.Path, "."))
 	}
 	buf = append(buf, ending...)
-	for i := p.from; i < p.to; i++ {
+	for i := p.row; i < p.row+p.to-p.from; i++ {
 		for k := range a.Columns {
 			if k > 0 {
 				buf = append(buf, delimiter)
@@ -268,7 +273,7 @@ func (j *Jobs) resultPages(w http.ResponseWriter, c *wire.Call, b *job) error {
 	if err != nil {
 		return err
 	}
-	p, err := j.pageOf(c, answer.Len())
+	p, err := j.pageOf(c, b, answer.Len())
 	if err != nil {
 		return err
 	}
@@ -281,8 +286,7 @@ func (j *Jobs) resultPages(w http.ResponseWriter, c *wire.Call, b *job) error {
 		Done          bool         `json:"done"`
 	}{ResultPages: []resultPage{}, Done: true}
 	base := fmt.Sprintf("%s/jobs/query/%s/", c.Root(), b.id)
-	at := p.from
-	for at < answer.Len() || at == 0 {
+	for _, at := range b.pages(p.from, j.cfg.PageRows, pagesPerReply+1) {
 		if len(reply.ResultPages) == pagesPerReply {
 			next := base + "resultPages?locator=" + locator(at, answer.Len())
 			reply.NextRecordURL, reply.Done = &next, false
@@ -293,7 +297,6 @@ func (j *Jobs) resultPages(w http.ResponseWriter, c *wire.Call, b *job) error {
 			url += "?locator=" + locator(at, answer.Len())
 		}
 		reply.ResultPages = append(reply.ResultPages, resultPage{ResultURL: url})
-		at += j.cfg.PageRows
 	}
 	return wire.Reply(w, http.StatusOK, reply)
 }

@@ -65,6 +65,7 @@ type Org struct {
 	outbox    outbox
 	slow      time.Duration `image:"-"` // what the reactions of the running load cost
 	callouts  int           // call-outs that reactions made
+	granted   time.Time     // when what users may do changed last
 	objects   int           // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds

@@ -56,6 +56,14 @@ func (o *Org) reading(c Caller) func() {
 	return func() { leave(); o.alone.RUnlock() }
 }
 
+// later is the later of two moments.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // writing enters the org for what a caller writes, and returns what leaves it.
 func (o *Org) writing(c Caller) func() {
 	if c.tx.open() {
@@ -66,12 +74,13 @@ func (o *Org) writing(c Caller) func() {
 	return func() { leave(); o.alone.RUnlock() }
 }
 
-// SchemaModified returns when an object or a field changed last, which is when the org was made until
-// something is deployed.
+// SchemaModified returns when what describes tell changed last: an object or a field, or a permission, which is when the
+// org was made until something is deployed or granted. Source: REST API, Describe Global: the date is also that of
+// "org-wide events, such as changes to permissions, profiles, or field labels".
 func (o *Org) SchemaModified() time.Time {
 	defer o.read()()
-	if !o.schema.changed.IsZero() {
-		return o.schema.changed
+	if at := later(o.schema.changed, o.granted); !at.IsZero() {
+		return at
 	}
 	t := o.tables["organization"]
 	if f := t.object.Field("CreatedDate"); f != nil && len(t.rows) > 0 {

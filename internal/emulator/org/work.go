@@ -45,6 +45,7 @@ func (w *work) set(t *table, r *row) {
 	before := t.put(r)
 	if t.rights {
 		w.o.forget()
+		w.o.granted = later(w.o.granted, w.at)
 	}
 	w.undo = append(w.undo, undo{t: t, now: r, before: before})
 }

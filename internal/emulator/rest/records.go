@@ -40,8 +40,8 @@ func (a *API) read(w http.ResponseWriter, c *wire.Call) error {
 
 // show writes one record with the fields asked for, or all of them.
 func (a *API) show(w http.ResponseWriter, c *wire.Call, object *org.Object, id string) error {
-	if a.conditional(w, c, object, id) {
-		return nil
+	if done, err := a.conditional(w, c, object, id); done || err != nil {
+		return err
 	}
 	records, err := a.org.Retrieve(c.Caller, object.Name, []string{id}, withID(fieldsAsked(c, object)))
 	if err != nil {
@@ -105,8 +105,8 @@ func (a *API) remove(w http.ResponseWriter, c *wire.Call) error {
 // change updates or deletes one record. Where a load says that the Id is an invalid cross reference,
 // the resource of one record says that there is none.
 func (a *API) change(w http.ResponseWriter, c *wire.Call, op org.Op, row org.Row, object *org.Object) error {
-	if a.conditional(w, c, object, row.ID) {
-		return nil
+	if done, err := a.conditional(w, c, object, row.ID); done || err != nil {
+		return err
 	}
 	_, err := a.one(c, op, row, org.Options{})
 	if err == nil {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
@@ -91,8 +90,13 @@ func fieldsAsked(c *wire.Call, object *org.Object) []string {
 	if len(fields) > 0 {
 		return fields
 	}
-	for _, f := range object.Fields {
-		fields = append(fields, f.Name)
+	return namesOf(object)
+}
+
+func namesOf(object *org.Object) []string {
+	fields := make([]string, len(object.Fields))
+	for i, f := range object.Fields {
+		fields[i] = f.Name
 	}
 	return fields
 }
@@ -143,67 +147,4 @@ func (a *API) explain(w http.ResponseWriter, c *wire.Call, text string) error {
 		Plans  []plan `json:"plans"`
 		Source string `json:"sourceQuery"`
 	}{[]plan{p}, text})
-}
-
-// unmodified answers the conditional headers of a request for what changed last at that moment. It
-// reports whether it has answered. Source: REST API, "Conditional Requests": 304 for reads, 412 for
-// what may not go on. Dates have whole seconds.
-func unmodified(w http.ResponseWriter, c *wire.Call, modified time.Time) bool {
-	modified = modified.Truncate(time.Second)
-	if since, err := http.ParseTime(c.Header.Get("If-Modified-Since")); err == nil && !modified.After(since) &&
-		(c.Method == http.MethodGet || c.Method == http.MethodHead) {
-		w.WriteHeader(http.StatusNotModified)
-		return true
-	}
-	if since, err := http.ParseTime(c.Header.Get("If-Unmodified-Since")); err == nil && modified.After(since) {
-		w.WriteHeader(http.StatusPreconditionFailed)
-		return true
-	}
-	if c.Method == http.MethodGet {
-		w.Header().Set("Last-Modified", modified.UTC().Format(http.TimeFormat))
-	}
-	return false
-}
-
-// stampOf reads when a record changed last; false when it does not say.
-func (a *API) stampOf(c *wire.Call, object *org.Object, id string) (time.Time, bool) {
-	f := object.Field("LastModifiedDate")
-	if f == nil {
-		return time.Time{}, false
-	}
-	records, err := a.org.Retrieve(c.Caller, object.Name, []string{id}, []string{f.Name})
-	if err != nil || len(records) == 0 || records[0] == nil {
-		return time.Time{}, false
-	}
-	for _, cell := range records[0].Cells {
-		if cell.Name == f.Name {
-			at, err := sf.ParseDatetime(cell.Text)
-			return at, err == nil
-		}
-	}
-	return time.Time{}, false
-}
-
-// conditional asks the conditional headers about a record, when there are any.
-func (a *API) conditional(w http.ResponseWriter, c *wire.Call, object *org.Object, id string) bool {
-	if c.Header.Get("If-Modified-Since") == "" && c.Header.Get("If-Unmodified-Since") == "" {
-		return false
-	}
-	at, ok := a.stampOf(c, object, id)
-	return ok && unmodified(w, c, at)
-}
-
-// describeIfModified and describeGlobalIfModified answer a describe unless the client has it already.
-func (a *API) describeIfModified(w http.ResponseWriter, c *wire.Call) error {
-	if unmodified(w, c, a.org.SchemaModified()) {
-		return nil
-	}
-	return a.describe(w, c)
-}
-
-func (a *API) describeGlobalIfModified(w http.ResponseWriter, c *wire.Call) error {
-	if unmodified(w, c, a.org.SchemaModified()) {
-		return nil
-	}
-	return a.describeGlobal(w, c)
 }

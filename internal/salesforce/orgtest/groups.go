@@ -6,6 +6,8 @@ var groups = []group{
 	{laws: describeRules},
 	{laws: recordRules},
 	{laws: queryRules},
+	{laws: reachRules},
+	{needs: []Need{SharedActivities}, laws: sharedActivityRules},
 	{laws: changeRules},
 	{laws: deletionRules},
 	{laws: collectionRules},

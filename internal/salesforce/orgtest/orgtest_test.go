@@ -33,7 +33,7 @@ func TestEmulatorKeepsTheRules(t *testing.T) {
 		has      []orgtest.Need
 	}{
 		{"usual", org.Features{}, metadata.Developer, nil},
-		{"features", org.Features{PersonAccounts: true, MultiCurrency: true, ContactsToMultipleAccounts: true}, metadata.SandboxOrg, []orgtest.Need{orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts}},
+		{"features", org.Features{PersonAccounts: true, MultiCurrency: true, ContactsToMultipleAccounts: true, SharedActivities: true}, metadata.SandboxOrg, []orgtest.Need{orgtest.PersonAccounts, orgtest.MultiCurrency, orgtest.ManyAccounts, orgtest.SharedActivities}},
 		{"production", org.Features{}, metadata.Production, []orgtest.Need{orgtest.Production}},
 	} {
 		has := slices.Concat(usual, kind.has)
@@ -115,7 +115,7 @@ Every rule here is tested on the emulator in each run of the tests. The same tes
 The tests write to the org, under names of their own, and take away what they made; the org need not be empty, but its automation
 must let accounts, contacts and opportunities through. A rule that needs something is skipped, by name, unless HOLDFAST_ORG_HAS
 names it: *metadata* (components are deployed, and deleted at the end), *users* (a second user is made, and deactivated), the features
-*person accounts*, *currencies* and *many accounts*, and *production* (it is a production org, and nothing in it is changed). Rules that need a *clock* that can be moved, declared *reactions*, or a *connected
+*person accounts*, *currencies*, *many accounts* and *shared activities*, and *production* (it is a production org, and nothing in it is changed). Rules that need a *clock* that can be moved, declared *reactions*, or a *connected
 app* with all flows run on the emulator alone.
 
 The source tells how far a rule can be trusted: *recorded* (an exchange with a real org), *describe* (a real describe),

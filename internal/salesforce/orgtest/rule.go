@@ -31,6 +31,8 @@ const (
 	MultiCurrency  Need = "currencies"      // the feature
 	ManyAccounts   Need = "many accounts"   // the feature Contacts to Multiple Accounts
 	Production     Need = "production"      // it is a production org; nothing in it is changed
+
+	SharedActivities Need = "shared activities" // the feature
 )
 
 // law is a rule as the tables spell it.
