@@ -252,6 +252,13 @@ func (r *Repository) dataKey(ctx context.Context, ref Ref, head []byte) (seal.He
 		if state, err = r.keys.load(ctx); err != nil {
 			return h, seal.DataKey{}, err
 		}
+		key, found = state.dataKey(place, h.Key)
+	}
+	if !found {
+		// The table may have lost an addition of which the mirror is there: that makes no root, but it opens.
+		if state, err = r.keys.mirrored(ctx); err != nil {
+			return h, seal.DataKey{}, err
+		}
 		if key, found = state.dataKey(place, h.Key); !found {
 			return h, seal.DataKey{}, damaged(ref.Key(), "%w", ErrNoKey)
 		}

@@ -204,6 +204,20 @@ func (k *keyTable) load(ctx context.Context) (*tableState, error) {
 	return k.loadFrom(ctx, l, false)
 }
 
+// mirrored reads the newest generation with the additions of which only the mirror is there. It is not
+// taken for the state of the table.
+func (k *keyTable) mirrored(ctx context.Context) (*tableState, error) {
+	l, err := k.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	state, err := k.read(ctx, l, true)
+	if errors.Is(err, errMoved) {
+		return k.load(ctx) // it went on to another generation, in which no addition is lost
+	}
+	return state, err
+}
+
 // loadFrom reads the newest generation of a listing, or of a later one when it has changed since. With
 // all, additions count of which only the mirror is there, too: they were not acknowledged, or the table
 // has lost them.

@@ -39,7 +39,7 @@ func (w *Writer) Amend(object string) (*PartWriter, error) {
 	shape := sf.NewShape(object, m.fields)
 	p := newPartWriter(w, PartInfo{
 		Object: object, Fields: m.fields, From: m.from, To: m.to, Watermark: m.watermark, Full: m.full,
-	}, shape, m.layers)
+	}, shape, m.layers, m.holders)
 	p.fresh, p.replaced = m.fresh, m.replaced
 	p.origin = nil
 	if !m.full {
@@ -47,7 +47,7 @@ func (w *Writer) Amend(object string) (*PartWriter, error) {
 			p.origin = parent.layers
 		}
 	}
-	p.out.changes, p.out.origin = m.changes, p.countFrom()
+	p.out.changes, p.out.tally, p.out.origin = m.changes, m.tally, p.countFrom()
 	w.begin(p)
 	return p, nil
 }

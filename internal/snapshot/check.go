@@ -60,16 +60,41 @@ type checker struct {
 	legible  []bool               // whose manifest could be read
 	users    map[repo.Ref][]int32 // snapshots, by their place in snaps, by the object that they rely on
 	refs     map[repo.Ref]segmentUse
+	reach    *reach
+	bodies   map[repo.Ref]*bodyUse
+}
+
+// bodyUse is what is known of an object that holds bodies. Snapshots rely on it through segments, of which
+// there are few: to keep the snapshots of each would be much.
+type bodyUse struct {
+	segments []repo.Ref // that refer to it
 }
 
 // usersOf returns the IDs of the snapshots that rely on the object.
 func (c *checker) usersOf(ref repo.Ref) []string {
 	var ids []string
-	for _, n := range c.users[ref] {
+	for _, n := range c.places(ref) {
 		ids = append(ids, c.snaps[n])
 	}
 	return ids
 }
+
+// places returns the snapshots that rely on the object, by their place in snaps.
+func (c *checker) places(ref repo.Ref) []int32 {
+	use := c.bodies[ref]
+	if use == nil {
+		return c.users[ref]
+	}
+	var all []int32
+	for _, s := range use.segments {
+		all = append(all, c.users[s]...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reliedOn reports whether a snapshot relies on the object.
+func (c *checker) reliedOn(ref repo.Ref) bool { return c.bodies[ref] != nil || len(c.users[ref]) > 0 }
 
 // segmentUse is what manifests say of a segment.
 type segmentUse struct {
@@ -77,8 +102,8 @@ type segmentUse struct {
 	ref    segmentRef
 }
 
-// Check reads every manifest and schema and compares what they rely on with what the bucket holds:
-// keys, sizes, digest chains. It reads no records; Verify does. The error is that of Report.Err, or
+// Check reads every manifest and schema, and the rows that refer to bodies, and compares what they rely on with what the
+// bucket holds: keys, sizes, digest chains. It reads no other records and no body; Verify does. The error is that of Report.Err, or
 // that of a bucket that does not answer.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	c, err := s.check(ctx)
@@ -91,7 +116,10 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 // check reads the manifests before it lists the bucket: everything that a manifest relies on was
 // durable before the manifest, so that what is missing then was lost, not late.
 func (s *Store) check(ctx context.Context) (*checker, error) {
-	c := &checker{store: s, users: make(map[repo.Ref][]int32), refs: make(map[repo.Ref]segmentUse)}
+	c := &checker{
+		store: s, users: make(map[repo.Ref][]int32), refs: make(map[repo.Ref]segmentUse),
+		reach: newReach(s.repository), bodies: make(map[repo.Ref]*bodyUse),
+	}
 	roots, err := s.repository.Roots(ctx, classSnapshot)
 	if err != nil {
 		return nil, fmt.Errorf("check: %w", err)
@@ -108,6 +136,9 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 		c.legible = append(c.legible, m != nil)
 		if m != nil {
 			c.use(m)
+			if err := c.useBodies(ctx, m); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if c.contents, err = s.repository.Contents(ctx); err != nil {
@@ -122,7 +153,7 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 			c.report.Foreign = append(c.report.Foreign, ref.Key())
 		case strings.HasPrefix(string(ref.Class), notePrefix):
 			c.report.Notes++
-		case len(c.users[ref]) == 0:
+		case !c.reliedOn(ref):
 			c.report.Unpublished++
 		}
 	}
@@ -147,7 +178,7 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 
 func known(class repo.Class) bool {
 	switch class {
-	case classSegment, classSpill, classSnapshot, classSchema:
+	case classSegment, classSpill, classSnapshot, classSchema, classBody:
 		return true
 	}
 	return strings.HasPrefix(string(class), notePrefix)
@@ -189,6 +220,39 @@ func (c *checker) use(m *manifest) {
 	}
 }
 
+// useBodies remembers the objects to which the rows of the manifest's parts refer. A segment that cannot be
+// read is a finding: what it refers to is not known then.
+func (c *checker) useBodies(ctx context.Context, m *manifest) error {
+	for _, p := range m.parts {
+		for _, s := range p.bodySegments() {
+			ref := s.ref(classSegment)
+			err := c.reach.segment(ctx, p, s, func(b Body) {
+				for _, piece := range b.pieces {
+					c.useBody(piece.ref(), ref)
+				}
+			})
+			if problem.KindOf(err) == problem.Damaged && c.broken(ref) {
+				continue
+			}
+			if err := c.note(err, ref, p.object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) useBody(ref, segment repo.Ref) {
+	use := c.bodies[ref]
+	if use == nil {
+		use = &bodyUse{}
+		c.bodies[ref] = use
+	}
+	if n := len(use.segments); n == 0 || use.segments[n-1] != segment { // one segment is followed at a time
+		use.segments = append(use.segments, segment)
+	}
+}
+
 // compare finds what is missing or of another size, and reads the schemas and the heads of notes.
 func (c *checker) compare(ctx context.Context) error {
 	for ref := range c.users {
@@ -204,8 +268,16 @@ func (c *checker) compare(ctx context.Context) error {
 		case ref.Class == classSchema:
 			_, err = loadSchema(ctx, c.store.repository, ref.ID)
 		}
+		if c.broken(ref) && problem.KindOf(err) == problem.Damaged {
+			continue // found when its rows were read
+		}
 		if err := c.note(err, ref, use.object); err != nil {
 			return err
+		}
+	}
+	for ref := range c.bodies {
+		if _, there := c.contents.Objects[ref]; !there {
+			_ = c.note(damaged(ref, errors.New("it is missing")), ref, "") // of kind Damaged: nothing is passed on
 		}
 	}
 	for ref := range c.contents.Objects {
@@ -233,7 +305,7 @@ func (c *checker) selected(id string) []repo.Ref {
 	var refs []repo.Ref
 	only := int32(slices.Index(c.snaps, id))
 	for ref := range c.contents.Objects {
-		if known(ref.Class) && (id == "" || slices.Contains(c.users[ref], only)) {
+		if known(ref.Class) && (id == "" || slices.Contains(c.places(ref), only)) {
 			refs = append(refs, ref)
 		}
 	}

@@ -76,7 +76,7 @@ func rich(t *testing.T) (*blob.Memory, promises) {
 	t.Helper()
 	memory := &blob.Memory{}
 	p := &process{bucket: memory, seed: 9}
-	for step, name := range []string{"init", "full", "increment", "late", "note", "amend", "carry", "note"} {
+	for step, name := range []string{"init", "full", "increment", "late", "note", "amend", "carry", "files", "files", "note"} {
 		if err := protocolNamed(name).do(t.Context(), p, step); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func rich(t *testing.T) (*blob.Memory, promises) {
 		}
 		return blob.Pass
 	})}
-	if err := protocolNamed("late").do(t.Context(), &died, 8); err == nil || removals == 0 {
+	if err := protocolNamed("late").do(t.Context(), &died, 10); err == nil || removals == 0 {
 		t.Fatalf("it was to die before it removed its runs: %v", err)
 	}
 	return memory, p.kept
@@ -127,7 +127,7 @@ func TestEveryDamageIsFoundInEveryClass(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []string{"config", "keys", "segment", "spill", "snapshot", "schema", "note-identity"} {
+	for _, c := range []string{"config", "keys", "segment", "spill", "snapshot", "schema", "body", "note-identity"} {
 		if classes[c] == 0 {
 			t.Errorf("no object of class %s was damaged", c)
 		}

@@ -71,10 +71,8 @@ func watched(bucket blob.Bucket) blob.Bucket {
 				return nil, err
 			}
 			var keys []string
-			for _, ref := range m.refs() {
-				keys = append(keys, ref.Key())
-			}
-			return keys, nil
+			err = newReach(r).follow(ctx, m, func(ref repo.Ref) { keys = append(keys, ref.Key()) })
+			return keys, err
 		},
 	})
 }
@@ -93,7 +91,7 @@ func reachedIn(ctx context.Context, bucket blob.Bucket) (map[string]bool, error)
 	for _, root := range roots {
 		reached[root.Key()] = true
 	}
-	err = Open(r).reachedBy(ctx, roots, func(ref repo.Ref) { reached[ref.Key()] = true })
+	err = Open(r).reach(ctx, roots, func(ref repo.Ref) { reached[ref.Key()] = true })
 	return reached, err
 }
 
@@ -152,11 +150,15 @@ func account(n, version int) sf.Record {
 type model struct {
 	live map[sf.ID]sf.Record
 	gone map[sf.ID]bool
+
+	files map[int][]byte // of the part of files, when there is one
 }
 
 func newModel() *model { return &model{live: map[sf.ID]sf.Record{}, gone: map[sf.ID]bool{}} }
 
-func (m *model) clone() *model { return &model{live: maps.Clone(m.live), gone: maps.Clone(m.gone)} }
+func (m *model) clone() *model {
+	return &model{live: maps.Clone(m.live), gone: maps.Clone(m.gone), files: m.files}
+}
 
 func (m *model) add(r sf.Record) { m.live[r.ID] = r; delete(m.gone, r.ID) }
 

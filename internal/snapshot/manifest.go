@@ -35,6 +35,13 @@ type (
 		Calls    int64  `json:"calls,omitempty"`
 		Dangled  int64  `json:"dangled,omitempty"`
 		Dangling int64  `json:"dangling,omitempty"`
+
+		Bodies *tallyLine `json:"bodies,omitempty"`
+	}
+	tallyLine struct {
+		Held    int64 `json:"held"`
+		Missing int64 `json:"missing"`
+		Bytes   int64 `json:"bytes"`
 	}
 	bodyLine struct {
 		Part *partLine `json:"part,omitempty"`
@@ -56,6 +63,9 @@ type (
 		Unchanged int64       `json:"unchanged"`
 		Layers    []layerLine `json:"layers"`
 		Replaced  []layerLine `json:"replaced,omitempty"`
+
+		BodyFields []string   `json:"bodyFields,omitempty"`
+		Bodies     *tallyLine `json:"bodies,omitempty"`
 	}
 	layerLine struct {
 		Before   string        `json:"before"`
@@ -90,9 +100,11 @@ type manifestPart struct {
 	expected  int64
 	changes   Changes
 	layers    []layer
-	replaced  []layer // written for this snapshot, and merged into layers at once: the way from its parent's state
-	fresh     []layer // those of layers that were written for this snapshot; known only while it is written
-	full      bool    // written as a base; known only while the snapshot is written
+	replaced  []layer    // written for this snapshot, and merged into layers at once: the way from its parent's state
+	fresh     []layer    // those of layers that were written for this snapshot; known only while it is written
+	holders   bodyFields // the fields, in any layer, whose texts are references
+	tally     Tally      // of the state of the part
+	full      bool       // written as a base; known only while the snapshot is written
 }
 
 func absent(object, reason string) manifestPart {
@@ -119,7 +131,7 @@ func (m manifestPart) part() Part {
 		Object: m.object, State: m.state, Reason: m.reason, Stale: m.stale,
 		Fields: slices.Clone(m.fields), From: m.from, To: m.to, Watermark: m.watermark,
 		Records: m.records(), Expected: m.expected, Digest: m.digest(), Changes: m.changes,
-		Layers: len(m.layers),
+		Layers: len(m.layers), Bodies: m.tally,
 	}
 	for _, l := range m.layers {
 		p.Segments += len(l.segments)
@@ -138,6 +150,7 @@ func (m manifestPart) line() bodyLine {
 		Expected: m.expected,
 		Created:  m.changes.Created, Updated: m.changes.Updated, Deleted: m.changes.Deleted,
 		Unchanged: m.changes.Unchanged, Layers: []layerLine{},
+		BodyFields: m.holders, Bodies: m.tally.line(),
 	}
 	for _, l := range m.layers {
 		p.Layers = append(p.Layers, l.line())
@@ -166,8 +179,11 @@ func parsePart(p *partLine) (manifestPart, error) {
 		expected: p.Expected,
 		changes:  Changes{Created: p.Created, Updated: p.Updated, Deleted: p.Deleted, Unchanged: p.Unchanged},
 	}
-	if !validName(m.object) {
+	if !validPart(m.object) {
 		return m, fmt.Errorf("%w: object %.40q", errWire, m.object)
+	}
+	if err := m.parseBodies(p); err != nil {
+		return m, err
 	}
 	for _, t := range []struct {
 		to   *time.Time
@@ -257,6 +273,38 @@ func parseLayer(line layerLine) (layer, error) {
 	return l, nil
 }
 
+// line is the form of a tally, nil of an empty one.
+func (t Tally) line() *tallyLine {
+	if t == (Tally{}) {
+		return nil
+	}
+	return &tallyLine{Held: t.Held, Missing: t.Missing, Bytes: t.Bytes}
+}
+
+func (l *tallyLine) parse() (Tally, error) {
+	if l == nil {
+		return Tally{}, nil
+	}
+	t := Tally{Held: l.Held, Missing: l.Missing, Bytes: l.Bytes}
+	if t == (Tally{}) || t.Held < 0 || t.Missing < 0 || t.Bytes < 0 {
+		return t, fmt.Errorf("%w: a tally of bodies that makes no sense", errWire)
+	}
+	return t, nil
+}
+
+// parseBodies reads what a part says of bodies.
+func (m *manifestPart) parseBodies(p *partLine) error {
+	m.holders = p.BodyFields
+	var err error
+	if m.tally, err = p.Bodies.parse(); err != nil {
+		return err
+	}
+	if len(m.holders) == 0 && m.tally != (Tally{}) || !slices.Equal(m.holders, bodyFields(nil).join(m.holders)) {
+		return fmt.Errorf("%w: part %s: its fields of bodies make no sense", errWire, m.object)
+	}
+	return nil
+}
+
 // validName reports an API name: a letter, then letters, digits and underscores, at most 255 bytes.
 func validName(s string) bool {
 	if s == "" || len(s) > maxName {
@@ -288,6 +336,7 @@ func (m *manifest) head() headLine {
 		Parent: i.Parent, Schema: m.schema.String(),
 		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Gaps: len(m.gaps),
 		Records: i.Records, NewBytes: i.NewBytes, Calls: i.Calls, Dangled: i.Dangled, Dangling: i.Dangling,
+		Bodies: i.Bodies.line(),
 	}
 }
 
@@ -298,12 +347,17 @@ func parseHead(id string, h headLine) (Info, seal.ID, error) {
 	}
 	i := Info{
 		ID: id, Kind: h.Kind, OrgID: sf.ID(h.Org), OrgName: h.OrgName, Username: h.Username, Parent: h.Parent,
-		Partial: h.Absent+h.Stale > 0, Parts: h.Parts, Absent: h.Absent, Stale: h.Stale,
+		Parts: h.Parts, Absent: h.Absent, Stale: h.Stale,
 		Records: h.Records, NewBytes: h.NewBytes, Calls: h.Calls, Dangled: h.Dangled, Dangling: h.Dangling,
 	}
 	if i.Calls < 0 || i.Dangled < 0 || i.Dangling < 0 {
 		return Info{}, seal.ID{}, fmt.Errorf("%w: a number below zero", errWire)
 	}
+	var err error
+	if i.Bodies, err = h.Bodies.parse(); err != nil {
+		return Info{}, seal.ID{}, err
+	}
+	i.Partial = h.Absent+h.Stale > 0 || i.Bodies.Missing > 0
 	for _, t := range []struct {
 		to   *time.Time
 		text string
@@ -332,7 +386,10 @@ func summarize(parts []manifestPart, started time.Time) Info {
 			continue
 		}
 		i.Parts++
-		i.Records += p.records()
+		if kind, _ := splitName(p.object); kind == Records {
+			i.Records += p.records()
+		}
+		i.Bodies.add(p.tally, 1)
 		if p.stale {
 			i.Stale++
 		}
@@ -344,14 +401,14 @@ func summarize(parts []manifestPart, started time.Time) Info {
 		}
 		first = false
 	}
-	i.Partial = i.Absent+i.Stale > 0
+	i.Partial = i.Absent+i.Stale > 0 || i.Bodies.Missing > 0
 	return i
 }
 
 // check returns an error unless the head fits the parts, and both they and the gaps are in order.
 func (m *manifest) check() error {
 	s, i := summarize(m.parts, m.info.Started), m.info
-	if s.Parts != i.Parts || s.Absent != i.Absent || s.Stale != i.Stale || s.Records != i.Records ||
+	if s.Parts != i.Parts || s.Absent != i.Absent || s.Stale != i.Stale || s.Records != i.Records || s.Bodies != i.Bodies ||
 		!s.From.Equal(i.From) || !s.To.Equal(i.To) {
 		return fmt.Errorf("%w: the head does not fit the parts", errWire)
 	}

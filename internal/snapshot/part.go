@@ -27,6 +27,7 @@ type PartWriter struct {
 	fresh    []layer // of base: what was written for this snapshot
 	replaced []layer // layers of this snapshot that were merged into others
 	settled  bool    // base is origin, and above it layers that were written for this snapshot
+	holders  bodyFields
 
 	origin []layer // what its changes are counted against: the parent's part, or nothing
 
@@ -42,10 +43,11 @@ type PartWriter struct {
 	ended  bool
 }
 
-func newPartWriter(w *Writer, info PartInfo, shape *sf.Shape, base []layer) *PartWriter {
+func newPartWriter(w *Writer, info PartInfo, shape *sf.Shape, base []layer, holders bodyFields) *PartWriter {
 	return &PartWriter{
-		w: w, info: info, shape: shape, base: base, origin: base, values: make([]sf.Value, shape.Len()),
-		out:    newLayerWriter(w.store.repository, shape, base),
+		holders: holders,
+		w:       w, info: info, shape: shape, base: base, origin: base, values: make([]sf.Value, shape.Len()),
+		out:    newLayerWriter(w.store.repository, shape, base, holders),
 		spills: spills{repository: w.store.repository, shape: shape},
 	}
 }
@@ -228,8 +230,8 @@ func (p *PartWriter) layersSoFar(ctx context.Context) ([]layer, error) {
 	layers := append(slices.Clone(p.base), added...)
 	if !p.spills.empty() {
 		// What came late goes into a layer of its own: what came in order stays as it is stored.
-		late := newLayerWriter(p.w.store.repository, p.shape, layers)
-		late.changes = p.out.changes
+		late := newLayerWriter(p.w.store.repository, p.shape, layers, p.holders)
+		late.changes, late.tally = p.out.changes, p.out.tally
 		late.origin = p.countFrom()
 		late.segments.newBytes = p.out.segments.newBytes
 		if err := p.spills.merge(ctx, late); err != nil {
@@ -250,6 +252,7 @@ func (p *PartWriter) publish(layers []layer, expected int64) (Part, error) {
 		object: p.info.Object, state: Whole,
 		fields: p.shape.Fields(), from: p.info.From, to: p.info.To, watermark: p.info.Watermark,
 		expected: expected, changes: p.out.changes, layers: layers, replaced: p.replaced, fresh: p.fresh, full: p.info.Full,
+		holders: p.holders, tally: p.out.tally,
 	}
 	if p.info.Full {
 		m.changes = Changes{Created: m.records(), Unchanged: m.changes.Unchanged}
@@ -283,15 +286,19 @@ type layerWriter struct {
 	before, digest state.Digest
 	records        int64
 	changes        Changes
+	holders        bodyFields
+	places         []int   // of the holders in the shape
+	tally          Tally   // of the state with what was put
 	origin         *lookup // what changes are counted against, where that is not what lies below
 	last           key
 	any            bool
 }
 
-func newLayerWriter(r *repo.Repository, shape *sf.Shape, below []layer) *layerWriter {
+func newLayerWriter(r *repo.Repository, shape *sf.Shape, below []layer, holders bodyFields) *layerWriter {
 	l := &layerWriter{
 		below:    lookup{stack(r, shape.Object(), below)},
 		segments: newSegmentWriter(r, classSegment, shape),
+		holders:  holders, places: holders.places(shape),
 	}
 	if n := len(below); n > 0 {
 		l.before, l.records = below[n-1].after, below[n-1].records
@@ -312,19 +319,28 @@ func (l *layerWriter) put(ctx context.Context, id key, gone bool, hash state.Has
 	}
 	was := before != nil && !before.gone()
 	var old state.Hash
+	var record sf.Record
 	if was {
 		old = before.hash(&l.hasher)
+		if len(l.holders) > 0 {
+			record = before.record()
+		}
 	}
 	switch {
 	case gone && before != nil && !was:
 		return nil
+	case was && !gone && old == hash:
+		l.changes.Unchanged++
+		return nil
+	}
+	if err := l.tallyUp(was, record, gone, body); err != nil {
+		return fmt.Errorf("%s %s: %w", l.segments.shape.Object(), id.id(), err)
+	}
+	switch {
 	case gone && was:
 		l.digest = l.digest.Remove(old)
 		l.records--
 	case gone: // a record that came and went unseen: the tombstone is worth keeping
-	case was && old == hash:
-		l.changes.Unchanged++
-		return nil
 	case was:
 		l.digest = l.digest.Remove(old).Add(hash)
 	default:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -51,6 +52,7 @@ var protocols = []protocol{
 	{"late", write(false, outOfOrder)},
 	{"amend", write(false, amended)},
 	{"carry", carry},
+	{"files", write(false, withFiles)},
 	{"note", note},
 	{"gave up", giveUp},
 	{"rotate", rotate},
@@ -74,7 +76,9 @@ func (p *process) store(ctx context.Context) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Open(r), nil
+	s := Open(r)
+	s.sizes = tinySizes
+	return s, nil
 }
 
 // chance is what the step draws from: the same whenever it is done again.
@@ -134,6 +138,10 @@ func (p *process) keep(sn *Snapshot, m *model, step int) error {
 	if err != nil {
 		return err
 	}
+	if _, found := sn.Part(filePart); !found {
+		m = m.clone()
+		m.files = nil
+	}
 	p.kept.snaps = append(slices.Clip(p.kept.snaps), promise{sn.Info().ID, step, m, digest, n})
 	return nil
 }
@@ -190,6 +198,32 @@ func amended(ctx context.Context, w *Writer, p *PartWriter, m *model, r *rand.Ra
 		return nil, err
 	}
 	return outOfOrder(ctx, w, again, m, r)
+}
+
+// withFiles adds records, and files of every kind: small and large ones, such as are there already, one that is
+// missing, one that goes.
+func withFiles(ctx context.Context, w *Writer, p *PartWriter, m *model, r *rand.Rand) (*PartWriter, error) {
+	if _, err := inOrder(ctx, w, p, m, r); err != nil {
+		return nil, err
+	}
+	parent := w.draft.Parent
+	if parent != nil {
+		if _, found := parent.Part(filePart); !found {
+			parent, m.files = nil, nil
+		}
+	}
+	more := map[int][]byte{
+		1: noise(r.Uint64(), 30), 2: prose(r.Uint64()%4, 90), 3: noise(r.Uint64()%4, 1200), 4: {}, 5: nil, 6: noise(r.Uint64(), 40),
+	}
+	gone := []int{7 + r.IntN(2)}
+	more[15-gone[0]] = noise(r.Uint64(), 10)
+	m.files = maps.Clone(m.files)
+	if m.files == nil {
+		m.files = make(map[int][]byte)
+	}
+	maps.Copy(m.files, more)
+	delete(m.files, gone[0])
+	return p, writeFiles(ctx, w, parent, more, gone)
 }
 
 // carry takes over the part of the parent, and names another that is not held.
@@ -273,24 +307,10 @@ func prune(ctx context.Context, p *process, _ int) error {
 		return err
 	}
 	_, err = s.repository.Prune(ctx, repo.PruneInput{
-		Collect: []repo.Class{classSegment, classSchema, classSnapshot, classSpill},
-		Reach:   s.reachedBy, Grace: repo.MinGrace, Undo: repo.MinUndo,
+		Collect: pruned,
+		Reach:   s.reach, Grace: repo.MinGrace, Undo: repo.MinUndo,
 	})
 	return err
-}
-
-// reachedBy is a repo.Reach: what the manifests of the roots name.
-func (s *Store) reachedBy(ctx context.Context, roots []repo.Ref, seen func(repo.Ref)) error {
-	for _, root := range roots {
-		m, err := s.loadManifest(ctx, root.ID.String())
-		if err != nil {
-			return err
-		}
-		for _, ref := range m.refs() {
-			seen(ref)
-		}
-	}
-	return nil
 }
 
 // holds returns what is wrong with a bucket for which all that was promised: it opens, every byte
@@ -331,7 +351,14 @@ func reads(ctx context.Context, s *Store, p promise) error {
 	if digest != p.digest || n != p.records {
 		return fmt.Errorf("%d records of digest %s, want %d of %s", n, digest, p.records, p.digest)
 	}
-	return nil
+	if p.holds.files == nil {
+		return nil
+	}
+	got, err := readFiles(ctx, s, sn)
+	if err != nil {
+		return err
+	}
+	return sameFiles(got, p.holds.files)
 }
 
 func notesHold(ctx context.Context, s *Store, want []Note) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // pruned are the classes whose objects are there only because a snapshot reaches them.
-var pruned = []repo.Class{classSegment, classSchema, classSnapshot, classSpill}
+var pruned = []repo.Class{classSegment, classSchema, classSnapshot, classSpill, classBody}
 
 // Least periods of Prune.
 const (
@@ -63,15 +63,16 @@ func idsOf(refs []repo.Ref) []string {
 	return ids
 }
 
-// reach calls seen with everything that the snapshots name. It reads one manifest at a time.
+// reach calls seen with everything that the snapshots reach. It holds one manifest at a time.
 func (s *Store) reach(ctx context.Context, roots []repo.Ref, seen func(repo.Ref)) error {
+	r := newReach(s.repository)
 	for _, root := range roots {
 		m, err := s.loadManifest(ctx, root.ID.String())
 		if err != nil {
 			return fmt.Errorf("what snapshot %.*s reaches: %w", shortID, root.ID, err)
 		}
-		for _, ref := range m.refs() {
-			seen(ref)
+		if err := r.follow(ctx, m, seen); err != nil {
+			return fmt.Errorf("snapshot %.*s: %w", shortID, root.ID, err)
 		}
 	}
 	return nil

@@ -25,11 +25,17 @@ func (sn *Snapshot) Info() Info { return sn.manifest.info }
 // Schema returns the schema that was observed. The caller does not change it.
 func (sn *Snapshot) Schema() *sf.Schema { return sn.schema }
 
-// Parts returns the parts, sorted by object.
-func (sn *Snapshot) Parts() []Part {
-	parts := make([]Part, len(sn.manifest.parts))
-	for i, m := range sn.manifest.parts {
-		parts[i] = m.part()
+// Parts returns the parts that hold records, sorted by object.
+func (sn *Snapshot) Parts() []Part { return sn.PartsOf(Records) }
+
+// PartsOf returns the parts of one kind, sorted by object. Every method that takes an object takes the
+// name of such a part, too.
+func (sn *Snapshot) PartsOf(kind PartKind) []Part {
+	parts := make([]Part, 0, len(sn.manifest.parts))
+	for _, m := range sn.manifest.parts {
+		if of, _ := splitName(m.object); of == kind {
+			parts = append(parts, m.part())
+		}
 	}
 	return parts
 }

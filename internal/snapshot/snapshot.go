@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"strings"
 	"time"
 
 	"holdfast/internal/sf"
@@ -17,11 +18,12 @@ type Info struct {
 	Started  time.Time // server time at which the observation began
 	From, To time.Time // widest interval over the parts; both Started when there is no part
 	Parent   string    // ID of the snapshot that it was written on, or ""
-	Partial  bool      // a part is absent or stale
+	Partial  bool      // a part is absent or stale, or a body is missing
 	Parts    int       // parts that are whole
 	Absent   int       // parts that are absent by name
 	Stale    int       // whole parts taken over from the parent because reading them failed
 	Records  int64     // live records in all parts
+	Bodies   Tally     // of all parts
 	NewBytes int64     // bytes that this snapshot added to the repository, its manifest aside
 	Calls    int64     // API calls that were spent on reading it; 0 when that was not said
 	Dangled  int64     // lookups to records that went since the parent, as they were first read
@@ -46,9 +48,53 @@ const (
 	Absent PartState = "absent"
 )
 
+// PartKind says what the rows of a part are.
+type PartKind string
+
+const (
+	// Records is the kind of parts whose rows are records of an object.
+	Records PartKind = ""
+	// Files is the kind of parts whose rows have the Ids of records, and hold their files.
+	Files PartKind = "files"
+	// Images is the kind of parts whose rows are the images in rich text of an object, by their reference Ids.
+	Images PartKind = "images"
+	// Components is the kind of parts whose rows are metadata components.
+	Components PartKind = "components"
+)
+
+// Name returns the name under which a snapshot holds the part of that kind of an object. Of records that is
+// the name of the object.
+func (k PartKind) Name(object string) string {
+	if k == Records {
+		return object
+	}
+	return string(k) + "/" + object
+}
+
+// splitName takes the name of a part apart.
+func splitName(name string) (PartKind, string) {
+	kind, object, found := strings.Cut(name, "/")
+	if !found {
+		return Records, name
+	}
+	return PartKind(kind), object
+}
+
+// validPart reports the name of a part: an API name, or a kind of 1 to 16 of a-z, a slash and an API name.
+func validPart(name string) bool {
+	kind, object, found := strings.Cut(name, "/")
+	if !found {
+		return validName(name)
+	}
+	return kind != "" && len(kind) <= maxKind && strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") == "" && validName(object)
+}
+
+// maxKind bounds the name of a kind, in bytes.
+const maxKind = 16
+
 // Part describes one object in a snapshot.
 type Part struct {
-	Object string
+	Object string // the name of the part: PartKind.Name
 	State  PartState
 	Reason string // why it is absent or stale; else ""
 	Stale  bool   // taken over from the parent because reading it failed
@@ -61,6 +107,7 @@ type Part struct {
 	Expected int64 // what the org counted, or -1 when it was not asked
 	Digest   state.Digest
 	Changes  Changes // relative to the parent's part
+	Bodies   Tally   // what its rows refer to
 
 	Layers   int   // base and deltas
 	Segments int   // in all layers
@@ -102,8 +149,9 @@ type Draft struct {
 // PartInfo says what a part will be. The interval and the watermark may also be given later, with
 // PartWriter.Observed.
 type PartInfo struct {
-	Object    string
+	Object    string   // the name of the part: PartKind.Name
 	Fields    []string // API names; Id is implied
+	Bodies    []string // those of the fields whose texts are references to bodies
 	From, To  time.Time
 	Watermark time.Time
 	Full      bool // a new base; else a delta on the parent's part, which must be whole

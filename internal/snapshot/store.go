@@ -19,10 +19,14 @@ import (
 type Store struct {
 	repository *repo.Repository
 	schemas    *schemaMemo
+	bodies     *openBodies
+	sizes      bodySizes
 }
 
 // Open returns the snapshots of the repository.
-func Open(r *repo.Repository) *Store { return &Store{repository: r, schemas: &schemaMemo{}} }
+func Open(r *repo.Repository) *Store {
+	return &Store{repository: r, schemas: &schemaMemo{}, bodies: &openBodies{}, sizes: usualSizes}
+}
 
 // Filter restricts List and Load to some snapshots.
 type Filter func(Info) bool

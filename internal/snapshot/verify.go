@@ -15,7 +15,6 @@ import (
 
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
-	"holdfast/internal/seal"
 	"holdfast/internal/state"
 )
 
@@ -70,12 +69,25 @@ func (s *Store) Verify(ctx context.Context, opts VerifyOptions, progress func(Pr
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	v := &verifier{checker: c, opts: opts, progress: progress, sums: make(map[repo.Ref]sum)}
+	v := &verifier{checker: c, opts: opts, progress: progress, sums: make(map[repo.Ref]sum), frames: make(map[repo.Ref][]frameSum)}
 	refs := slices.DeleteFunc(c.selected(only), func(ref repo.Ref) bool { return !opts.inPart(ref.ID) })
+	v.at.Total = len(refs)
+	if opts.Parallel < 1 {
+		opts.Parallel = runtime.GOMAXPROCS(0)
+	}
+	if err := v.largeBodies(ctx, only, opts.Parallel); err != nil {
+		return Report{}, err
+	}
 	if err := v.objects(ctx, refs, opts.Parallel); err != nil {
 		return Report{}, err
 	}
 	if err := v.layers(ctx, only); err != nil {
+		return Report{}, err
+	}
+	if err := v.smallBodies(ctx, only); err != nil {
+		return Report{}, err
+	}
+	if err := v.tallies(ctx, only); err != nil {
 		return Report{}, err
 	}
 	if only != "" {
@@ -101,19 +113,20 @@ type verifier struct {
 	mu   sync.Mutex
 	at   Progress
 	sums map[repo.Ref]sum
+
+	frames map[repo.Ref][]frameSum // of the objects of bodies that have one piece
 }
 
 // objects verifies each object by itself.
 func (v *verifier) objects(ctx context.Context, refs []repo.Ref, parallel int) error {
-	v.at.Total = len(refs)
-	if parallel < 1 {
-		parallel = runtime.GOMAXPROCS(0)
-	}
 	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for _, ref := range refs {
 		if within.Err() != nil {
 			break
+		}
+		if v.isRead(ref) {
+			continue // as a piece of a body that was read whole
 		}
 		g.Go(func() error {
 			got, read, err := v.object(within, ref)
@@ -148,10 +161,10 @@ func (v *verifier) step() {
 func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error) {
 	named := ref.Class == classSpill || strings.HasPrefix(string(ref.Class), notePrefix)
 	frames, err := v.store.repository.Verify(ctx, ref, named)
-	if errors.Is(err, repo.ErrMissing) && len(v.users[ref]) == 0 && !strings.HasPrefix(string(ref.Class), notePrefix) {
+	if errors.Is(err, repo.ErrMissing) && !v.reliedOn(ref) && !strings.HasPrefix(string(ref.Class), notePrefix) {
 		return sum{}, 0, nil // nobody relies on it, and its writer has removed it since it was listed
 	}
-	if errors.Is(err, repo.ErrNoKey) && len(v.users[ref]) == 0 {
+	if errors.Is(err, repo.ErrNoKey) && !v.reliedOn(ref) {
 		if given, askErr := v.store.repository.GivenUp(ctx, ref); askErr != nil || given {
 			return sum{}, 0, askErr // erased or pruned, and not let go of by the store
 		}
@@ -167,6 +180,8 @@ func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error)
 			return sum{}, size, damaged(ref, err)
 		}
 	case classSnapshot, classSchema: // check has decoded them
+	case classBody:
+		return sum{}, size, v.body(ref, frames)
 	default:
 		n, err := v.store.openNote(ctx, ref)
 		if err == nil {
@@ -217,25 +232,14 @@ func sumSegment(frames [][]byte) (sum, error) {
 // layers verifies the digests of every layer. Layers that several snapshots share are verified once.
 func (v *verifier) layers(ctx context.Context, only string) error {
 	seen := make(map[[sha256.Size]byte]bool)
-	for n, id := range v.snaps {
-		if only != "" && id != only || !v.legible[n] {
-			continue
-		}
-		m, err := v.store.loadManifest(ctx, id)
-		if err != nil {
-			parsed, _ := seal.ParseID(id) // it is one: check has read it
-			if err := v.note(err, repo.Ref{Class: classSnapshot, ID: parsed}, ""); err != nil {
-				return err
-			}
-			continue
-		}
+	return v.eachManifest(ctx, only, func(m *manifest) error {
 		for _, p := range m.parts {
 			if err := v.part(ctx, m, p, seen); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (v *verifier) part(ctx context.Context, m *manifest, p manifestPart, seen map[[sha256.Size]byte]bool) error {

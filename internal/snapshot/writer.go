@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -38,7 +39,9 @@ func (s *Store) Write(ctx context.Context, d Draft, fn func(*Writer) error) (*Sn
 	if err != nil {
 		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
-	m, err := (&Store{view, s.schemas}).write(ctx, d, schema, fn)
+	within := *s
+	within.repository = view
+	m, err := within.write(ctx, d, schema, fn)
 	if err != nil {
 		return nil, view.Settled(ctx, err)
 	}
@@ -88,19 +91,6 @@ func snapshotRef(id string) repo.Ref {
 	return repo.Ref{Class: classSnapshot, ID: parsed}
 }
 
-// refs returns every object that the manifest names.
-func (m *manifest) refs() []repo.Ref {
-	refs := []repo.Ref{{Class: classSchema, ID: m.schema}}
-	for _, p := range m.parts {
-		for _, l := range slices.Concat(p.layers, p.replaced) {
-			for _, s := range l.segments {
-				refs = append(refs, s.ref(classSegment))
-			}
-		}
-	}
-	return refs
-}
-
 // publish stores the manifest and makes it a root. That is the last write: everything that the
 // manifest names is durable.
 func (s *Store) publish(ctx context.Context, m *manifest) error {
@@ -108,7 +98,11 @@ func (s *Store) publish(ctx context.Context, m *manifest) error {
 	if err != nil {
 		return err
 	}
-	stored, err := s.repository.Commit(ctx, classSnapshot, frames, m.refs())
+	refs := make(map[repo.Ref]bool)
+	if err := newReach(s.repository).follow(ctx, m, func(ref repo.Ref) { refs[ref] = true }); err != nil {
+		return err
+	}
+	stored, err := s.repository.Commit(ctx, classSnapshot, frames, slices.Collect(maps.Keys(refs)))
 	if err != nil {
 		return err
 	}
@@ -151,6 +145,7 @@ type Writer struct {
 	gaps     map[Gap]string // reason by object and field
 	newBytes int64
 	spent    Spent
+	bodies   *BodyWriter
 }
 
 // Spent is what the reading of a snapshot cost, and what it found of lookups that lead nowhere.
@@ -173,15 +168,21 @@ func (w *Writer) Part(info PartInfo) (*PartWriter, error) {
 	if err := checkShape(shape); err != nil {
 		return nil, err
 	}
-	var base []layer
+	var parent manifestPart
 	if !info.Full {
-		parent, err := w.parentPart(info.Object)
-		if err != nil {
+		var err error
+		if parent, err = w.parentPart(info.Object); err != nil {
 			return nil, err
 		}
-		base = parent.layers
 	}
-	p := newPartWriter(w, info, shape, base)
+	holders := parent.holders.join(info.Bodies)
+	for _, f := range info.Bodies {
+		if shape.Index(f) < 0 {
+			return nil, fmt.Errorf("part %s: no field %s for bodies", info.Object, f)
+		}
+	}
+	p := newPartWriter(w, info, shape, parent.layers, holders)
+	p.out.tally = parent.tally
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, taken := w.parts[info.Object]; taken {
@@ -204,7 +205,10 @@ func checkShape(shape *sf.Shape) error {
 	if shape.Len() > maxFields {
 		return fmt.Errorf("part %s: %d fields, at most %d", shape.Object(), shape.Len(), maxFields)
 	}
-	for _, name := range append([]string{shape.Object()}, shape.Fields()...) {
+	if !validPart(shape.Object()) {
+		return fmt.Errorf("part %q: not the name of one", shape.Object())
+	}
+	for _, name := range shape.Fields() {
 		if !validName(name) {
 			return fmt.Errorf("part %s: %q is not an API name", shape.Object(), name)
 		}
@@ -246,8 +250,8 @@ func (w *Writer) CarryStale(object, reason string) error {
 
 // Absent names an object that is not held although it should be: the snapshot is partial.
 func (w *Writer) Absent(object, reason string) error {
-	if !validName(object) {
-		return fmt.Errorf("part %q: not an API name", object)
+	if !validPart(object) {
+		return fmt.Errorf("part %q: not the name of one", object)
 	}
 	return w.set(absent(object, reasonText(reason)))
 }
