@@ -20,8 +20,10 @@ type (
 	manifestHead struct {
 		Format, Kind, Org, OrgName, Username, Started, From, To, Parent, Schema string
 		Parts, Absent, Stale, Gaps, Records, NewBytes                           int
-		Calls, Dangled, Dangling                                                int `may:""`
+		Calls, Dangled, Dangling                                                int   `may:""`
+		Bodies                                                                  tally `may:""`
 	}
+	tally    struct{ Held, Missing, Bytes int }
 	partLine struct{ Part part }
 	part     struct {
 		Object, State, Reason                          string
@@ -30,7 +32,9 @@ type (
 		From, To, Watermark                            string
 		Expected, Created, Updated, Deleted, Unchanged int
 		Layers                                         []layer
-		Replaced                                       []layer `may:""`
+		Replaced                                       []layer  `may:""`
+		BodyFields                                     []string `may:""`
+		Bodies                                         tally    `may:""`
 	}
 	layer struct {
 		Before, After string
@@ -241,6 +245,7 @@ var timeForm = regexp.MustCompile(`\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?\z
 func (r *repository) fill(s *snapshot) error {
 	sum := s.head
 	sum.From, sum.To, sum.Parts, sum.Absent, sum.Stale, sum.Gaps, sum.Records = "", "", 0, 0, 0, len(s.gaps), 0
+	sum.Bodies = tally{}
 	for _, p := range s.parts {
 		for _, at := range []string{s.head.Started, s.head.From, s.head.To, p.From, p.To, p.Watermark} {
 			if !timeForm.MatchString(at) {
@@ -259,8 +264,15 @@ func (r *repository) fill(s *snapshot) error {
 			return fmt.Errorf("%s: %w", p.Object, err)
 		}
 		s.states[p.Object] = state
+		if err := r.bodies(p, state); err != nil {
+			return fmt.Errorf("%s: %w", p.Object, err)
+		}
+		sum.Bodies.Held += p.Bodies.Held
+		sum.Bodies.Missing += p.Bodies.Missing
+		sum.Bodies.Bytes += p.Bodies.Bytes
 		sum.Parts++
-		if n := len(p.Layers); n > 0 {
+		ofRecords := !strings.Contains(p.Object, "/")
+		if n := len(p.Layers); n > 0 && ofRecords {
 			sum.Records += p.Layers[n-1].Records
 		}
 		if p.Stale {
@@ -271,7 +283,7 @@ func (r *repository) fill(s *snapshot) error {
 		}
 		sum.To = max(sum.To, p.To)
 		for _, f := range p.Fields {
-			if s.types[p.Object][f] == "" {
+			if ofRecords && s.types[p.Object][f] == "" {
 				return damaged("the schema has no field %s.%s", p.Object, f)
 			}
 		}

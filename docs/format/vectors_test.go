@@ -136,7 +136,7 @@ func TestTableVector(t *testing.T) {
 // TestSegmentVectors reads the frame and the index of snapshot.md, and refuses other spellings.
 func TestSegmentVectors(t *testing.T) {
 	v := hexBlocks(t, "snapshot.md")
-	if len(v) != 2 {
+	if len(v) != 5 { // the others are in TestVectorsOfBodies
 		t.Fatalf("%d vectors in snapshot.md", len(v))
 	}
 	frame, index := v[0], v[1]

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -142,9 +141,6 @@ type Tally struct {
 	Bytes   int64 // of the contents of those that are held, each counted as often as it is referred to
 }
 
-// errBodyValue says that a field for bodies holds something else.
-var errBodyValue = errors.New("it does not refer to a body")
-
 // bodyFields are the fields of a part whose texts are references.
 type bodyFields []string
 
@@ -166,7 +162,7 @@ func (f bodyFields) places(shape *sf.Shape) []int {
 	return places
 }
 
-// of yields the values of the record that may refer to bodies: its bodies, and true for each that is missing.
+// of yields the values of the record in those fields that are not absent, each with its field.
 func (f bodyFields) of(r sf.Record) iter.Seq2[sf.Value, string] {
 	return func(yield func(sf.Value, string) bool) {
 		for _, name := range f {

@@ -112,7 +112,7 @@ func fill(r io.Reader, buffer []byte) (n int, ended bool, err error) {
 	for n < len(buffer) {
 		more, err := r.Read(buffer[n:])
 		n += more
-		if err == io.EOF { //nolint:errorlint // as the contract of io.Reader has it
+		if err == io.EOF {
 			return n, true, nil
 		}
 		if err != nil {

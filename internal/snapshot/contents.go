@@ -125,7 +125,7 @@ func (v *verifier) largePiece(ctx context.Context, p piece) ([]byte, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.report.Read += v.checker.contents.Objects[ref]
+	v.report.Read += v.contents.Objects[ref]
 	if !again && v.opts.inPart(ref.ID) {
 		v.step()
 	}
@@ -196,7 +196,7 @@ func (v *verifier) tallies(ctx context.Context, only string) error {
 			got, seen := known[at]
 			if !seen {
 				var err error
-				if got, err = v.tally(ctx, p); err != nil {
+				if got, err = tallyOf(ctx, v.store.repository, p); err != nil {
 					if err := v.tell(err, snapshotRef(m.info.ID), p.object); err != nil {
 						return err
 					}
@@ -215,10 +215,10 @@ func (v *verifier) tallies(ctx context.Context, only string) error {
 	})
 }
 
-// tally adds up the bodies of a part from its rows.
-func (v *verifier) tally(ctx context.Context, p manifestPart) (Tally, error) {
+// tallyOf adds up the bodies of a part from its rows.
+func tallyOf(ctx context.Context, r *repo.Repository, p manifestPart) (Tally, error) {
 	var t Tally
-	rows := newMerged(stack(v.store.repository, p.object, p.layers)...)
+	rows := newMerged(stack(r, p.object, p.layers)...)
 	for {
 		more, err := rows.next(ctx)
 		if err != nil || !more {

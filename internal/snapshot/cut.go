@@ -9,7 +9,7 @@ import (
 )
 
 // bodySizes are the measures of a writer of bodies, in bytes. They are no part of the format: a reader takes what the
-// references say. ADR 16 has the measurements.
+// references say. ADR 22 has the measurements.
 type bodySizes struct {
 	small  int // up to which a body shares an object with others
 	bundle int // of frames, at which such an object is stored

@@ -179,7 +179,9 @@ func (s *Store) Erase(ctx context.Context, ids []sf.ID, approval string) (Erased
 	got, err := s.repository.Erase(ctx, repo.EraseInput{
 		Collect: pruned, Reach: s.reach,
 		Rewrite: func(ctx context.Context, view *repo.Repository, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
-			return e.rewrite(ctx, &Store{view, &schemaMemo{}}, roots)
+			within := Open(view)
+			within.sizes = s.sizes
+			return e.rewrite(ctx, within, roots)
 		},
 	})
 	out.Deleted, out.Retained = got.Deleted, got.Retained
@@ -239,6 +241,11 @@ func (e *eraser) snapshot(ctx context.Context, s *Store, id string) (repo.Ref, e
 		if err != nil {
 			return repo.Ref{}, fmt.Errorf("%s: %w", p.object, err)
 		}
+		if rewritten && len(p.holders) > 0 {
+			if p.tally, err = tallyOf(ctx, s.repository, *p); err != nil {
+				return repo.Ref{}, fmt.Errorf("%s: %w", p.object, err)
+			}
+		}
 		if rewritten {
 			e.touched[p.object] = true
 			m.gaps = withErased(m.gaps, p.object)
@@ -252,7 +259,7 @@ func (e *eraser) snapshot(ctx context.Context, s *Store, id string) (repo.Ref, e
 		return snapshotRef(id), nil
 	}
 	fit := summarize(m.parts, m.info.Started)
-	m.info.Records = fit.Records
+	m.info.Records, m.info.Bodies = fit.Records, fit.Bodies
 	frames, err := m.encode()
 	if err != nil {
 		return repo.Ref{}, err

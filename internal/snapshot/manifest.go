@@ -386,7 +386,7 @@ func summarize(parts []manifestPart, started time.Time) Info {
 			continue
 		}
 		i.Parts++
-		if kind, _ := splitName(p.object); kind == Records {
+		if kindOf(p.object) == Records {
 			i.Records += p.records()
 		}
 		i.Bodies.add(p.tally, 1)

@@ -71,7 +71,8 @@ func (p *PartWriter) settle(ctx context.Context) error {
 	p.fresh = slices.Clone(p.base[len(p.origin):])
 	p.spills.remove(context.WithoutCancel(ctx))
 	p.spills = spills{repository: p.w.store.repository, shape: p.shape}
-	next := newLayerWriter(p.w.store.repository, p.shape, p.base)
+	next := newLayerWriter(p.w.store.repository, p.shape, p.base, p.holders)
+	next.tally = p.out.tally
 	next.changes, next.origin, next.segments.newBytes = p.out.changes, p.countFrom(), p.out.segments.newBytes
 	p.out = next
 	return nil
@@ -102,7 +103,7 @@ func (p *PartWriter) Save(ctx context.Context, at Extent) error {
 	}
 	m := manifestPart{
 		object: p.info.Object, state: Whole, fields: p.shape.Fields(), from: floor(p.info.From), watermark: floor(p.info.Watermark),
-		expected: -1, changes: p.out.changes, layers: p.base,
+		expected: -1, changes: p.out.changes, layers: p.base, holders: p.holders, tally: p.out.tally,
 	}
 	return p.w.saveLine(ctx, m, p.info.Full, len(p.origin), at)
 }
@@ -234,7 +235,8 @@ func (w *Writer) Resume(b Begun) (*PartWriter, error) {
 		return nil, problem.Newf(problem.NotFound, "part %s: what was begun lies on another snapshot", b.Part.Object)
 	}
 	shape := sf.NewShape(b.Part.Object, b.m.fields)
-	p := newPartWriter(w, PartInfo{Object: b.Part.Object, Fields: b.m.fields, From: b.m.from, Full: b.Full}, shape, b.m.layers)
+	p := newPartWriter(w, PartInfo{Object: b.Part.Object, Fields: b.m.fields, From: b.m.from, Full: b.Full}, shape, b.m.layers, b.m.holders)
+	p.out.tally = b.m.tally
 	p.origin, p.settled = origin, true
 	p.fresh, p.replaced = slices.Clone(b.m.layers[b.base:]), b.m.replaced
 	p.out.changes, p.out.origin = b.m.changes, p.countFrom()

@@ -33,7 +33,7 @@ func (sn *Snapshot) Parts() []Part { return sn.PartsOf(Records) }
 func (sn *Snapshot) PartsOf(kind PartKind) []Part {
 	parts := make([]Part, 0, len(sn.manifest.parts))
 	for _, m := range sn.manifest.parts {
-		if of, _ := splitName(m.object); of == kind {
+		if kindOf(m.object) == kind {
 			parts = append(parts, m.part())
 		}
 	}

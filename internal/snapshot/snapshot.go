@@ -71,13 +71,13 @@ func (k PartKind) Name(object string) string {
 	return string(k) + "/" + object
 }
 
-// splitName takes the name of a part apart.
-func splitName(name string) (PartKind, string) {
-	kind, object, found := strings.Cut(name, "/")
+// kindOf returns the kind that the name of a part says.
+func kindOf(name string) PartKind {
+	kind, _, found := strings.Cut(name, "/")
 	if !found {
-		return Records, name
+		return Records
 	}
-	return PartKind(kind), object
+	return PartKind(kind)
 }
 
 // validPart reports the name of a part: an API name, or a kind of 1 to 16 of a-z, a slash and an API name.
@@ -86,7 +86,7 @@ func validPart(name string) bool {
 	if !found {
 		return validName(name)
 	}
-	return kind != "" && len(kind) <= maxKind && strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") == "" && validName(object)
+	return kind != "" && len(kind) <= maxKind && len(name) <= maxName && strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") == "" && validName(object)
 }
 
 // maxKind bounds the name of a kind, in bytes.

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -29,12 +30,24 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	raw := b.encode()
 	index := encodeIndex(shape, []frameInfo{{first: ids[0], last: ids[2], rows: 3, tombstones: 1, size: len(raw)}})
 
+	piecePacked, err := packPiece([]byte("Hello, world"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := Body{Sum: sha256.Sum256([]byte("Hello, world")), pieces: []piece{{frame: 2, size: 12}}}
+	for i := range hello.pieces[0].id {
+		hello.pieces[0].id[i] = byte(i)
+	}
+
 	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "format", "snapshot.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	flat := strings.Join(strings.Fields(string(doc)), "")
-	for name, bytes := range map[string][]byte{"frame": raw, "index": index} {
+	for name, bytes := range map[string][]byte{
+		"frame": raw, "index": index, "frame of a body": piecePacked,
+		"reference": []byte(hello.Text()), "reference to nothing": []byte(Body{Sum: sha256.Sum256(nil)}.Text()),
+	} {
 		if !strings.Contains(flat, hex.EncodeToString(bytes)) {
 			t.Errorf("the document does not hold the %s %x", name, bytes)
 		}
