@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,8 +144,15 @@ func sameFiles(t *testing.T, sent, back string, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, err := os.ReadFile(filepath.Join(back, filepath.Base(file))); err != nil || !bytes.Equal(a, b) {
-			t.Errorf("%s: %d bytes came back of %d: %v", filepath.Base(file), len(b), len(a), err)
+		name := strings.TrimSuffix(filepath.Base(file), ".resource")
+		found, err := filepath.Glob(filepath.Join(back, name+".*")) // the client ends the name by the type of content
+		found = slices.DeleteFunc(found, func(path string) bool { return strings.HasSuffix(path, "-meta.xml") })
+		if err != nil || len(found) != 1 {
+			t.Errorf("%s came back as %v: %v", name, found, err)
+			continue
+		}
+		if b, err := os.ReadFile(found[0]); err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: %d bytes came back of %d: %v", name, len(b), len(a), err)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (t *retrieve) component(k key) {
 	if kind.composed() {
 		c.FileName = kind.fileOf(k.name)
 	}
-	properties := c
+	properties := t.store.shown(c)
 	properties.FileName = t.folder + c.FileName
 	if t.whole[k] {
 		t.result.Files = append(t.result.Files, properties)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/soql"
@@ -38,7 +39,7 @@ func (s *Store) List(kind, folder string) []Component {
 		if ck.kind != kind || c.past || k != nil && k.InFolder && !inFolder(c.FullName, folder) {
 			continue
 		}
-		out, seen[c.FullName] = append(out, c), true
+		out, seen[c.FullName] = append(out, s.shown(c)), true
 	}
 	for _, c := range s.standard(kind) {
 		if !seen[c.FullName] {
@@ -47,6 +48,23 @@ func (s *Store) List(kind, folder string) []Component {
 	}
 	slices.SortFunc(out, compareComponents)
 	return out
+}
+
+// holders are types whose components only hold those of other types and are nothing by themselves.
+// Source: listMetadata results, for CustomLabels; unverified for the others.
+var holders = map[string]bool{
+	"CustomLabels": true, "Workflow": true, "SharingRules": true, "MatchingRules": true, "AssignmentRules": true,
+	"AutoResponseRules": true, "EscalationRules": true,
+}
+
+// shown is a component as lists and retrieves show it: standard objects and what only holds others have no
+// Id and the epoch for dates, whatever was deployed into them. That standard objects stay so is unverified.
+func (s *Store) shown(c Component) Component {
+	if holders[c.Type] || c.Type == "CustomObject" && !strings.Contains(c.FullName, "__") {
+		c.ID, c.Created, c.Modified = "", time.Time{}, time.Time{}
+		c.By, c.Editor = s.org.Admin().User, s.org.Admin().User
+	}
+	return c
 }
 
 // inFolder reports a component within a folder, or deeper.

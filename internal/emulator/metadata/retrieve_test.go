@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/emulator/metadata"
+	"holdfast/internal/emulator/org"
+	"holdfast/internal/testkit"
 )
 
 // unpack reads a zip.
@@ -268,4 +271,57 @@ func TestLargeZipsAreRefused(t *testing.T) {
 	if r.ErrorCode != "LIMIT_EXCEEDED" {
 		t.Errorf("a zip of more than 39 MB: %s %s", r.ErrorCode, r.ErrorMessage)
 	}
+}
+
+// Source: listMetadata results: the epoch and no Id for what is no record of its own.
+func TestListsTellWhoAndWhen(t *testing.T) {
+	clock := org.FixedClock(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC))
+	o := org.New(org.Config{Clock: clock})
+	b := &bench{t: t, o: o, s: metadata.New(o, nil)}
+	named := func(kind, name string) metadata.Component {
+		for _, c := range b.s.List(kind, "") {
+			if c.FullName == name {
+				return c
+			}
+		}
+		t.Errorf("%s %s is not listed", kind, name)
+		return metadata.Component{}
+	}
+	b.must(map[string]string{
+		"package.xml":            packageXML("CustomField", "Account.Extra__c", "CustomLabels", "CustomLabels", "CustomTab", "T000001"),
+		"objects/Account.object": file("CustomObject", textField("Extra__c")), "tabs/T000001.tab": file("CustomTab", "<label>T</label>"),
+		"labels/CustomLabels.labels": file("CustomLabels", "<labels><fullName>Hi</fullName><language>en_US</language><protected>false</protected><shortDescription>s</shortDescription><value>v</value></labels>"),
+	})
+	clock.Advance(time.Hour)
+	sam, _ := o.UserByName("standard.admin@emulated.example")
+	r := b.s.Deploy(org.Caller{User: sam.ID}, zipped(t, map[string]string{"package.xml": packageXML("CustomTab", "*"), "tabs/T000001.tab": file("CustomTab", "<label>Changed</label>")}), metadata.Options{})
+	if !r.Success {
+		t.Fatal(failures(r))
+	}
+	for _, c := range []metadata.Component{named("CustomObject", "Account"), named("CustomLabels", "CustomLabels"), named("CustomObject", "Contact")} {
+		if c.ID != "" || !c.Created.IsZero() || !c.Modified.IsZero() {
+			t.Errorf("%+v", c)
+		}
+	}
+	for _, c := range []metadata.Component{named("CustomField", "Account.Extra__c"), named("CustomLabel", "Hi"), named("CustomTab", "T000001")} {
+		changed := c.Type == "CustomTab"
+		if c.ID == "" || c.Created.Hour() != 8 || (c.Modified.Hour() == 9) != changed || (c.Editor == sam.ID) != changed || c.By != o.Admin().User {
+			t.Errorf("%s %s: made %s by %s, changed %s by %s", c.Type, c.FullName, c.Created, c.By, c.Modified, c.Editor)
+		}
+	}
+	first := named("CustomField", "Account.Extra__c").ID
+	b.destroy("destructiveChanges.xml", "CustomField", "Account.Extra__c")
+	b.must(map[string]string{"package.xml": packageXML("CustomField", "Account.Extra__c"), "objects/Account.object": file("CustomObject", textField("Extra__c"))})
+	if again := named("CustomField", "Account.Extra__c"); again.ID == first || again.Created.Hour() != 9 {
+		t.Errorf("a field that was deleted came back as the same: %+v", again)
+	}
+}
+
+func zipped(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	raw, err := testkit.Zip(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

@@ -274,9 +274,12 @@ func (a *API) fileProperties(b *strings.Builder, name string, c metadata.Compone
 	b.WriteString("<" + name + ">" + element("createdById", c.By) + element("createdByName", by.Name) + element("createdDate", stamp(c.Created)) +
 		element("fileName", c.FileName) + element("fullName", c.FullName) + element("id", c.ID) + element("lastModifiedById", c.Editor) +
 		element("lastModifiedByName", editor.Name) + element("lastModifiedDate", stamp(c.Modified)))
-	if c.Namespace != "" {
+	switch { // source: listMetadata results: what has no Id has no state, and a prefix that is empty
+	case c.Namespace != "":
 		b.WriteString(element("manageableState", "installed") + element("namespacePrefix", c.Namespace))
-	} else {
+	case c.ID == "":
+		b.WriteString(element("namespacePrefix", ""))
+	default:
 		b.WriteString(element("manageableState", "unmanaged"))
 	}
 	b.WriteString(element("type", c.Type) + "</" + name + ">")
