@@ -40,8 +40,11 @@ func actual(components map[key]Component, kind, member string) key {
 	if base, n := flowVersion(member); kind == "Flow" && n > 0 && components[key{kind, base}].number == n {
 		return key{kind, base}
 	}
-	if folder := folderType[kind]; folder != "" && !strings.Contains(member, "/") {
-		return key{folder, member}
+	if kinds := folderTypes[kind]; len(kinds) > 0 && !strings.Contains(member, "/") {
+		if k, ok := folder(kind, member, func(k key) bool { _, ok := components[k]; return ok }); ok {
+			return k
+		}
+		return key{kinds[0], member}
 	}
 	return key{kind, member}
 }

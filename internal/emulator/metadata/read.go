@@ -154,7 +154,8 @@ func (d *deploy) checkManifest() {
 			continue
 		}
 		for _, member := range t.Members {
-			if member == "*" || here[key{t.Name, member}] || here[key{folderType[t.Name], member}] || d.versioned(t.Name, member, here) {
+			_, isFolder := folder(t.Name, member, func(k key) bool { return here[k] })
+			if member == "*" || here[key{t.Name, member}] || isFolder || d.versioned(t.Name, member, here) {
 				continue
 			}
 			d.fail(t.Name, member, "package.xml", "An object '"+member+"' of type "+t.Name+

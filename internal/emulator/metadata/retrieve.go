@@ -289,11 +289,9 @@ func (t *retrieve) all(kind string) {
 // member resolves one name.
 func (t *retrieve) member(kind, name string) {
 	k := key{kind, name}
-	if folder := folderType[kind]; folder != "" {
-		if _, ok := t.store.components[key{folder, name}]; ok {
-			t.want(key{folder, name})
-			return
-		}
+	if f, ok := folder(kind, name, t.has); ok {
+		t.want(f)
+		return
 	}
 	if base, n := flowVersion(name); kind == "Flow" && n > 0 && t.store.components[key{kind, base}].number == n {
 		k.name = base // the newest
@@ -303,9 +301,9 @@ func (t *retrieve) member(kind, name string) {
 		return
 	}
 	t.want(k)
-	if parts := strings.Split(name, "/"); len(parts) > 1 && folderType[kind] != "" { // its folders come with it
+	if parts := strings.Split(name, "/"); len(parts) > 1 { // its folders come with it
 		for i := 1; i < len(parts); i++ {
-			if f := (key{folderType[kind], strings.Join(parts[:i], "/")}); t.has(f) {
+			if f, ok := folder(kind, strings.Join(parts[:i], "/"), t.has); ok {
 				t.want(f)
 			}
 		}

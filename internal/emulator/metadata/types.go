@@ -111,9 +111,19 @@ var contentOf = map[string]string{
 	"EmailFolder": "EmailTemplate", "EmailTemplateFolder": "EmailTemplate",
 }
 
-// folderType is the folder type of a type whose components lie in folders.
-var folderType = map[string]string{
-	"Report": "ReportFolder", "Dashboard": "DashboardFolder", "Document": "DocumentFolder", "EmailTemplate": "EmailFolder",
+// folderTypes are the folder types of a type whose components lie in folders.
+var folderTypes = map[string][]string{
+	"Report": {"ReportFolder"}, "Dashboard": {"DashboardFolder"}, "Document": {"DocumentFolder"}, "EmailTemplate": {"EmailFolder", "EmailTemplateFolder"},
+}
+
+// folder finds a folder that is named as a component of what lies in it.
+func folder(kind, name string, has func(key) bool) (key, bool) {
+	for _, f := range folderTypes[kind] {
+		if k := (key{f, name}); has(k) {
+			return k, true
+		}
+	}
+	return key{}, false
 }
 
 // Kinds returns the metadata types that an org of that API version describes, by name. Folder types
