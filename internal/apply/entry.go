@@ -23,6 +23,9 @@ const (
 	entryStep    = "step"
 	entryVerify  = "verify"
 	entryEnd     = "end"
+	entryPrior   = "prior"
+	entryOff     = "off"
+	entryBack    = "back"
 )
 
 // messageClip bounds the text of an org's error in the journal, in bytes.
@@ -45,6 +48,8 @@ type entry struct {
 	Snap  string     `json:"snapshot,omitempty"`    // verify
 	Diff  int64      `json:"unexplained,omitempty"` // verify
 	State string     `json:"state,omitempty"`       // end
+	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
+	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"
 }
 
 // entryRow is what happened to one row: an Id and no code, or a code.
@@ -91,7 +96,7 @@ func decodeEntry(body []byte) (entry, error) {
 		if e.Batch < 1 {
 			return entry{}, fmt.Errorf("journal entry: %s without a batch", e.T)
 		}
-	case entryStep, entryVerify, entryEnd:
+	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack:
 	default:
 		return entry{}, problem.Newf(problem.Usage, "journal entry %q is of a later version", e.T)
 	}

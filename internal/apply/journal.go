@@ -65,6 +65,29 @@ func onDisk(err error) error {
 	return err
 }
 
+// Begun returns the digest of the plan whose application the journal at path began. The error is NotFound
+// where none was begun, and otherwise that of OpenJournal.
+func Begun(path string) (digest string, err error) {
+	if _, err := os.Stat(path); err != nil {
+		return "", problem.Newf(problem.NotFound, "there is no journal %s, so that no application was begun", path).
+			Hint("approve the plan with --approve, or name its journal with --journal")
+	}
+	j, err := OpenJournal(path)
+	if err != nil {
+		return "", err
+	}
+	if err := j.Close(); err != nil {
+		return "", err
+	}
+	for _, e := range j.entries {
+		if e.T == entryBegin {
+			return e.Plan, nil
+		}
+	}
+	return "", problem.Newf(problem.NotFound, "journal %s began no application", path).
+		Hint("approve the plan with --approve")
+}
+
 // newJournal reads what the medium holds and leaves it ready to append.
 func newJournal(path string, m medium, limit int64) (*Journal, error) {
 	j := &Journal{path: path, medium: m, limit: limit}

@@ -74,6 +74,11 @@ type ledger struct {
 	batches int
 	open    *batch
 	seen    *Verification
+
+	prior        *entry // what was there before automation was switched off
+	off, back    bool
+	org          sf.ID
+	switchesOnly bool // the rows of the plan are not looked at
 }
 
 // birthplace is the row that brings a record.
@@ -103,8 +108,14 @@ func (l *ledger) fold(e entry) error {
 }
 
 func (l *ledger) foldEntry(e entry) error {
+	if l.switchesOnly && l.foldSwitch(e) {
+		return nil
+	}
 	if l.begun == (e.T == entryBegin) {
 		return fmt.Errorf("entry %q out of place", e.T)
+	}
+	if l.foldSwitch(e) {
+		return nil
 	}
 	switch e.T {
 	case entryBegin:

@@ -12,6 +12,8 @@ type Result struct {
 	Pairs   []Pair  // new Ids of inserted records, sorted by the old
 	Moved   []Moved // with a Conflict: what is not as the plan found it
 
+	Switched Switched
+
 	Verified *Verification // what an earlier run found when it observed the org again; nil: none did
 }
 
@@ -50,7 +52,7 @@ type DroppedLink struct {
 }
 
 func (l *ledger) result() Result {
-	r := Result{Ended: l.ended, Pairs: l.pairs(), Verified: l.seen}
+	r := Result{Ended: l.ended, Pairs: l.pairs(), Switched: l.switchResult(), Verified: l.seen}
 	for i, s := range l.plan.Steps {
 		count := StepResult{Number: s.Number, Op: s.Op.String(), Object: s.Object}
 		for n, p := range l.rows[i] {

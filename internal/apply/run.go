@@ -20,7 +20,8 @@ type application struct {
 	fields  map[string]map[string]*sf.Field // by object; the names that records carry
 	opts    Options
 
-	looked map[birthplace]bool // rows that were expected to come back with another, and did not
+	arrived bool                // this is the org that the plan is for
+	looked  map[birthplace]bool // rows that were expected to come back with another, and did not
 }
 
 // Run applies the plan, or goes on where the journal says that an earlier run stopped. A journal
@@ -44,6 +45,9 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 		return Result{}, err
 	}
 	moved, err := a.run(ctx)
+	if err != nil && a.arrived {
+		err = a.putBackAfter(ctx, err)
+	}
 	result := a.ledger.result()
 	result.Resumed, result.Moved = resumed, moved
 	return result, err
@@ -75,8 +79,9 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 		return nil, problem.Newf(problem.Conflict, "the plan is for org %s and this is org %s", p.Org, who.OrgID).
 			Hint("name the org that the plan was made for with --org")
 	}
+	a.arrived = true
 	if a.ledger.ended {
-		return nil, nil
+		return nil, a.putBack(ctx)
 	}
 	if a.schema, err = a.target.Schema(ctx); err != nil {
 		return nil, err
@@ -96,12 +101,23 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 	if err := a.begin(ctx); err != nil {
 		return nil, err
 	}
-	for i := range p.Steps {
-		if err := a.step(ctx, i); err != nil {
-			return nil, err
-		}
+	if err := a.carryOut(ctx); err != nil {
+		return nil, err
 	}
 	return nil, a.end(ctx)
+}
+
+// carryOut does the steps, with the automation off that the plan says.
+func (a *application) carryOut(ctx context.Context) error {
+	if err := a.switchOff(ctx); err != nil {
+		return err
+	}
+	for i := range a.ledger.plan.Steps {
+		if err := a.step(ctx, i); err != nil {
+			return err
+		}
+	}
+	return a.putBack(ctx)
 }
 
 func (a *application) begin(ctx context.Context) error {

@@ -74,6 +74,11 @@ type Options struct {
 	CallRows int // records in a call, 0 means CallRows, the most that is allowed
 	JobRows  int // rows in a job, 0 means JobRows, the most that is allowed
 
+	// Deployer switches automation; nil: a plan that switches any off is refused. Production says that
+	// the org is no sandbox and no developer org, where a change of Apex has to run its tests.
+	Deployer   Deployer
+	Production bool
+
 	// Wait waits between two looks at a job and before a locked row is sent again; nil waits by the
 	// clock. It returns the context's error when that ends first.
 	Wait func(ctx context.Context, d time.Duration) error

@@ -48,6 +48,11 @@ var Rules = []Rule{
 		Why: "what components are made of, and whether two are the same, is decided from bytes alone, whoever brings them",
 	},
 
+	{
+		Package: "automation", May: []string{"component", "sf"},
+		Why: "what acts on records, and the files that switch it, is decided from the files alone",
+	},
+
 	// The repository.
 	{
 		Package: "blob", May: []string{"problem"},
@@ -142,7 +147,7 @@ var Rules = []Rule{
 		Why: "capture declares the Source it reads: the client is handed in, so the emulator or a recording fits, too",
 	},
 	{
-		Package: "apply", May: []string{"plan", "snapshot", "state", "sf", "problem"},
+		Package: "apply", May: []string{"plan", "automation", "component", "snapshot", "state", "sf", "problem"},
 		Why: "apply declares the Target it writes: the client is handed in, and every write is behind a journal",
 	},
 
@@ -153,7 +158,7 @@ var Rules = []Rule{
 
 	// The verbs.
 	{
-		Package: "run", May: []string{"parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
+		Package: "run", May: []string{"automation", "component", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{
@@ -198,7 +203,7 @@ var TestOnly = []string{"salesforce/orgtest", "testkit", "testkit/wsdl", "blob/b
 
 // Core are the packages that decide without acting: no clock, no files, no network, no chance, no
 // goroutines. What they return depends on what they are given and on nothing else.
-var Core = []string{"sf", "state", "plan", "soql", "component"}
+var Core = []string{"sf", "state", "plan", "soql", "component", "automation"}
 
 // Impure are the packages that the core does not import, each with what to do instead.
 var Impure = map[string]string{

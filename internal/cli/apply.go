@@ -30,7 +30,7 @@ type applyResult struct {
 }
 
 func (a *app) applyCommand() *cobra.Command {
-	var approve, journal, name string
+	var in applyFlags
 	cmd := a.command(spec{
 		use: "apply PLAN", group: groupVerbs,
 		short: "carry out a plan that was approved, and observe the org again",
@@ -49,31 +49,58 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 		},
 		result: applyResult{}, min: 1, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
-		return a.apply(cmd, args[0], approve, journal, name)
+		return a.apply(cmd, args[0], in)
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&approve, "approve", "", "`digest` of the plan that was reviewed")
-	flags.StringVar(&journal, "journal", "", "`file` of the journal; default PLAN.journal")
-	flags.StringVar(&name, "org", "", "`name` of the org, when the one that the repository remembers is not right")
+	flags.StringVar(&in.approve, "approve", "", "`digest` of the plan that was reviewed")
+	flags.StringVar(&in.journal, "journal", "", "`file` of the journal; default PLAN.journal")
+	flags.StringVar(&in.org, "org", "", "`name` of the org, when the one that the repository remembers is not right")
+	flags.BoolVar(&in.resume, "resume", false, "go on with a plan that was approved and begun; its journal has the approval")
+	flags.BoolVar(&in.putBack, "put-back", false, "put back automation that an application of this plan switched off, and do nothing else")
 	return a.repoFlags(cmd)
 }
 
 // maxPlanFile bounds what is read as a plan. A plan of a million rows of a kilobyte fits.
 const maxPlanFile = 2 << 30
 
-func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) error {
+// applyFlags are the flags of apply.
+type applyFlags struct {
+	approve, journal, org string
+	resume, putBack       bool
+}
+
+// approval returns the digest that was approved: as given, or as the journal of an application that was
+// begun has it.
+func (f applyFlags) approval() (string, error) {
+	if !f.resume {
+		return strings.TrimPrefix(f.approve, "sha256:"), nil
+	}
+	if f.approve != "" {
+		return "", problem.New(problem.Usage, "apply: --resume takes the approval from the journal").Hint("leave --approve out")
+	}
+	return apply.Begun(f.journal)
+}
+
+func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	ctx := cmd.Context()
+	if in.journal == "" {
+		in.journal = path + ".journal"
+	}
+	approve, err := in.approval()
+	if err != nil {
+		return err
+	}
 	file, p, err := readPlan(path)
 	if err != nil {
 		return err
 	}
 	digest := plan.Digest(file)
-	if approve == "" {
+	if approve == "" && !in.putBack {
 		if approve, err = a.askApproval(path, digest, p); approve == "" {
 			return err
 		}
 	}
-	if approve = strings.TrimPrefix(approve, "sha256:"); approve != digest {
+	if approve != digest && !in.putBack {
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, digest).
 			Hint("review the plan again and approve it as it is")
 	}
@@ -81,6 +108,7 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 	if err != nil {
 		return err
 	}
+	name := in.org
 	if name == "" {
 		if name, err = orgOf(ctx, store, p.Org); err != nil {
 			return err
@@ -94,12 +122,12 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 	if err != nil {
 		return err
 	}
-	if journal == "" {
-		journal = path + ".journal"
+	if in.putBack {
+		return a.putBack(ctx, org, in.journal)
 	}
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
-		Org: org, Store: store, File: file, Digest: approve, Journal: journal,
+		Org: org, Store: store, File: file, Digest: approve, Journal: in.journal, Deployer: org,
 		Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
 	})
@@ -109,6 +137,25 @@ func (a *app) apply(cmd *cobra.Command, path, approve, journal, name string) err
 	}
 	out := applyResult{ApplyResult: result, Approved: true}
 	return errors.Join(a.print(out, func(w io.Writer) { writeApplied(w, result) }), err)
+}
+
+// putBack puts automation back.
+func (a *app) putBack(ctx context.Context, org *salesforce.Org, journal string) error {
+	out, err := run.PutBack(ctx, run.PutBackInput{Org: org, Deployer: org, Journal: journal})
+	if err != nil {
+		return fmt.Errorf("put automation back: %w", err)
+	}
+	result := applyResult{ApplyResult: run.ApplyResult{
+		Journal: journal, Switched: &out, Steps: []run.ApplyStepRow{}, Errors: []run.RowErrorRow{}, NewIDs: []run.NewIDRow{},
+		Fidelity: []run.FidelityRow{}, Classes: map[string]int64{},
+	}}
+	return a.print(result, func(w io.Writer) {
+		if len(out.Off) == 0 {
+			fmt.Fprintln(w, "no automation was switched off")
+			return
+		}
+		fmt.Fprintf(w, "%s as before, which was proved by retrieving them\n", plural(len(out.Off), "component"))
+	})
 }
 
 // readPlan reads a plan file, whole.
@@ -212,6 +259,11 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	})
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "%s left empty because their record did not come back\n", plural(len(r.Dropped), "link"))
+	}
+	if s := r.Switched; s != nil && s.Back {
+		fmt.Fprintf(w, "%s switched off and put back, which was proved by retrieving them\n", plural(len(s.Off), "component"))
+	} else if s != nil {
+		fmt.Fprintf(w, "%s still switched off; `holdfast apply PLAN --put-back` puts them back\n", plural(len(s.Off), "component"))
 	}
 	if n := len(r.NewIDs); n > 0 {
 		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))

@@ -72,6 +72,7 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 	flags.StringVar(&in.By, "by", "", "with --undo: only what this `user` changed")
 	flags.StringVar(&since, "since", "", "with --undo: only what was changed at this `time` or later, such as 2026-03-01T12:00:00Z")
 	flags.StringVar(&until, "until", "", "with --undo: only what was changed before this `time`")
+	flags.BoolVar(&in.AutomationOff, "automation-off", false, "switch off the triggers, flows and rules that act on the rows while the plan is applied, and put them back")
 	flags.StringVar(&in.Owner, "owner", "", "`user` or queue that owns what comes back when its own owner is inactive or gone; default: who restores")
 	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
 	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
@@ -151,7 +152,7 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 		return err
 	}
 	shown := a.newProgress("restore " + name)
-	in.Source, in.Store = org, store
+	in.Source, in.Store, in.Metadata = org, store, org
 	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured}
 	result, err := run.Restore(ctx, in)
 	shown.end()
@@ -251,9 +252,25 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 	if len(lost) > 0 {
 		writeTable(w, []string{"LOST", "FIELD", "VALUES", "WHY"}, lost)
 	}
+	writeAutomation(w, p)
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "note: %s\n", plain(note))
 	}
+}
+
+// writeAutomation writes what acts on the rows of the plan.
+func writeAutomation(w io.Writer, p *plan.Plan) {
+	writeSome(w, "all of them are in the plan", p.Automation, func(a plan.Automation) string {
+		does := "acts"
+		if a.Off {
+			does = "is switched off, and put back"
+		}
+		line := fmt.Sprintf("%s %s %s on %s of %s", a.Type, plain(a.Name), does, plural(a.Rows, "row"), a.Object)
+		if a.Reason != "" {
+			line += ": " + plain(a.Reason)
+		}
+		return line
+	})
 }
 
 // fieldList names a few fields and counts the others.

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	expire                       end its sessions; what is in practice.json is refused from now on
 //	insert VAR OBJECT F=V…       create a record, as people do; its Id goes into $VAR
 //	update OBJECT ID F=V…        change a record
+//	deploy FOLDER                deploy the files of a folder in Metadata API format
 //	delete ID…                   move records to the Recycle Bin
 //	value OBJECT ID FIELD WANT   compare what the org holds now
 //	code N COMMAND…              the program ends with exit code N and says one line of error, or none
@@ -66,7 +67,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "unserve": unserve, "expire": expire, "insert": insert, "update": updateRecord,
-			"delete": deleteRecords, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
+			"delete": deleteRecords, "deploy": deployFolder, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
 			"smalldisk": smallDisk, "fill": fill, "cp-tree": copyTree,
 		},
 	})
@@ -134,6 +135,24 @@ func updateRecord(ts *testscript.TestScript, _ bool, args []string) {
 
 func deleteRecords(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(loader(ts).Delete(context.Background(), args))
+}
+
+func deployFolder(ts *testscript.TestScript, _ bool, args []string) {
+	files := map[string]string{}
+	root := ts.MkAbs(args[0])
+	ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		files[filepath.ToSlash(name)] = string(body)
+		return err
+	}))
+	ts.Check(loader(ts).DeployFiles(context.Background(), files))
 }
 
 func value(ts *testscript.TestScript, neg bool, args []string) {

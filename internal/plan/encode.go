@@ -74,6 +74,11 @@ func linesOf(p *Plan) func(yield func([]byte, error) bool) {
 				return
 			}
 		}
+		for _, a := range p.Automation {
+			if !emit(automationLine(a)) {
+				return
+			}
+		}
 		for _, s := range p.Steps {
 			if !emit(stepLine{Step: s, rows: len(s.Rows)}) {
 				return
@@ -127,10 +132,11 @@ const (
 	countSteps
 	countRows
 	countUndo
+	countAutomation
 	headerCounts
 )
 
-var countNames = [headerCounts]string{"notes", "fidelity", "deferred", "conflicts", "steps", "rows", "undo"}
+var countNames = [headerCounts]string{"notes", "fidelity", "deferred", "conflicts", "steps", "rows", "undo", "automation"}
 
 func headerOf(p *Plan) headerLine {
 	h := headerLine{Org: p.Org, Made: p.Made.UTC().Format(sf.DatetimeLayout), Source: p.Source}
@@ -143,6 +149,7 @@ func headerOf(p *Plan) headerLine {
 		h.counts[countRows] += len(s.Rows)
 	}
 	h.counts[countUndo] = len(p.Undo)
+	h.counts[countAutomation] = len(p.Automation)
 	return h
 }
 
@@ -150,6 +157,9 @@ func (h headerLine) append(b []byte) []byte {
 	o := open(b).text("format", Format).text("org", string(h.Org)).text("made", h.Made)
 	o = o.text("wanted", h.Source.Wanted).text("base", h.Source.Base).text("live", h.Source.Live).names("only", h.Source.Only)
 	for i, n := range h.counts {
+		if i == countAutomation && n == 0 {
+			continue
+		}
 		o = o.number(countNames[i], int64(n))
 	}
 	return o.end()

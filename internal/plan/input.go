@@ -23,6 +23,10 @@ type Input struct {
 	Conflicts []state.Conflict
 	Notes     []string
 
+	// Automation is called with the rows that the plan writes of each object and returns what acts on
+	// them; nil: nobody has looked.
+	Automation func(rows map[string]int64) ([]Automation, error)
+
 	Schema *sf.Schema // of the live org
 
 	// InBin reports a record that undelete can bring back; nil when there is none.

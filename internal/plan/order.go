@@ -39,6 +39,12 @@ func Order(in Input) (*Plan, error) {
 		return nil, &CapError{Rows: o.touched, Max: limit}
 	}
 	o.finish()
+	if in.Automation != nil && len(o.plan.Steps) > 0 {
+		if o.plan.Automation, err = in.Automation(o.plan.Rows()); err != nil {
+			return nil, err
+		}
+		slices.SortFunc(o.plan.Automation, compareAutomation)
+	}
 	return o.plan, nil
 }
 

@@ -55,12 +55,13 @@ type Plan struct {
 	Made   time.Time // server time, UTC, whole milliseconds
 	Source Source
 
-	Steps     []Step
-	Conflicts []state.Conflict // what is left alone because someone worked on it since
-	Fidelity  state.Fidelity   // how the values come back
-	Deferred  []Deferred       // what a second pass sets, and why
-	Notes     []string         // what else a reader should know
-	Undo      state.Delta      // the changes that take the plan back, on the Ids of the plan
+	Steps      []Step
+	Conflicts  []state.Conflict // what is left alone because someone worked on it since
+	Fidelity   state.Fidelity   // how the values come back
+	Deferred   []Deferred       // what a second pass sets, and why
+	Automation []Automation     // what acts on the rows, by type and name
+	Notes      []string         // what else a reader should know
+	Undo       state.Delta      // the changes that take the plan back, on the Ids of the plan
 }
 
 // Source says which states a plan was made from: ids of snapshots, empty where one has no part.

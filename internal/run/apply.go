@@ -30,25 +30,28 @@ type ApplyInput struct {
 	Digest  string // the approval: SHA-256 of File, hexadecimal
 	Journal string // path; by convention that of the plan with ".journal" added
 
+	Deployer apply.Deployer // switches automation; nil: a plan that switches any off is refused
+
 	Options apply.Options
 	Capture capture.Options // how the org is observed again; Kind is set by Apply
 }
 
 // ApplyResult says what was done, and what was found when the org was observed again.
 type ApplyResult struct {
-	OrgID   sf.ID          `json:"org_id"`            // Id of the org
-	Plan    string         `json:"plan"`              // digest of the plan, hexadecimal
-	Journal string         `json:"journal"`           // path of the journal
-	Resumed bool           `json:"resumed"`           // an earlier run had begun
-	Before  bool           `json:"before"`            // an earlier run had carried the plan out and observed the org: this is its report again
-	Ended   bool           `json:"ended"`             // every row is settled
-	Steps   []ApplyStepRow `json:"steps"`             // how far each step is
-	Done    int            `json:"done"`              // rows that are as the plan wants them
-	Failed  int            `json:"failed"`            // rows that were refused
-	Errors  []RowErrorRow  `json:"errors"`            // the refused rows
-	Dropped []LinkRow      `json:"dropped,omitempty"` // links left empty because their target did not come back
-	NewIDs  []NewIDRow     `json:"new_ids"`           // records that came back under a new Id
-	Moved   []MovedRow     `json:"moved,omitempty"`   // of a stale plan
+	OrgID    sf.ID          `json:"org_id"`             // Id of the org
+	Plan     string         `json:"plan"`               // digest of the plan, hexadecimal
+	Journal  string         `json:"journal"`            // path of the journal
+	Resumed  bool           `json:"resumed"`            // an earlier run had begun
+	Before   bool           `json:"before"`             // an earlier run had carried the plan out and observed the org: this is its report again
+	Ended    bool           `json:"ended"`              // every row is settled
+	Steps    []ApplyStepRow `json:"steps"`              // how far each step is
+	Done     int            `json:"done"`               // rows that are as the plan wants them
+	Failed   int            `json:"failed"`             // rows that were refused
+	Errors   []RowErrorRow  `json:"errors"`             // the refused rows
+	Dropped  []LinkRow      `json:"dropped,omitempty"`  // links left empty because their target did not come back
+	NewIDs   []NewIDRow     `json:"new_ids"`            // records that came back under a new Id
+	Switched *SwitchedRow   `json:"switched,omitempty"` // of a plan that switches automation off
+	Moved    []MovedRow     `json:"moved,omitempty"`    // of a stale plan
 
 	Verified    bool             `json:"verified"`              // the org was observed again
 	Observed    *SnapshotRow     `json:"observed,omitempty"`    // the observation
@@ -138,6 +141,16 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
+	if len(p.SwitchedOff()) > 0 && in.Deployer != nil {
+		schema, err := in.Org.Schema(ctx)
+		if err != nil {
+			return out, err
+		}
+		if in.Options.Production, err = inProduction(ctx, in.Org, schema); err != nil {
+			return out, err
+		}
+		in.Options.Deployer = in.Deployer
+	}
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
 	out.Before = applied.Verified != nil
@@ -221,6 +234,9 @@ func applyRows(applied apply.Result) ApplyResult {
 	}
 	for _, f := range applied.Failed {
 		out.Errors = append(out.Errors, RowErrorRow(f))
+	}
+	if len(applied.Switched.Off) > 0 {
+		out.Switched = &SwitchedRow{Off: applied.Switched.Off, Back: applied.Switched.Back}
 	}
 	for _, d := range applied.Dropped {
 		out.Dropped = append(out.Dropped, LinkRow(d))

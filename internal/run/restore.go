@@ -37,6 +37,9 @@ type RestoreInput struct {
 	// Selection restricts the restore; what selected records refer to and is missing comes along.
 	Selection
 
+	Metadata      MetadataSource // reads what acts on the rows; nil: nobody looks
+	AutomationOff bool           // and what can be is switched off while the plan is applied
+
 	DeleteExtra bool // with Snapshot: also delete records that it does not have
 	KeepCreated bool // with Before and After: leave the records that were created between them
 
@@ -60,11 +63,12 @@ type RestoreResult struct {
 	Steps  []StepRow     `json:"steps"`          // what the plan does, in order
 	Totals RestoreTotals `json:"totals"`         // sums over the steps
 
-	Conflicts []ConflictRow `json:"conflicts"`          // what is left alone because someone worked on it since
-	Fidelity  []FidelityRow `json:"fidelity"`           // how values come back, by object and field
-	Deferred  []DeferredRow `json:"deferred,omitempty"` // what a second pass sets, and why
-	Notes     []string      `json:"notes,omitempty"`    // what the reader of the plan should know
-	Skipped   []string      `json:"skipped,omitempty"`  // objects that could not be compared
+	Conflicts  []ConflictRow   `json:"conflicts"`          // what is left alone because someone worked on it since
+	Fidelity   []FidelityRow   `json:"fidelity"`           // how values come back, by object and field
+	Automation []AutomationRow `json:"automation"`         // what acts on the rows
+	Deferred   []DeferredRow   `json:"deferred,omitempty"` // what a second pass sets, and why
+	Notes      []string        `json:"notes,omitempty"`    // what the reader of the plan should know
+	Skipped    []string        `json:"skipped,omitempty"`  // objects that could not be compared
 }
 
 // StepRow is one step of a plan.
@@ -255,15 +259,17 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if w.base != nil {
 		source.Base = w.base.Info().ID
 	}
+	acts := &acting{source: in.Metadata, off: in.AutomationOff, schema: w.eq.Schema}
 	p, err := plan.Order(plan.Input{
-		Org: w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,
+		Automation: func(rows map[string]int64) ([]plan.Automation, error) { return acts.on(ctx, rows) },
+		Org:        w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,
 		Delta: w.delta, Conflicts: w.conflicts, Notes: w.notes, Schema: w.eq.Schema,
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
 		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: in.MaxRows,
 	})
 	if err == nil {
-		return p, nil
+		return p, acts.warn(ctx, in.Source, p)
 	}
 	if limit, ok := errors.AsType[*plan.CapError](err); ok {
 		return nil, problem.Wrap(problem.Limits, limit, "plan").
@@ -343,7 +349,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-		Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
+		Automation: automationRows(p.Automation), Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
 	}
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())

@@ -1,0 +1,287 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/automation"
+	"holdfast/internal/component"
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// Deployer is the door through which automation is switched. A deployment of the same archive may be
+// repeated: it changes nothing that it has changed before.
+type Deployer interface {
+	// Retrieve returns the components of a manifest.
+	Retrieve(ctx context.Context, m sf.Manifest) (sf.Retrieved, error)
+	// Deploy deploys an archive and waits for the end of it. A deployment that failed is no error.
+	Deploy(ctx context.Context, archive []byte, opts sf.DeployOptions) (sf.Deployment, error)
+}
+
+// Bounds of switching.
+const (
+	// priorBytes bounds the archive of what was there before, which is one entry of the journal.
+	priorBytes = 10 << 20
+	// putBackTime is how long putting back may take after a run has failed or was interrupted.
+	putBackTime = 30 * time.Minute
+)
+
+// switchOff writes down what is there, and then switches off what the plan says. What is there is read
+// anew: the plan may be hours old. A component that is gone, or off already, is left alone.
+func (a *application) switchOff(ctx context.Context) error {
+	wanted := a.ledger.plan.SwitchedOff()
+	if len(wanted) == 0 || a.ledger.switched() || a.ledger.count(rowPending) == 0 {
+		return nil
+	}
+	if a.opts.Deployer == nil {
+		return problem.New(problem.Usage, "the plan switches automation off, and nothing was given to do that with")
+	}
+	if a.ledger.prior == nil || a.ledger.back { // each time anew: somebody may have changed it meanwhile
+		if err := a.writePrior(ctx, wanted); err != nil {
+			return err
+		}
+	}
+	files, keys, err := a.priorFiles()
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	off, err := automation.Off(files, keys)
+	if err != nil {
+		return fmt.Errorf("switch automation off: %w", err)
+	}
+	id, err := a.deploy(ctx, "switch automation off", off, keys)
+	if err != nil {
+		return err
+	}
+	return a.record(entry{T: entryOff, Job: id})
+}
+
+// writePrior puts what the org has of these components into the journal, before anything is changed.
+func (a *application) writePrior(ctx context.Context, wanted []sf.ComponentKey) error {
+	files, err := a.retrieve(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	rules, err := automation.Read(files)
+	if err != nil {
+		return fmt.Errorf("read automation: %w", err)
+	}
+	var keys []sf.ComponentKey
+	for _, r := range rules {
+		if r.Active && slices.Contains(wanted, r.ComponentKey) {
+			keys = append(keys, r.ComponentKey)
+		}
+	}
+	prior, err := automation.Only(files, keys)
+	if err != nil {
+		return fmt.Errorf("read automation: %w", err)
+	}
+	body, err := component.Pack(prior)
+	if err != nil {
+		return err
+	}
+	if len(body) > priorBytes {
+		return problem.Newf(problem.Limits, "the components to be switched off have %d bytes, and %d fit into the journal", len(body), priorBytes).
+			Hint("restore fewer objects at once")
+	}
+	return a.record(entry{T: entryPrior, Prior: base64.StdEncoding.EncodeToString(body), Names: keyNames(keys)})
+}
+
+// keyNames writes components as "Type Name".
+func keyNames(keys []sf.ComponentKey) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.Type + " " + k.Name
+	}
+	return out
+}
+
+func parseNames(names []string) []sf.ComponentKey {
+	out := make([]sf.ComponentKey, len(names))
+	for i, n := range names {
+		out[i].Type, out[i].Name, _ = strings.Cut(n, " ")
+	}
+	return out
+}
+
+// priorFiles returns what the journal says was there.
+func (a *application) priorFiles() ([]component.Entry, []sf.ComponentKey, error) {
+	body, err := base64.StdEncoding.DecodeString(a.ledger.prior.Prior)
+	if err != nil {
+		return nil, nil, problem.Wrap(problem.Damaged, err, "journal: prior automation")
+	}
+	files, err := unpack(body)
+	return files, parseNames(a.ledger.prior.Names), err
+}
+
+func unpack(body []byte) ([]component.Entry, error) {
+	archive, err := component.OpenArchive(body, component.DefaultLimits)
+	if err != nil {
+		return nil, err
+	}
+	var files []component.Entry
+	for e, err := range archive.Entries() {
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, e)
+	}
+	return files, nil
+}
+
+func (a *application) retrieve(ctx context.Context, keys []sf.ComponentKey) ([]component.Entry, error) {
+	got, err := a.opts.Deployer.Retrieve(ctx, automation.Retrieved(keys))
+	if err != nil {
+		return nil, fmt.Errorf("retrieve automation: %w", err)
+	}
+	return unpack(got.Zip)
+}
+
+// deploy deploys these files and insists that all of it succeeded. In a production org a change of Apex
+// runs the tests of the org; without Apex none run.
+func (a *application) deploy(ctx context.Context, what string, files []component.Entry, keys []sf.ComponentKey) (string, error) {
+	body, err := component.Pack(files)
+	if err != nil {
+		return "", err
+	}
+	d, err := a.opts.Deployer.Deploy(ctx, body, sf.DeployOptions{RollbackOnError: true, TestLevel: a.testLevel(keys)})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", what, err)
+	}
+	if d.Success {
+		return d.ID, nil
+	}
+	why := d.Error
+	for _, r := range d.Results {
+		if !r.Success {
+			why = fmt.Sprintf("%s %s: %s", r.Type, r.Name, r.Problem)
+			break
+		}
+	}
+	if len(d.TestFailures) > 0 {
+		f := d.TestFailures[0]
+		why = fmt.Sprintf("test %s.%s: %s", f.Class, f.Method, f.Message)
+	}
+	return "", problem.Newf(problem.Conflict, "%s: deployment %s failed: %s", what, d.ID, why).
+		Hint("make a plan without --automation off, or mend what the org says")
+}
+
+func (a *application) testLevel(keys []sf.ComponentKey) sf.TestLevel {
+	apex := slices.ContainsFunc(keys, func(k sf.ComponentKey) bool { return k.Type == automation.Trigger })
+	if a.opts.Production && apex {
+		return "RunLocalTests"
+	}
+	return ""
+}
+
+// putBack deploys what was there before and proves that it is there, component by component.
+func (a *application) putBack(ctx context.Context) error {
+	if a.ledger.prior == nil || a.ledger.back {
+		return nil
+	}
+	if a.opts.Deployer == nil {
+		return problem.New(problem.Usage, "automation is switched off, and nothing was given to put it back with")
+	}
+	files, keys, err := a.priorFiles()
+	if err != nil {
+		return err
+	}
+	id := ""
+	if len(keys) > 0 {
+		if id, err = a.deploy(ctx, "put automation back", files, keys); err != nil {
+			return err
+		}
+		now, err := a.retrieve(ctx, keys)
+		if err != nil {
+			return err
+		}
+		want, is := automation.States(files, keys), automation.States(now, keys)
+		for _, k := range keys {
+			if is[k] != want[k] {
+				return problem.Newf(problem.NotVerified, "%s %s is not as it was before it was switched off", k.Type, k.Name).
+					Hint("its prior state is in the journal; run the same command again, or put it back by hand")
+			}
+		}
+	}
+	return a.record(entry{T: entryBack, Job: id, Sum: a.priorSum()})
+}
+
+// priorSum is the check of what was there, and is there again.
+func (a *application) priorSum() string {
+	sum := sha256.Sum256([]byte(a.ledger.prior.Prior))
+	return hex.EncodeToString(sum[:16])
+}
+
+// putBackAfter puts automation back when a run ends with an error, so that an org is not left without it
+// for as long as nobody looks. It goes on when the run was interrupted, for a bounded time.
+func (a *application) putBackAfter(ctx context.Context, err error) error {
+	if a.ledger.prior == nil || a.ledger.back || a.journal.broken != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackTime)
+	defer cancel()
+	if back := a.putBack(ctx); back != nil {
+		return errors.Join(err, fmt.Errorf("automation is still switched off: %w", back))
+	}
+	return err
+}
+
+// PutBack puts automation back that an application of this plan switched off, and does nothing else.
+func PutBack(ctx context.Context, target Target, journal *Journal, opts Options) (Switched, error) {
+	a := &application{target: target, journal: journal, ledger: &ledger{}, opts: opts}
+	for _, e := range journal.entries {
+		a.ledger.foldSwitch(e)
+		if e.T == entryBegin {
+			a.ledger.org = sf.ID(e.Org)
+		}
+	}
+	a.ledger.switchesOnly = true
+	who, err := target.Identity(ctx)
+	if err != nil {
+		return Switched{}, err
+	}
+	if a.ledger.org != "" && who.OrgID != a.ledger.org {
+		return Switched{}, problem.Newf(problem.Conflict, "the journal is of org %s and this is org %s", a.ledger.org, who.OrgID)
+	}
+	err = a.putBack(ctx)
+	return a.ledger.switchResult(), err
+}
+
+// Switched says what became of the automation of an application.
+type Switched struct {
+	Off  []string // components that were switched off, as "Type Name"
+	Back bool     // they are as they were before, which was proved by reading them
+}
+
+func (l *ledger) switchResult() Switched {
+	if l.prior == nil {
+		return Switched{}
+	}
+	return Switched{Off: l.prior.Names, Back: l.back}
+}
+
+// switched reports that automation is off now.
+func (l *ledger) switched() bool { return l.prior != nil && l.off && !l.back }
+
+// foldSwitch takes in the entries about automation and reports whether this was one.
+func (l *ledger) foldSwitch(e entry) bool {
+	switch e.T {
+	case entryPrior:
+		l.prior, l.off, l.back = &entry{Prior: e.Prior, Names: e.Names}, false, false
+	case entryOff:
+		l.off = true
+	case entryBack:
+		l.back = true
+	default:
+		return false
+	}
+	return true
+}
