@@ -381,20 +381,11 @@ func coordinates(f *Field, spec FieldSpec) []*Field {
 	return out
 }
 
-// families are the metadata types between which a field can change without losing its values.
-// Source: Salesforce Help, "Notes on Changing Custom Field Types", simplified.
-var families = map[string]int{
-	"Text": 1, "TextArea": 1, "LongTextArea": 1, "Html": 1, "Email": 1, "Phone": 1, "Url": 1, "Picklist": 1,
-	"MultiselectPicklist": 1, "AutoNumber": 1, "Number": 2, "Currency": 2, "Percent": 2, "Lookup": 3, "MasterDetail": 3,
-}
-
-// replaceField changes a field in place, keeping its values.
+// replaceField changes a field in place. Its values stay unless its new type loses them.
 func (t *Tx) replaceField(o *Object, i int, f *Field) *Error {
 	old := o.Fields[i]
-	from, to := old.spec.Type, f.spec.Type
-	same := from == to || families[from] != 0 && families[from] == families[to]
-	if !same || old.Calculated != f.Calculated {
-		return fault("FIELD_INTEGRITY_EXCEPTION", "Cannot change type of field "+f.Name+" from "+from+" to "+to)
+	if err := t.retype(o, old, f); err != nil {
+		return err
 	}
 	f.column = old.column
 	o.Fields[i] = f

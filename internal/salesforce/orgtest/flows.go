@@ -170,6 +170,25 @@ var flowRules = []law{
 		},
 	},
 	{
+		"deploys/retyped", "A text that is no number is gone when its field becomes a number",
+		document("Salesforce Help, Considerations for Converting the Field Type of a Custom Field: data loss"),
+		func(t *testing.T, o *Org) {
+			access := "<Profile" + metadataNamespace + "><fieldPermissions><editable>true</editable><field>" + houseObject + ".Turn__c</field><readable>true</readable></fieldPermissions></Profile>"
+			deploy := func(field string) {
+				files := house(field)
+				files["profiles/Admin.profile"] = access
+				o.must(o.Deploy(files, map[string][]string{"CustomObject": {houseObject}, "Profile": {"Admin"}}, nil))
+			}
+			o.build("")
+			deploy(text("Turn__c", ""))
+			id := o.Create(houseObject, Values{"Name": "h", "Turn__c": "red"})
+			deploy(number("Turn__c", ""))
+			if rows := o.Query("SELECT Turn__c FROM " + houseObject + " WHERE Id = '" + id + "'").Records; len(rows) != 1 || rows[0]["Turn__c"] != nil {
+				t.Errorf("%v", rows)
+			}
+		},
+	},
+	{
 		"deploys/audit-trail", "A deployed field and its deletion stand in the setup audit trail, with who and when",
 		document("Object Reference, SetupAuditTrail; public exports of audit trails: createdCFCustom, deletedCFCustom"),
 		func(t *testing.T, o *Org) {
