@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/big"
 	"slices"
@@ -75,10 +76,10 @@ type frameEntry struct {
 	rows, tombstones, size int
 }
 
-func readIndex(b []byte) (object string, fields []string, entries []frameEntry, err error) {
+func readIndex(b []byte) (object string, fields []string, entries []frameEntry, filter []byte, err error) {
 	c := &cursor{rest: b}
-	if v := c.uv(); c.err == nil && v != 1 {
-		return "", nil, nil, errVersion
+	if v := c.uv(); c.err == nil && v != 2 {
+		return "", nil, nil, nil, errVersion
 	}
 	object = c.text()
 	for range c.count(4000) {
@@ -92,7 +93,30 @@ func readIndex(b []byte) (object string, fields []string, entries []frameEntry, 
 			c.fail("field %q", f)
 		}
 	}
-	return object, fields, entries, c.end()
+	rows := 0
+	for _, e := range entries {
+		rows += e.rows
+	}
+	if filter = []byte(c.take(c.uv())); len(filter) > 0 && len(filter) != (10*rows+7)/8 {
+		c.fail("a filter of %d bytes", len(filter))
+	}
+	return object, fields, entries, filter, c.end()
+}
+
+// filterOf is the filter of rows.
+func filterOf(rows []row) []byte {
+	filter := make([]byte, (10*len(rows)+7)/8)
+	for _, r := range rows {
+		hash := fnv.New64a()
+		hash.Write([]byte(r.id))
+		at, step := hash.Sum64()&0xffffffff, hash.Sum64()>>32|1
+		for range 7 {
+			n := at % uint64(8*len(filter))
+			filter[n/8] |= 1 << (n % 8)
+			at += step
+		}
+	}
+	return filter
 }
 
 // readRows reads the columns of a frame.

@@ -346,7 +346,7 @@ func (r *repository) segment(object string, want segmentEntry) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, fields, entries, err := readIndex(frames[0])
+	name, fields, entries, filter, err := readIndex(frames[0])
 	if err != nil {
 		return nil, err
 	}
@@ -369,6 +369,9 @@ func (r *repository) segment(object string, want segmentEntry) ([]row, error) {
 		}
 		all = append(all, rows...)
 		got.Rows, got.Tombstones = got.Rows+len(rows), got.Tombstones+tombstones
+	}
+	if len(filter) > 0 && !bytes.Equal(filter, filterOf(all)) {
+		return nil, damaged("the filter is of other rows")
 	}
 	if len(all) > 0 {
 		got.First, got.Last = all[0].id, all[len(all)-1].id

@@ -140,7 +140,7 @@ func TestSegmentVectors(t *testing.T) {
 		t.Fatalf("%d vectors in snapshot.md", len(v))
 	}
 	frame, index := v[0], v[1]
-	object, fields, entries, err := readIndex(index)
+	object, fields, entries, filter, err := readIndex(index)
 	if fmt.Sprintf("%s %v %v %v", object, fields, entries, err) != "Account [Industry Name] [{001000000000001AAA 001000000000010AAA 3 1 56}] <nil>" || len(frame) != 56 {
 		t.Errorf("index: %s %v %v: %v, of a frame of %d bytes", object, fields, entries, err, len(frame))
 	}
@@ -155,6 +155,9 @@ func TestSegmentVectors(t *testing.T) {
 		{id: "001000000000010AAA", values: map[string]*string{"Name": &empty}},
 	}
 	for i, r := range rows {
+		if !bytes.Equal(filter, filterOf(rows)) {
+			t.Errorf("filter %x, not %x", filter, filterOf(rows))
+		}
 		if !slices.Equal(hashOf(r), hashOf(want[i])) || r.gone != want[i].gone || r.evidence != want[i].evidence ||
 			r.gone && r.at.Format("2006-01-02T15:04:05.000Z") != "2026-03-01T02:00:00.000Z" {
 			t.Errorf("row %d: %+v, not %+v", i, r, want[i])
@@ -166,7 +169,7 @@ func TestSegmentVectors(t *testing.T) {
 		}
 	}
 	for n := range index {
-		if _, _, _, err := readIndex(index[:n]); outcome(err) != "damaged" {
+		if _, _, _, _, err := readIndex(index[:n]); outcome(err) != "damaged" {
 			t.Errorf("%d bytes of the index: %v", n, err)
 		}
 	}
@@ -186,15 +189,15 @@ func TestSegmentVectors(t *testing.T) {
 		}
 		_, _, err := readRows(spoiled(frame), fields)
 		if bytes.Equal(spoiled(frame), frame) {
-			_, _, _, err = readIndex(spoiled(index)) // which is valid, if this does not hold it either
+			_, _, _, _, err = readIndex(spoiled(index)) // which is valid, if this does not hold it either
 		}
 		if outcome(err) != "damaged" {
 			t.Errorf("%s for %s: %s", other, old, outcome(err))
 		}
 	}
-	index[0] = 2
-	if _, _, _, err := readIndex(index); outcome(err) != "version" {
-		t.Errorf("index of format 2: %v", err)
+	index[0] = 3
+	if _, _, _, _, err := readIndex(index); outcome(err) != "version" {
+		t.Errorf("index of format 3: %v", err)
 	}
 }
 

@@ -199,6 +199,48 @@ func BenchmarkPointRead(b *testing.B) {
 	}
 }
 
+// BenchmarkPointReadOfLayers reads single records of a part with as many layers as there may be, each of
+// 500 or of 5,000 random records.
+func BenchmarkPointReadOfLayers(b *testing.B) {
+	for _, rows := range []int{500, 5000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) {
+			all := corpus(benchRows)
+			bucket := benchBucket(b)
+			initRepository(b, bucket)
+			s := openStore(b, bucket)
+			sn := benchBase(b, s, all)
+			r := rand.New(rand.NewPCG(3, 4))
+			for layer := range maxLayers - 1 {
+				var err error
+				sn, err = writePart(b.Context(), s, sn, day.Add(time.Duration(layer+1)*time.Hour), false, func(p *PartWriter) error {
+					for range rows {
+						rec := all.at(r.IntN(benchRows))
+						rec.Values = append([]sf.Value(nil), rec.Values...)
+						rec.Values[2] = sf.Text(fmt.Sprint(layer))
+						if err := p.Add(rec); err != nil {
+							return err
+						}
+					}
+					return nil
+				}, all.fields()...)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			if p, _ := sn.Part("Account"); p.Layers != maxLayers {
+				b.Fatal(p.Layers)
+			}
+			b.ResetTimer()
+			for b.Loop() {
+				want := all.at(r.IntN(benchRows))
+				if _, found, err := sn.Record(b.Context(), "Account", want.ID); err != nil || !found {
+					b.Fatal(found, err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkDelta changes one record in a thousand and reports what that stores.
 func BenchmarkDelta(b *testing.B) {
 	all := corpus(benchRows)

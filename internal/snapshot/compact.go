@@ -33,6 +33,7 @@ func (p *PartWriter) compact(ctx context.Context, layers []layer) ([]layer, erro
 		return nil, err
 	}
 	w := newSegmentWriter(r, classSegment, shape)
+	w.filtered = from > 0
 	var hasher state.Hasher
 	var digest state.Digest
 	var records int64

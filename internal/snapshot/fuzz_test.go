@@ -21,7 +21,7 @@ func FuzzSegment(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(encodeIndex(shape, []frameInfo{{first: id, last: id, rows: 1, size: len(raw)}}), packed)
+	f.Add(encodeIndex(shape, []frameInfo{{first: id, last: id, rows: 1, size: len(raw)}}, newFilter([]uint64{filterHash(id)})), packed)
 	f.Fuzz(func(t *testing.T, index, packed []byte) {
 		got, err := sumSegment([][]byte{index, packed})
 		if err == nil && got.records > frameRows {

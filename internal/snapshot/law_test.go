@@ -198,16 +198,17 @@ func FuzzFrame(f *testing.F) {
 
 func FuzzIndex(f *testing.F) {
 	k, _ := makeKey(accountID(7))
-	f.Add(encodeIndex(lawShape, []frameInfo{{first: k, last: k, rows: 1, size: 40}}))
+	f.Add(encodeIndex(lawShape, []frameInfo{{first: k, last: k, rows: 1, size: 40}}, nil))
+	f.Add(encodeIndex(lawShape, []frameInfo{{first: k, last: k, rows: 1, size: 40}}, newFilter([]uint64{filterHash(k)})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		shape, index, err := decodeIndex(raw)
+		shape, index, filter, err := decodeIndex(raw)
 		if err != nil {
 			if !errors.Is(err, errWire) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if again := encodeIndex(shape, index); !bytes.Equal(again, raw) {
+		if again := encodeIndex(shape, index, filter); !bytes.Equal(again, raw) {
 			t.Fatalf("%x encodes to %x", raw, again)
 		}
 	})

@@ -158,6 +158,9 @@ func (c *cursor) seek(ctx context.Context, id key) (bool, error) {
 		return false, nil
 	}
 	if n != c.frame {
+		if !c.open.filter.may(filterHash(id)) {
+			return false, nil
+		}
 		if err := c.jump(ctx, n); err != nil {
 			return false, err
 		}

@@ -44,12 +44,14 @@ type PartWriter struct {
 }
 
 func newPartWriter(w *Writer, info PartInfo, shape *sf.Shape, base []layer, holders bodyFields) *PartWriter {
-	return &PartWriter{
+	p := &PartWriter{
 		holders: holders,
 		w:       w, info: info, shape: shape, base: base, origin: base, values: make([]sf.Value, shape.Len()),
 		out:    newLayerWriter(w.store.repository, shape, base, holders),
 		spills: spills{repository: w.store.repository, shape: shape},
 	}
+	p.out.segments.verify = !w.draft.Unverified
+	return p
 }
 
 // maxShapes bounds how many shapes a PartWriter remembers.
@@ -301,6 +303,7 @@ func newLayerWriter(r *repo.Repository, shape *sf.Shape, below []layer, holders 
 		holders:  holders, places: holders.places(shape),
 	}
 	if n := len(below); n > 0 {
+		l.segments.filtered = true
 		l.before, l.records = below[n-1].after, below[n-1].records
 	}
 	l.digest = l.before

@@ -23,7 +23,7 @@ const (
 
 // Limits of a segment; docs/format/snapshot.md, "Limits".
 const (
-	segmentFormat = 1
+	segmentFormat = 2
 	segmentTarget = 4 << 20 // sealed bytes at which a segment ends: bounds the memory of a writer
 	segmentFrames = 4096
 	maxSegmentRow = segmentFrames * frameRows
@@ -55,12 +55,14 @@ type segmentWriter struct {
 	class      repo.Class
 	shape      *sf.Shape
 	verify     bool
+	filtered   bool // the segments get a filter: Ids that are not in them will be looked for
 
 	building frameBuilder
 	scratch  []byte
 	index    []frameInfo
 	frames   [][]byte // compressed
 	size     int      // bytes in frames
+	hashes   []uint64 // of the Ids of the segment, for its filter
 
 	done     []segmentRef
 	newBytes int64 // bytes that were not in the repository before
@@ -84,6 +86,9 @@ func (w *segmentWriter) add(ctx context.Context, id key, gone bool, body []byte)
 				return err
 			}
 		}
+	}
+	if w.filtered {
+		w.hashes = append(w.hashes, filterHash(id))
 	}
 	w.building.add(id, gone, body)
 	return nil
@@ -118,7 +123,7 @@ func (w *segmentWriter) endSegment(ctx context.Context) error {
 		ref.rows += int64(f.rows)
 		ref.tombstones += int64(f.tombstones)
 	}
-	head := encodeIndex(w.shape, w.index)
+	head := encodeIndex(w.shape, w.index, newFilter(w.hashes))
 	stored, err := w.put(ctx, append([][]byte{head}, w.frames...))
 	if err != nil {
 		return err
@@ -128,7 +133,7 @@ func (w *segmentWriter) endSegment(ctx context.Context) error {
 		w.newBytes += stored.Size
 	}
 	w.done = append(w.done, ref)
-	w.index, w.frames, w.size = w.index[:0], w.frames[:0], 0
+	w.index, w.frames, w.size, w.hashes = w.index[:0], w.frames[:0], 0, w.hashes[:0]
 	return nil
 }
 
@@ -153,7 +158,7 @@ func (w *segmentWriter) finish(ctx context.Context) ([]segmentRef, error) {
 }
 
 // encodeIndex writes the first frame of a segment.
-func encodeIndex(shape *sf.Shape, index []frameInfo) []byte {
+func encodeIndex(shape *sf.Shape, index []frameInfo, f filter) []byte {
 	b := binary.AppendUvarint(nil, segmentFormat)
 	b = appendText(b, shape.Object())
 	b = binary.AppendUvarint(b, uint64(shape.Len()))
@@ -161,28 +166,29 @@ func encodeIndex(shape *sf.Shape, index []frameInfo) []byte {
 		b = appendText(b, f)
 	}
 	b = binary.AppendUvarint(b, uint64(len(index)))
-	for _, f := range index {
-		b = append(b, f.first[:]...)
-		b = append(b, f.last[:]...)
-		b = binary.AppendUvarint(b, uint64(f.rows))
-		b = binary.AppendUvarint(b, uint64(f.tombstones))
-		b = binary.AppendUvarint(b, uint64(f.size))
+	for _, i := range index {
+		b = append(b, i.first[:]...)
+		b = append(b, i.last[:]...)
+		b = binary.AppendUvarint(b, uint64(i.rows))
+		b = binary.AppendUvarint(b, uint64(i.tombstones))
+		b = binary.AppendUvarint(b, uint64(i.size))
 	}
-	return b
+	b = binary.AppendUvarint(b, uint64(len(f)))
+	return append(b, f...)
 }
 
 // decodeIndex reads the first frame of a segment.
-func decodeIndex(raw []byte) (*sf.Shape, []frameInfo, error) {
+func decodeIndex(raw []byte) (*sf.Shape, []frameInfo, filter, error) {
 	r := reader{b: raw}
 	if v := r.uvarint(1<<32, "segment format"); r.err == nil && v != segmentFormat {
-		return nil, nil, fmt.Errorf("%w: segment format %d, this program knows %d", errWire, v, segmentFormat)
+		return nil, nil, nil, fmt.Errorf("%w: segment format %d, this program knows %d", errWire, v, segmentFormat)
 	}
 	object := r.text(maxName, "object")
 	fields := make([]string, 0, 64)
 	for range r.uvarint(maxFields, "number of fields") {
 		fields = append(fields, r.text(maxName, "field"))
 		if r.err != nil {
-			return nil, nil, r.err
+			return nil, nil, nil, r.err
 		}
 	}
 	shape := sf.NewShape(object, fields)
@@ -190,27 +196,34 @@ func decodeIndex(raw []byte) (*sf.Shape, []frameInfo, error) {
 		r.fail("fields are not sorted")
 	}
 	var index []frameInfo
+	var rows int64
 	for range r.uvarint(segmentFrames, "number of frames") {
 		f := frameInfo{first: r.key(), last: r.key()}
 		f.rows = int(r.uvarint(frameRows, "rows of a frame"))
 		f.tombstones = int(r.uvarint(uint64(f.rows), "tombstones of a frame"))
 		f.size = int(r.uvarint(maxFrame, "size of a frame"))
 		if r.err != nil {
-			return nil, nil, r.err
+			return nil, nil, nil, r.err
 		}
+		rows += int64(f.rows)
 		if f.rows == 0 || f.last.compare(f.first) < 0 ||
 			len(index) > 0 && f.first.compare(index[len(index)-1].last) <= 0 {
 			r.fail("frames are out of order")
 		}
 		index = append(index, f)
 	}
+	size := r.uvarint(uint64(filterSize(rows)), "size of the filter")
+	if size != 0 && size != uint64(filterSize(rows)) {
+		r.fail("a filter of %d bytes", size)
+	}
+	f := filter(r.bytes(int(size), "filter"))
 	if err := r.end(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if len(index) == 0 {
-		return nil, nil, fmt.Errorf("%w: no frames", errWire)
+		return nil, nil, nil, fmt.Errorf("%w: no frames", errWire)
 	}
-	return shape, index, nil
+	return shape, index, f, nil
 }
 
 func (r *reader) key() key {
@@ -224,6 +237,7 @@ type segment struct {
 	object *repo.Object
 	shape  *sf.Shape
 	index  []frameInfo
+	filter filter
 }
 
 // openSegment opens a segment and holds it to what the manifest says of it.
@@ -237,7 +251,7 @@ func openSegment(ctx context.Context, r *repo.Repository, class repo.Class, of s
 		return nil, err
 	}
 	s := &segment{object: object}
-	if s.shape, s.index, err = decodeIndex(head); err != nil {
+	if s.shape, s.index, s.filter, err = decodeIndex(head); err != nil {
 		return nil, damaged(object.Ref(), err)
 	}
 	if err := s.fits(of, ref); err != nil {

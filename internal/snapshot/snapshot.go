@@ -144,6 +144,10 @@ type Draft struct {
 	Schema   *sf.Schema // nil takes over the parent's
 	Parent   *Snapshot  // nil for the first
 	Started  time.Time  // server time at which the observation began
+
+	// Unverified leaves out that what was compressed is decompressed again and compared before it is
+	// stored. It is there to measure what that costs; no command asks for it.
+	Unverified bool
 }
 
 // PartInfo says what a part will be. The interval and the watermark may also be given later, with

@@ -28,7 +28,8 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	b.add(ids[1], true, appendTombstone(nil, day, "census"))
 	b.add(ids[2], false, appendRow(nil, []sf.Value{{}, sf.Text("")}))
 	raw := b.encode()
-	index := encodeIndex(shape, []frameInfo{{first: ids[0], last: ids[2], rows: 3, tombstones: 1, size: len(raw)}})
+	hashes := []uint64{filterHash(ids[0]), filterHash(ids[1]), filterHash(ids[2])}
+	index := encodeIndex(shape, []frameInfo{{first: ids[0], last: ids[2], rows: 3, tombstones: 1, size: len(raw)}}, newFilter(hashes))
 
 	piecePacked, err := packPiece([]byte("Hello, world"))
 	if err != nil {

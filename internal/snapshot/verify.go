@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -204,7 +205,7 @@ func (v *verifier) sumOf(ctx context.Context, ref repo.Ref) (sum, error) {
 
 // sumSegment decodes a segment from its frames and adds up its records.
 func sumSegment(frames [][]byte) (sum, error) {
-	shape, index, err := decodeIndex(frames[0])
+	shape, index, stated, err := decodeIndex(frames[0])
 	if err != nil {
 		return sum{}, err
 	}
@@ -215,16 +216,23 @@ func sumSegment(frames [][]byte) (sum, error) {
 	var hasher state.Hasher
 	var f frame
 	var got sum
+	var hashes []uint64
 	for i, packed := range frames[1:] {
 		if err := s.unpack(packed, i, &f); err != nil {
 			return sum{}, err
 		}
-		for row := range f.ids {
+		for row, id := range f.ids {
+			if len(stated) > 0 {
+				hashes = append(hashes, filterHash(id))
+			}
 			if !f.gone(row) {
 				got.digest = got.digest.Add(f.hash(&hasher, row))
 				got.records++
 			}
 		}
+	}
+	if !bytes.Equal(stated, newFilter(hashes)) {
+		return sum{}, fmt.Errorf("%w: its filter is not that of its rows", errWire)
 	}
 	return got, nil
 }
