@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash -eu -o pipefail
 GO ?= go
-FUZZTIME ?= 30s
+FUZZTIME ?= 60s
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
@@ -13,7 +13,7 @@ export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness race docs cover fuzz long bench conformance clean
+.PHONY: build test lint fmt format vet mutants harness race docs cover fuzz long bench bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -73,6 +73,10 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
 	$(GO) run ./bench
 	$(GO) run ./bench/emulator
+
+bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags
+	$(GO) build -o bin/bench-repository ./bench/repository
+	bin/bench-repository $(BENCH)
 
 conformance: ## the emulator as unmodified clients see it, and the contracts of buckets and orgs
 	.ci/tools clients

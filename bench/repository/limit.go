@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,5 +55,5 @@ func (c cgroup) close() error {
 	if c.dir == "" {
 		return nil
 	}
-	return errors.Join(os.Remove(c.dir))
+	return os.Remove(c.dir)
 }

@@ -30,7 +30,7 @@ func (b *bench) ingest(ctx context.Context) error {
 	gb := float64(info.Size()) / 1e9
 	fmt.Printf("\n%d records, %.0f MB as CSV; medians of %d runs\n", b.rows, gb*1e3, b.runs)
 	fmt.Printf("%-38s %12s %9s %9s %11s %13s %13s\n", "", "CPU s/GB", "wall s", "RSS MiB", "stored MB", "0.1 % adds MB", "1 % adds MB")
-	for _, s := range b.stores() {
+	for _, s := range b.stores(ctx) {
 		if err := b.compareIngest(ctx, s, dumps, gb); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -82,16 +82,16 @@ func (b *bench) compareIngest(ctx context.Context, s storer, dumps map[int]strin
 }
 
 // stores returns Holdfast, and the peers that are installed.
-func (b *bench) stores() []storer {
+func (b *bench) stores(ctx context.Context) []storer {
 	dir := func(name string) string { return filepath.Join(b.dir, name) }
 	ours := func(name string, flags ...string) storer {
 		return storer{
 			name: name, dir: filepath.Join(dir("ours"), "repo"),
-			begin: func() error { return b.repository(context.Background(), "ours") },
+			begin: func() error { return b.repository(ctx, "ours") },
 			add: func(day int, dump string) (usage, error) {
-				return b.step(context.Background(), "ingest", append([]string{"-day", num(day), "-file", dump}, flags...)...)
+				return b.step(ctx, "ingest", append([]string{"-day", num(day), "-file", dump}, flags...)...)
 			},
-			check: func() (usage, error) { return b.measure(context.Background(), b.holdfast, "verify", "--quiet") },
+			check: func() (usage, error) { return b.measure(ctx, b.holdfast, "verify", "--quiet") },
 		}
 	}
 	all := []storer{ours("holdfast, verified before writing"), ours("holdfast, unverified", "-unverified")}
@@ -101,16 +101,22 @@ func (b *bench) stores() []storer {
 		check         []string
 	}{
 		{
-			"restic " + version("restic", "version"), "restic", []string{"init", "-q"},
-			[]string{"backup", "-q"}, []string{"check", "-q", "--read-data"},
+			"restic " + version(ctx, "restic", "version"), "restic",
+			[]string{"init", "-q"},
+			[]string{"backup", "-q"},
+			[]string{"check", "-q", "--read-data"},
 		},
 		{
-			version("borg", "--version") + ", lz4 (its default)", "borg", []string{"init", "-e", "repokey-blake2"},
-			[]string{"create", "::{utcnow}"}, []string{"check", "--verify-data"},
+			version(ctx, "borg", "--version") + ", lz4 (its default)", "borg",
+			[]string{"init", "-e", "repokey-blake2"},
+			[]string{"create", "::{utcnow}"},
+			[]string{"check", "--verify-data"},
 		},
 		{
-			version("borg", "--version") + ", zstd,1", "borg", []string{"init", "-e", "repokey-blake2"},
-			[]string{"create", "-C", "zstd,1", "::{utcnow}"}, []string{"check", "--verify-data"},
+			version(ctx, "borg", "--version") + ", zstd,1", "borg",
+			[]string{"init", "-e", "repokey-blake2"},
+			[]string{"create", "-C", "zstd,1", "::{utcnow}"},
+			[]string{"check", "--verify-data"},
 		},
 	} {
 		if _, err := exec.LookPath(peer.program); err != nil {
@@ -121,7 +127,7 @@ func (b *bench) stores() []storer {
 		run := func(args []string) (usage, error) {
 			b.env = append(os.Environ(), "HOME="+dir("home"), "RESTIC_REPOSITORY="+repo, "RESTIC_PASSWORD=bench",
 				"BORG_REPO="+repo, "BORG_PASSPHRASE=bench", "BORG_RELOCATED_REPO_ACCESS_IS_OK=yes")
-			return b.measure(context.Background(), peer.program, args...)
+			return b.measure(ctx, peer.program, args...)
 		}
 		all = append(all, storer{
 			name: peer.name, dir: repo,
@@ -145,8 +151,8 @@ func (b *bench) stores() []storer {
 	return all
 }
 
-func version(name string, arg string) string {
-	out, err := exec.Command(name, arg).Output()
+func version(ctx context.Context, name, arg string) string {
+	out, err := exec.CommandContext(ctx, name, arg).Output()
 	if err != nil {
 		return name
 	}

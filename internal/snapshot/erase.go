@@ -343,6 +343,7 @@ func (e *eraser) segment(ctx context.Context, r *repo.Repository, object string,
 		return nil, err
 	}
 	w := newSegmentWriter(r, classSegment, open.shape)
+	w.filtered = len(open.filter) > 0
 	rows := newMerged(newCursor(r, classSegment, object, []segmentRef{ref}))
 	err = eachRow(ctx, rows, open.shape, func(c *cursor, body []byte) error {
 		if e.has(c.id()) {
@@ -457,7 +458,7 @@ func (e *eraser) holds(ctx context.Context, o *repo.Object) (bool, error) {
 		return false, err
 	}
 	s := &segment{object: o}
-	if s.shape, s.index, err = decodeIndex(head); err != nil {
+	if s.shape, s.index, _, err = decodeIndex(head); err != nil {
 		return false, damaged(o.Ref(), err)
 	}
 	var f frame

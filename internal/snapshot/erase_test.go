@@ -142,7 +142,7 @@ func nothingReadable(t *testing.T, b blob.Bucket, id sf.ID) {
 
 // versionsOf counts the versions of a record in a segment, by its frames.
 func versionsOf(frames [][]byte, id sf.ID) (int, error) {
-	shape, index, err := decodeIndex(frames[0])
+	shape, index, _, err := decodeIndex(frames[0])
 	if err != nil {
 		return 0, err
 	}
