@@ -37,6 +37,27 @@ func TestTrap01LateCommitsBehindTheWatermark(t *testing.T) {
 	}
 }
 
+// TestTrap01LateCommitsThatCountsDoNotShow: as many records go for good as come late, so that no count tells of
+// them.
+func TestTrap01LateCommitsThatCountsDoNotShow(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	ids := b.org.insert("Account", 50)
+	b.back()
+	b.org.advance(time.Hour)
+	late := b.org.insertLate("Account", 3, 4*time.Minute)
+	b.org.advance(time.Minute)
+	b.org.update("Account", ids[9], "Name", "already read")
+	b.back()
+	b.org.advance(6 * time.Minute)
+	b.org.hardDelete("Account", false, ids[0], ids[1], ids[2])
+	b.back()
+	for _, id := range late {
+		if _, ok := b.held("Account")[id]; !ok {
+			t.Errorf("%s, which came late, was not captured", id)
+		}
+	}
+}
+
 func TestTrap02WatermarkIsServerTimeAtTheStart(t *testing.T) {
 	for _, skew := range []time.Duration{-9 * time.Hour, 9 * time.Hour} {
 		b := newBench(t, object("Account", "001"))

@@ -96,7 +96,10 @@ func grantedTo(ctx context.Context, src capture.Source, schema *sf.Schema, user 
 		var fields []string
 		for _, name := range slices.Concat(backupPermissions, restorePermissions) {
 			if to.Field("Permissions"+name) != nil {
-				fields, granted[name] = append(fields, "Permissions"+name), granted[name]
+				fields = append(fields, "Permissions"+name)
+				if !granted[name] {
+					granted[name] = false // the org has it
+				}
 			}
 		}
 		answered, err = eachRecord(ctx, src, sf.Extract{Object: to, Fields: fields, IDs: ids}, func(r sf.Record) {

@@ -167,3 +167,43 @@ func sleepUntil(mu *sync.Mutex, longest *time.Duration) func(context.Context, ti
 		return ctx.Err()
 	}
 }
+
+// TestTrap09APageThatSaysItIsTheLast: the org counts more rows than its pages held.
+func TestTrap09APageThatSaysItIsTheLast(t *testing.T) {
+	b := newBulk(t, 30, 10)
+	b.sabotage = func(page, _ int, w http.ResponseWriter, _ string) bool {
+		if page == 1 {
+			w.Header().Set("Sforce-Locator", "null")
+		}
+		return false
+	}
+	if rows, err := collect(t, b.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, ExpectRows: 30_000}); err == nil {
+		t.Errorf("%d of 30 rows, and nobody complains", len(rows))
+	}
+}
+
+// TestTrap10APageOfAnotherTypeIsNoData: what a proxy has made of an answer may look like rows.
+func TestTrap10APageOfAnotherTypeIsNoData(t *testing.T) {
+	b := newBulk(t, 3, 10)
+	b.sabotage = func(_, _ int, w http.ResponseWriter, _ string) bool {
+		w.Header().Set("Content-Type", "text/html")
+		return false
+	}
+	if rows, err := collect(t, b.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, ExpectRows: 30_000}); err == nil || len(rows) > 0 {
+		t.Errorf("%d rows of a page of HTML, %v", len(rows), err)
+	}
+}
+
+// TestTrap13NulAndOddBytesArriveAsTheyAre: from the pages of a job to the values of records.
+func TestTrap13NulAndOddBytesArriveAsTheyAre(t *testing.T) {
+	b := newBulk(t, 1, 10)
+	want := "\x00a\x00\ufeff\u2028\x01\x7f\r\n\r\n "
+	b.text = func(int) string { return want }
+	rows, err := collect(t, b.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, ExpectRows: 30_000})
+	if err != nil || len(rows) != 1 {
+		t.Fatal(len(rows), err)
+	}
+	if got := rows[0].Get("Name").Text(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
