@@ -379,7 +379,8 @@ func TestTrap17WholeOrgEmulated(t *testing.T) {
 			}
 			continue
 		}
-		if n, err := e.client.Count(t.Context(), o.Name, false); err != nil || n != held.Records {
+		counted := gapOf(r, o.Name, "") != capture.RuleUncounted
+		if n, err := e.client.Count(t.Context(), o.Name, false); counted && (err != nil || n != held.Records) {
 			t.Errorf("%s: %d held, the org counts %d (%v)", o.Name, held.Records, n, err)
 		}
 		for _, f := range o.Fields {

@@ -81,15 +81,18 @@ func (e *emulated) connect(c salesforce.Credentials) *salesforce.Org {
 	client, err := salesforce.Connect(e.Context(), salesforce.Config{
 		InstanceURL: e.server.URL, Credentials: c, Budget: salesforce.Budget{Share: 1},
 		HTTPClient: &http.Client{Transport: transport},
-		Sleep: func(ctx context.Context, d time.Duration) error {
-			time.Sleep(time.Millisecond)
-			return ctx.Err()
-		},
+		Sleep:      quickSleep,
 	})
 	if err != nil {
 		e.Fatal(err)
 	}
 	return client
+}
+
+// quickSleep waits a moment, however long it is told to.
+func quickSleep(ctx context.Context, _ time.Duration) error {
+	time.Sleep(time.Millisecond)
+	return ctx.Err()
 }
 
 func (e *emulated) back() capture.Result {

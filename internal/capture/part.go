@@ -36,6 +36,8 @@ type part struct {
 	buried  Evidence
 	settled string // how a difference of counts was explained
 
+	by *sf.Field // reference by whose values the org wants to be asked, or nil
+
 	since time.Time // when a run that was cut short began to read the part; zero when there was none
 	kept  int64     // rows that are taken over from it
 

@@ -252,6 +252,7 @@ type capture struct {
 	results    []PartResult
 	failure    error   // the first
 	halt       error   // why no further part is begun
+	late       []*part // put off until what their records belong to is read
 	waiting    []*part // observed, not yet closed
 	closed     []closing
 	unanswered int // parts in a row for which the org did not answer or the storage had no room
@@ -290,6 +291,9 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		return err
 	}
 	if err := c.closeAll(ctx, c.waiting); err != nil {
+		return err
+	}
+	if err := c.readLate(ctx); err != nil {
 		return err
 	}
 	if err := c.closeLookups(ctx); err != nil {
@@ -406,6 +410,9 @@ func (c *capture) succeeded(p *part, done snapshot.Part) {
 func (c *capture) failed(ctx context.Context, p *part, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if p.by == nil && c.postpone(p, cause) {
+		return nil
 	}
 	if words, ok := refused(cause); ok && p.previous == nil && p.rows == 0 {
 		return c.refuse(p, words)

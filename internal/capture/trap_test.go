@@ -137,6 +137,39 @@ func TestTrap04FormulasAreReportedStaleUntilRefreshed(t *testing.T) {
 	}
 }
 
+// TestTrap04FormulasAreRefreshedByTheirAge: what is stale is named with its age, and read again when it is due,
+// however many runs are in between.
+func TestTrap04FormulasAreRefreshedByTheirAge(t *testing.T) {
+	formula := &sf.Field{Name: "Score__c", Type: sf.TypeDouble, Calculated: true}
+	b := newBench(t, object("Account", "001", formula), object("Plain__c", "a00"))
+	ids := b.org.insert("Account", 3)
+	b.org.insert("Plain__c", 3)
+	b.org.advance(time.Hour)
+	b.opts.RefreshFormulas = 24 * time.Hour
+	b.back()
+	b.org.updateQuietly("Account", ids[0], "Score__c", "7")
+	for hours := 6; hours < 24; hours += 6 {
+		b.org.advance(6*time.Hour - time.Second)
+		if p := part(t, b.back(), "Account"); p.Mode != capture.ModeChanges {
+			t.Errorf("after %d hours the object was read %s: %s", hours, p.Mode, p.Why)
+		}
+	}
+	if got := b.held("Account")[ids[0]].Get("Score__c").Text(); got == "7" {
+		t.Error("the formula moved a stamp")
+	}
+	b.org.advance(6 * time.Hour)
+	r := b.back()
+	if p := part(t, r, "Account"); p.Mode != capture.ModeFull || gapOf(r, "Account", "Score__c") != "" {
+		t.Errorf("after a day the object was read %s, and the formula is reported %q", p.Mode, gapOf(r, "Account", "Score__c"))
+	}
+	if p := part(t, r, "Plain__c"); p.Mode != capture.ModeChanges {
+		t.Errorf("an object without formulas was read %s", p.Mode)
+	}
+	if got := b.held("Account")[ids[0]].Get("Score__c").Text(); got != "7" {
+		t.Errorf("after the refresh the formula is %q", got)
+	}
+}
+
 func TestTrap05SchemaChangesBetweenRuns(t *testing.T) {
 	extra := &sf.Field{Name: "Extra__c", Type: sf.TypeString}
 	b := newBench(t, object("Account", "001"))

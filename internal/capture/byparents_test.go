@@ -1,0 +1,55 @@
+package capture_test
+
+import (
+	"testing"
+	"time"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/sf"
+)
+
+// TestObjectsThatWantAFilterAreReadByTheirParents: the org does not answer unfiltered queries on links, and
+// counts none; all are held, and what goes is buried.
+func TestObjectsThatWantAFilterAreReadByTheirParents(t *testing.T) {
+	link := without(object("Link__c", "a02",
+		&sf.Field{Name: "Doc__c", Type: sf.TypeReference, ReferenceTo: []string{"Doc__c"}},
+		&sf.Field{Name: "Entity__c", Type: sf.TypeReference, ReferenceTo: []string{"Doc__c", "Other__c"}}), "IsDeleted")
+	link.Replicateable = false
+	b := newBench(t, object("Doc__c", "a01"), object("Plain__c", "a03"), link)
+	var refusal error
+	b.org.onRecords = func(x sf.Extract) error {
+		if x.Object.Name == "Link__c" && x.IDs == nil {
+			return refusal
+		}
+		return nil
+	}
+	refusal = orgError("MALFORMED_QUERY: Implementation restriction: Link__c requires a filter by a single Id on Entity__c or Doc__c using the equals operator")
+	b.org.onCount = func(object string, n int64) (int64, error) {
+		if object == "Link__c" {
+			return 0, refusal
+		}
+		return n, nil
+	}
+	docs := b.org.insert("Doc__c", 30)
+	links := b.org.insert("Link__c", 60)
+	for i, id := range links {
+		b.org.update("Link__c", id, "Doc__c", string(docs[i/2]))
+	}
+	r := b.back()
+	if p := part(t, r, "Link__c"); p.Part.Records != 60 || gapOf(r, "Link__c", "") != capture.RuleUncounted {
+		t.Fatalf("%+v, %s", p, gapOf(r, "Link__c", ""))
+	}
+	b.org.advance(time.Hour)
+	b.org.hardDelete("Link__c", false, links[5])
+	b.org.update("Link__c", links[6], "Name", "changed")
+	r = b.back()
+	if c := part(t, r, "Link__c").Part.Changes; c.Updated != 1 || c.Deleted != 1 || c.Created != 0 {
+		t.Errorf("changes %+v", c)
+	}
+	// Without what they belong to nobody takes them for deleted.
+	b.opts.Rules.Exclude = []string{"Doc__c"}
+	r = b.backPartial("Link__c")
+	if p := part(t, r, "Link__c"); p.Mode != capture.ModeStale || p.Part.Records != 59 {
+		t.Errorf("%+v", p)
+	}
+}
