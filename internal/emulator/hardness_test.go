@@ -192,10 +192,12 @@ func (c *client) waiting() (leave func() bool) {
 		answered <- err == nil
 	}()
 	for len(c.s.Injected()) == 0 { // its delay is noted when it is there
-		if ctx.Err() != nil {
-			c.t.Fatal("the query did not arrive")
+		select {
+		case <-answered:
+			c.t.Fatal("the query was not delayed")
+		default:
+			runtime.Gosched()
 		}
-		runtime.Gosched()
 	}
 	return func() bool { cancel(); return <-answered }
 }
