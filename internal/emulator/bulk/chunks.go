@@ -38,7 +38,7 @@ func chunks(o *org.Object) bool {
 	case "Share", "History":
 		return chunkable[o.AssociateParentEntity] || strings.HasSuffix(o.AssociateParentEntity, "__c")
 	case "":
-		return chunkable[o.Name] || o.Kind == org.CustomObject
+		return chunkable[o.Name] || strings.HasSuffix(o.Name, "__c") && !o.CustomSetting
 	}
 	return false
 }

@@ -40,12 +40,12 @@ func Double(text string) string {
 	case whole == "0" && fraction == "":
 		return sign + "0.0"
 	case whole != "0" && len(whole) <= 7:
-		if fraction == "" {
-			fraction = "0"
+		if fraction != "" {
+			return text
 		}
-		return sign + whole + "." + fraction
+		return text + ".0"
 	case whole == "0" && !strings.HasPrefix(fraction, "000"):
-		return sign + "0." + fraction
+		return text
 	}
 	exponent := len(whole) - 1
 	significant := whole + fraction
