@@ -259,3 +259,30 @@ func TestQueriesThatNeedAFilterAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryObjectCanBeWritten: a row of each object is taken or refused, and a query reads what was taken.
+func TestEveryObjectCanBeWritten(t *testing.T) {
+	w := &world{Org: everything(t), t: t}
+	taken, prefixless := 0, 0
+	for _, object := range w.Objects() {
+		row := org.Row{Object: object.Name}
+		for _, f := range object.Fields {
+			if f.Createable && !f.Nillable && !f.DefaultedOnCreate && f.Type == sf.TypeString {
+				row.Fields = append(row.Fields, org.Assignment{Field: f.Name, Text: "x"})
+			}
+		}
+		r := w.Write(w.Admin(), org.Insert, []org.Row{row}, org.Options{})[0]
+		if !r.Success {
+			continue
+		}
+		if taken++; object.KeyPrefix == "" {
+			prefixless++
+		}
+		if object.Queryable && len(object.NeedsFilter) == 0 && len(w.rows("SELECT Id FROM "+object.Name+" WHERE Id = '"+string(r.ID)+"'")) != 1 {
+			t.Errorf("%s: %s is not read", object.Name, r.ID)
+		}
+	}
+	if taken < 50 || prefixless == 0 {
+		t.Errorf("%d objects took a row, %d of them without a prefix that is known", taken, prefixless)
+	}
+}

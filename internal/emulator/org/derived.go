@@ -127,7 +127,7 @@ type found struct {
 
 // record finds a record of any object by its Id.
 func (o *Org) record(id sf.ID) found {
-	object := o.schema.prefixes[id.KeyPrefix()]
+	object := o.objectOf(id)
 	if object == nil {
 		return found{}
 	}

@@ -242,7 +242,7 @@ func (d *draft) recordType() *Error {
 // messages are those of public replies; that a deleted target answers ENTITY_IS_DELETED for custom
 // lookups too is unverified.
 func (d *draft) reference(f *Field, id sf.ID) *Error {
-	target := d.w.o.schema.prefixes[id.KeyPrefix()]
+	target := d.w.o.objectOf(id)
 	if target == nil || !slices.ContainsFunc(f.ReferenceTo, func(n string) bool { return strings.EqualFold(n, target.Name) }) {
 		return fault("FIELD_INTEGRITY_EXCEPTION", f.Label+": id value of incorrect type: "+string(id), f.Name)
 	}

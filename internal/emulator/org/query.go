@@ -49,6 +49,7 @@ type selection struct {
 
 	rows     soql.Rows[*row]
 	test     func(*row) bool     // nil: every row
+	scope    func(*row) bool     // nil: every row
 	order    func(a, b *row) int // nil: by Id
 	columns  []item              // of the select list; none for aggregates
 	groups   *grouping           // of an aggregate query
@@ -103,6 +104,9 @@ func (o *Org) compile(caller Caller, q *soql.Query, object *Object, all bool, ou
 		}
 	}
 	var err error
+	if s.scope, err = s.scoped(); err != nil {
+		return nil, err
+	}
 	if q.Where != nil {
 		if err := s.strings(q.Where); err != nil {
 			return nil, err
@@ -197,10 +201,6 @@ func (s *selection) scan(from []*row) []*row {
 	if from == nil {
 		from = s.candidates()
 	}
-	owner := -1
-	if f := s.object.Field("OwnerId"); f != nil && fold(s.q.Scope) == "mine" {
-		owner = f.column
-	}
 	// Without an order the rows come by Id, and a limit ends the scan.
 	enough := -1
 	if s.order == nil && s.limit >= 0 && !s.q.IsCount() && s.groups == nil {
@@ -209,7 +209,7 @@ func (s *selection) scan(from []*row) []*row {
 	hidden := s.hides()
 	var out []*row
 	for _, r := range from {
-		if !s.visible(r) || hidden != nil && hidden(r) || s.test != nil && !s.test(r) || owner >= 0 && r.text(owner) != string(s.caller.User) {
+		if !s.visible(r) || hidden != nil && hidden(r) || s.test != nil && !s.test(r) || s.scope != nil && !s.scope(r) {
 			continue
 		}
 		if len(out) == enough {

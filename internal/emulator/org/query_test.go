@@ -267,3 +267,28 @@ func TestTypeOfCountsWhatItNames(t *testing.T) {
 	}
 	w.wants(text + " WHERE Id = '00U000000000001AAA'")
 }
+
+// Source: SOQL and SOSL Reference, USING SCOPE.
+func TestScopesOfQueries(t *testing.T) {
+	w := newWorld(t)
+	sam := w.sam()
+	queue := w.add("Group", "Name=Q", "Type=Queue")
+	w.add("QueueSobject", "QueueId="+string(queue), "SobjectType=Case")
+	mine := string(w.add("Case", "Subject=mine"))
+	queued := string(w.add("Case", "Subject=queued", "OwnerId="+string(queue)))
+	given := string(w.add("Case", "Subject=given", "OwnerId="+string(sam.caller.User)))
+	task := string(w.add("Task", "Subject=given", "OwnerId="+string(sam.caller.User)))
+	w.add("Task", "Subject=mine")
+	w.wants("SELECT Id FROM Case USING SCOPE everything ORDER BY Id", mine, queued, given)
+	w.wants("SELECT Id FROM Case USING SCOPE mine", mine)
+	w.wants("SELECT Id FROM Case USING SCOPE queue_owned", queued)
+	w.wants("SELECT Id FROM Case USING SCOPE user_owned ORDER BY Id", mine, given)
+	w.wants("SELECT Id FROM Task USING SCOPE delegated", task)
+	w.wants("SELECT Id FROM Case USING SCOPE genericteam")
+	role := w.add("CaseTeamRole", "Name=R", "AccessLevel=Edit")
+	w.add("CaseTeamMember", "ParentId="+given, "MemberId="+string(w.Admin().User), "TeamRoleId="+string(role))
+	w.wants("SELECT Id FROM Case USING SCOPE genericteam", given)
+	if m := w.queryError("SELECT Id FROM Product2 USING SCOPE mine"); !strings.Contains(m, "filter scope 'mine' is not supported") {
+		t.Error(m)
+	}
+}

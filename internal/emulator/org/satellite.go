@@ -16,7 +16,19 @@ const (
 )
 
 // prefix is what the Ids of the object's records begin with, also where describe says null.
-func (o *Object) prefix() string { return orElse(o.KeyPrefix, o.idPrefix) }
+func (o *Object) prefix() string { return orElse(o.KeyPrefix, orElse(o.idPrefix, unknownPrefix)) }
+
+// unknownPrefix is that of objects whose prefix no source tells: teams of cases and a few more.
+const unknownPrefix = "0zz"
+
+// objectOf is the object of a record that a reference names; nil where there is none.
+func (o *Org) objectOf(id sf.ID) *Object {
+	prefix := id.KeyPrefix()
+	if prefix == unknownPrefix {
+		return o.holder(nil, id)
+	}
+	return o.schema.prefixes[prefix]
+}
 
 // holder is the object that has a record of that Id. Where objects share a prefix, the one that the
 // caller names is believed, and else the one that has the record.
