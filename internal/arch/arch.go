@@ -250,6 +250,7 @@ var Modules = []Module{
 	{"github.com/klauspost/compress", []string{"snapshot", "repo"}, "zstd: segments a quarter smaller than deflate, several times faster"},
 	{"github.com/minio/minio-go/v7", []string{"blob/s3"}, "S3 and its kin: signatures, conditional writes, Object Lock; the lightest client that has them"},
 	{"github.com/parquet-go/parquet-go", []string{"parquet"}, "the form that warehouses read, with typed columns"},
+	{"golang.org/x/mod", []string{"snapshot"}, "signed notes: statements that tools of others can check"},
 	{"golang.org/x/sync", []string{"capture", "snapshot", "repo", "apply", "run", "salesforce", "emulator"}, "errgroup: a goroutine ends before its function returns"},
 	{"github.com/spf13/cobra", []string{"cli"}, "commands, flags and shell completion"},
 	{"github.com/spf13/pflag", []string{"cli"}, "the flags of cobra, for the generated reference"},

@@ -121,7 +121,7 @@ func (p *part) readByParents(ctx context.Context, soFar *snapshot.Snapshot) erro
 		}
 		x := p.extract()
 		x.Field = p.by.Name
-		for batch := range chunks(&ids, askByID) {
+		for batch := range chunks(&ids) {
 			x.IDs = batch
 			if err := p.takeAll(ctx, x); err != nil {
 				return err

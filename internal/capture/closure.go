@@ -246,7 +246,7 @@ func (p *closingPart) referring(ctx context.Context, f *sf.Field) (*roll, error)
 		if back == nil {
 			continue
 		}
-		for ids := range chunks(back, askByID) {
+		for ids := range chunks(back) {
 			x.IDs = ids
 			for r, err := range p.src.Records(ctx, x) {
 				if err != nil {
@@ -268,7 +268,7 @@ func (p *closingPart) replace(ctx context.Context, again *roll) error {
 	shown := &roll{}
 	x := p.extract()
 	x.IncludeDeleted = p.archives()
-	for ids := range chunks(again, askByID) {
+	for ids := range chunks(again) {
 		x.IDs = ids
 		for r, err := range p.src.Records(ctx, x) {
 			if err != nil {

@@ -91,12 +91,12 @@ func nextStep(b []byte, from rollEntry) (rollEntry, []byte) {
 	return from, b[n:]
 }
 
-// chunks yields the Ids of the roll, at most n at a time. The slice is used again.
-func chunks(r *roll, n int) iter.Seq[[]sf.ID] {
+// chunks yields the Ids of the roll, at most askByID at a time. The slice is used again.
+func chunks(r *roll) iter.Seq[[]sf.ID] {
 	return func(yield func([]sf.ID) bool) {
-		chunk := make([]sf.ID, 0, n)
+		chunk := make([]sf.ID, 0, askByID)
 		for id := range r.ids() {
-			if chunk = append(chunk, id); len(chunk) < n {
+			if chunk = append(chunk, id); len(chunk) < askByID {
 				continue
 			}
 			if !yield(chunk) {

@@ -302,7 +302,7 @@ func (p *part) readArchived(ctx context.Context, listed *roll) error {
 func (p *part) readByID(ctx context.Context, ids *roll) error {
 	x := p.extract()
 	x.IncludeDeleted = p.archives()
-	for batch := range chunks(ids, askByID) {
+	for batch := range chunks(ids) {
 		x.IDs = batch
 		if err := p.takeAll(ctx, x); err != nil {
 			return err

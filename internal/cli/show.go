@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) showCommand() *cobra.Command {
-	var coverage, all bool
+	var coverage, all, statement bool
 	cmd := a.command(spec{
 		use: "show SNAPSHOT [OBJECT [ID]]", group: groupVerbs,
 		short: "show what a snapshot holds",
@@ -19,9 +19,13 @@ beginning of its Id, as long as it is the only one, or by latest. Of the objects
 listed that could not be read; the others with --all.
 
 With --coverage it shows what the snapshot holds of the org, in numbers that add up, and everything that it does not
-hold, with the rule that left it out or why it is impossible.`,
+hold, with the rule that left it out or why it is impossible.
+
+With --statement it signs on a page what the snapshot holds, for somebody else to keep; the key that checks the signature
+goes to standard error. ` + "`holdfast verify --statement FILE`" + ` holds the page against the repository.`,
 		example: `holdfast show latest
 holdfast show latest --coverage
+holdfast show latest --statement > statement.txt
 holdfast show 4f1c Contact
 holdfast show 4f1c Contact 003000000000001AAA`,
 		kinds:  readKinds,
@@ -31,7 +35,7 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 		if err != nil {
 			return err
 		}
-		in := run.ShowInput{Store: store, Snapshot: args[0]}
+		in := run.ShowInput{Store: store, Snapshot: args[0], Statement: statement}
 		if len(args) > 1 {
 			in.Object = args[1]
 		}
@@ -42,9 +46,17 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 		if err != nil {
 			return err
 		}
+		if statement && !a.json {
+			if !a.quiet {
+				fmt.Fprintln(a.err, "holdfast: checked by the key "+plain(result.Verifier))
+			}
+			_, err := io.WriteString(a.out, result.Statement)
+			return err
+		}
 		return a.print(result, func(w io.Writer) { writeShown(w, result, coverage, all || len(args) > 1) })
 	})
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is held and not held, and why")
+	cmd.Flags().BoolVar(&statement, "statement", false, "sign what the snapshot holds, and print nothing else")
 	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too")
 	return a.repoFlags(cmd)
 }

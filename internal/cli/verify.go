@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,24 +14,31 @@ import (
 
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/snapshot"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var part string
+	var part, statement, verifier string
 	var days int
 	cmd := a.repoFlags(a.command(spec{
 		use: "verify [SNAPSHOT]", group: groupVerbs,
 		short: "read back every stored byte and check it",
 		long: `Reads back every byte of the repository, or of one snapshot: decrypts it, decodes it, and computes every digest
 anew. What is damaged is listed with the snapshots that rely on it, and the exit code is 13. A large repository can be
-read in turns: with --in-days 30, run each day, every stored object is read once in 30 days, and its structure each day.`,
-		example: "holdfast verify\nholdfast verify latest\nholdfast verify --in-days 30",
+read in turns: with --in-days 30, run each day, every stored object is read once in 30 days, and its structure each day.
+
+With --statement it checks a page that ` + "`holdfast show --statement`" + ` signed: the signature, and that the snapshot still is what
+the page says. The records themselves it reads without that flag.`,
+		example: "holdfast verify\nholdfast verify latest\nholdfast verify --in-days 30\nholdfast verify --statement statement.txt",
 		kinds:   readKinds,
 		result:  run.VerifyResult{}, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
 		store, err := a.openStore(cmd.Context())
 		if err != nil {
 			return err
+		}
+		if statement != "" {
+			return a.verifyStatement(cmd.Context(), store, statement, verifier)
 		}
 		n, of, err := a.share(part, days)
 		if err != nil {
@@ -50,8 +59,32 @@ read in turns: with --in-days 30, run each day, every stored object is read once
 		return errors.Join(a.print(result, func(w io.Writer) { writeVerified(w, in.Snapshot, result) }), err)
 	}))
 	cmd.Flags().StringVar(&part, "part", "", "read only this `share`, such as 3/10: all shares together are everything")
+	cmd.Flags().StringVar(&statement, "statement", "", "check the signed statement in this `file`, and nothing else")
+	cmd.Flags().StringVar(&verifier, "verifier", "", "with --statement: the `key` that checks it, instead of that of the repository")
 	cmd.Flags().IntVar(&days, "in-days", 0, "read the share of today, of `n`: a run on each of n days reads everything")
 	return cmd
+}
+
+// maxStatement bounds a statement: a line for each object.
+const maxStatement = 4 << 20
+
+func (a *app) verifyStatement(ctx context.Context, store *snapshot.Store, path, verifier string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return problem.Wrap(problem.Usage, err, "statement").Hint("make one with `holdfast show SNAPSHOT --statement`")
+	}
+	defer f.Close()
+	signed, err := io.ReadAll(io.LimitReader(f, maxStatement+1))
+	if err != nil {
+		return fmt.Errorf("statement: %w", err)
+	}
+	row, err := run.VerifyStatement(ctx, store, signed, verifier)
+	if err != nil {
+		return err
+	}
+	return a.print(run.VerifyResult{Statement: &row}, func(w io.Writer) {
+		fmt.Fprintf(w, "snapshot %s is what the statement says, signed by %s\n", row.Snapshot, plain(row.Verifier))
+	})
 }
 
 // share returns which share of how many is to be verified: 0 of 0 is everything.

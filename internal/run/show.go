@@ -19,6 +19,8 @@ type ShowInput struct {
 	Snapshot string // beginning of an ID, or "latest"
 	Object   string // empty: every object
 	Record   string // Id of 15 or 18 characters; empty: none
+
+	Statement bool // sign what the snapshot says of itself
 }
 
 // ShowResult is what a snapshot says of itself, or holds of a record.
@@ -28,6 +30,8 @@ type ShowResult struct {
 	Parts      []PartRow     `json:"parts,omitempty"`     // the objects, by name
 	Coverage   []GapRow      `json:"coverage,omitempty"`  // what is not held, and why
 	Proof      *ProofRow     `json:"proof,omitempty"`     // what of the org is held, in numbers that add up
+	Statement  string        `json:"statement,omitempty"` // signed, when it was asked for
+	Verifier   string        `json:"verifier,omitempty"`  // the key that checks the statement
 	Record     *RecordRow    `json:"record,omitempty"`    // the record as it was
 	Tombstone  *TombstoneRow `json:"tombstone,omitempty"` // of a record that is gone
 }
@@ -75,6 +79,13 @@ func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
 	if in.Record != "" {
 		err := showRecord(ctx, sn, in, &out)
 		return out, err
+	}
+	if in.Statement {
+		st, err := sn.Statement(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.Statement, out.Verifier = st.Text, st.Verifier
 	}
 	for _, p := range sn.Parts() {
 		if in.Object == "" || strings.EqualFold(p.Object, in.Object) {

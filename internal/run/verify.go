@@ -29,17 +29,31 @@ type VerifyProgress struct {
 
 // VerifyResult says what was read again, and what is wrong with it.
 type VerifyResult struct {
-	Snapshots   int         `json:"snapshots"`         // snapshots in the repository
-	Parts       int         `json:"parts"`             // objects that are held, counted in every snapshot
-	Records     int64       `json:"records"`           // versions decoded and hashed
-	Objects     int         `json:"stored_objects"`    // objects in the storage
-	Stored      int64       `json:"stored_bytes"`      // their size
-	Read        int64       `json:"read_bytes"`        // bytes that were read again
-	Quarantined int         `json:"quarantined"`       // damaged objects that were repaired, and are kept aside
-	Unpublished int         `json:"unpublished"`       // stored objects that no snapshot relies on
-	Foreign     []string    `json:"foreign,omitempty"` // keys in the storage that no version of this program writes
-	Lone        []string    `json:"lone,omitempty"`    // objects of the key table of which one of two copies is missing
-	Damage      []DamageRow `json:"damage,omitempty"`  // what is not as it was stored
+	Snapshots   int           `json:"snapshots"`           // snapshots in the repository
+	Parts       int           `json:"parts"`               // objects that are held, counted in every snapshot
+	Records     int64         `json:"records"`             // versions decoded and hashed
+	Objects     int           `json:"stored_objects"`      // objects in the storage
+	Stored      int64         `json:"stored_bytes"`        // their size
+	Read        int64         `json:"read_bytes"`          // bytes that were read again
+	Quarantined int           `json:"quarantined"`         // damaged objects that were repaired, and are kept aside
+	Unpublished int           `json:"unpublished"`         // stored objects that no snapshot relies on
+	Foreign     []string      `json:"foreign,omitempty"`   // keys in the storage that no version of this program writes
+	Lone        []string      `json:"lone,omitempty"`      // objects of the key table of which one of two copies is missing
+	Statement   *StatementRow `json:"statement,omitempty"` // of --statement, which verifies nothing else
+	Damage      []DamageRow   `json:"damage,omitempty"`    // what is not as it was stored
+}
+
+// StatementRow says what a statement was found to be.
+type StatementRow struct {
+	Snapshot string `json:"snapshot"` // Id of the snapshot of which it speaks
+	Verifier string `json:"verifier"` // the key that its signature was checked with
+}
+
+// VerifyStatement checks a signed statement, by the given key or else by that of the repository, and that the
+// snapshot still is what it says.
+func VerifyStatement(ctx context.Context, store *snapshot.Store, signed []byte, verifier string) (StatementRow, error) {
+	stated, err := store.CheckStatement(ctx, signed, verifier)
+	return StatementRow{Snapshot: stated.Snapshot, Verifier: stated.Verifier}, err
 }
 
 // DamageRow is one thing that is not as it was stored.
