@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
+	signed "golang.org/x/mod/sumdb/note"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
@@ -41,15 +41,15 @@ func (s *Snapshot) Statement(ctx context.Context) (Statement, error) {
 	if err != nil {
 		return Statement{}, err
 	}
-	signer, err := note.NewSigner(private)
+	signer, err := signed.NewSigner(private)
 	if err != nil {
 		return Statement{}, problem.Newf(problem.Damaged, "the key of statements cannot be used")
 	}
-	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	page, err := signed.Sign(&signed.Note{Text: text}, signer)
 	if err != nil {
 		return Statement{}, fmt.Errorf("sign the statement: %w", err)
 	}
-	return Statement{Text: string(signed), Verifier: verifier}, nil
+	return Statement{Text: string(page), Verifier: verifier}, nil
 }
 
 // stated returns the text that is signed.
@@ -103,7 +103,7 @@ func (s *Store) signer(ctx context.Context) (private, verifier string, err error
 	if !errors.Is(err, repo.ErrMissing) {
 		return private, verifier, err
 	}
-	private, verifier, err = note.GenerateKey(rand.Reader, "holdfast-"+s.repository.ID()[:16])
+	private, verifier, err = signed.GenerateKey(rand.Reader, "holdfast-"+s.repository.ID()[:16])
 	if err != nil {
 		return "", "", fmt.Errorf("make a key of statements: %w", err)
 	}
@@ -143,7 +143,7 @@ type Stated struct {
 // CheckStatement checks the signature of a statement, by the given key or else by that of the repository, and
 // that the snapshot still is what it states. The error is of kind Usage for what is no statement, NotFound when
 // the snapshot is gone, and Damaged when the signature is false or the snapshot another.
-func (s *Store) CheckStatement(ctx context.Context, signed []byte, verifier string) (Stated, error) {
+func (s *Store) CheckStatement(ctx context.Context, page []byte, verifier string) (Stated, error) {
 	if verifier == "" {
 		var err error
 		if _, verifier, err = s.readSigner(ctx); errors.Is(err, repo.ErrMissing) {
@@ -153,18 +153,18 @@ func (s *Store) CheckStatement(ctx context.Context, signed []byte, verifier stri
 			return Stated{}, err
 		}
 	}
-	key, err := note.NewVerifier(verifier)
+	key, err := signed.NewVerifier(verifier)
 	if err != nil {
 		return Stated{}, problem.New(problem.Usage, "the key is none that checks statements").
 			Hint("give the line that `holdfast show SNAPSHOT --statement` printed beside the statement")
 	}
-	opened, err := note.Open(signed, note.VerifierList(key))
+	opened, err := signed.Open(page, signed.VerifierList(key))
 	if err != nil {
 		kind := problem.Usage
-		if _, unverified := errors.AsType[*note.UnverifiedNoteError](err); unverified {
+		if _, unverified := errors.AsType[*signed.UnverifiedNoteError](err); unverified {
 			kind = problem.Damaged
 		}
-		if _, invalid := errors.AsType[*note.InvalidSignatureError](err); invalid {
+		if _, invalid := errors.AsType[*signed.InvalidSignatureError](err); invalid {
 			kind = problem.Damaged
 		}
 		return Stated{}, problem.Newf(kind, "the statement is not signed by %s, or it was changed", key.Name()).
