@@ -101,6 +101,9 @@ func (a *app) emulate(cmd *cobra.Command, options emulator.Options, certificate 
 		return problem.Wrap(problem.Usage, refused.Err, "listen on "+options.Addr).
 			Hint("give HOST:PORT, such as 127.0.0.1:8181, and a port that nothing else uses")
 	}
+	if errors.Is(err, emulator.ErrKind) {
+		return problem.Wrap(problem.Usage, err, "emulate")
+	}
 	if err != nil {
 		return err
 	}

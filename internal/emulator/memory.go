@@ -53,6 +53,9 @@ const (
 // ErrInUse is the error for a folder that another emulator has open.
 var ErrInUse = errors.New("another emulator uses the folder")
 
+// ErrKind is the error for a kind of org that there is not.
+var ErrKind = errors.New("an org is of the kind developer, sandbox or production")
+
 // folder is where a memory is kept.
 type folder struct {
 	path string
@@ -162,7 +165,7 @@ func remember(o Options) (m *memory, f *folder, known bool, err error) {
 		return m, f, true, nil
 	}
 	if !slices.Contains([]metadata.OrgKind{"", metadata.Developer, metadata.SandboxOrg, metadata.Production}, o.Kind) {
-		err := fmt.Errorf("kind %q of the emulated org: it is developer, sandbox or production", o.Kind)
+		err := fmt.Errorf("kind %q: %w", o.Kind, ErrKind)
 		if f != nil {
 			err = errors.Join(err, f.close())
 		}
