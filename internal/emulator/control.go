@@ -45,6 +45,7 @@ var controls = map[string]controller{
 	"PUT coverage/*":   putCoverage,
 	"GET retrieves":    func(s *Server, _ *http.Request) (any, error) { return s.metadata.Ailing(), nil },
 	"PUT retrieves":    putRetrieves,
+	"PUT jobs":         putJobs,
 	"POST save":        func(s *Server, _ *http.Request) (any, error) { return nil, s.Save() },
 	"POST snapshots/*": func(s *Server, r *http.Request) (any, error) { s.Snapshot(last(r)); return nil, nil },
 	"POST reset/*":     postReset,
@@ -246,6 +247,34 @@ func putRetrieves(s *Server, r *http.Request) (any, error) {
 	}
 	s.metadata.Ail(a)
 	return s.metadata.Ailing(), nil
+}
+
+// putJobs keeps deployments and retrieves in a state, Pending or InProgress, from now on, or lets them go on where none is
+// named.
+func putJobs(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var jobs struct {
+		Hold string `json:"hold"`
+	}
+	if err := wire.DecodeJSON(body, &jobs); err != nil {
+		return nil, err
+	}
+	if !slices.Contains([]string{"", metadata.Pending, metadata.InProgress}, jobs.Hold) {
+		return nil, wire.BadRequest("INVALID_INPUT", "jobs are held in the state Pending or InProgress: "+jobs.Hold)
+	}
+	s.holding.Lock()
+	defer s.holding.Unlock()
+	if s.release != nil {
+		s.release()
+		s.release = nil
+	}
+	if jobs.Hold != "" {
+		s.release = s.metadata.Hold(jobs.Hold)
+	}
+	return jobs, nil
 }
 
 func postReset(s *Server, r *http.Request) (any, error) {

@@ -53,6 +53,15 @@ func TestRetrievesCanAil(t *testing.T) {
 	c.control("PUT", "retrieves", `{}`).ok(200)
 	demand(c.retrieved("CustomTab"), "<status>Succeeded</status>", "Tab00001")
 
+	c.control("PUT", "jobs", `{"hold":"Done"}`).refused(400, "INVALID_INPUT", "Done")
+	c.control("PUT", "jobs", `{"hold":"InProgress"}`).is(`{"hold":"InProgress"}`)
+	waiting := c.soap("m/66.0", "deploy", "<ZipFile>"+packed(t, webTabs(0, 1)...)+"</ZipFile>").ok(200).first(idOf.String())
+	for range 20 {
+		c.soap("m/66.0", "checkDeployStatus", "<id>"+waiting+"</id>").ok(200).has("<done>false</done>")
+	}
+	c.control("PUT", "jobs", `{"hold":""}`).ok(200)
+	c.deployed("id", waiting)
+
 	c.control("PUT", "coverage/Sums", `{"percent":101}`).refused(400, "INVALID_INPUT", "101")
 	c.control("PUT", "coverage/Sums", `{"percent":10}`).ok(200)
 }

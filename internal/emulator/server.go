@@ -102,6 +102,9 @@ type Server struct {
 	sandboxes []*Server
 	failed    error // of the last save
 
+	holding sync.Mutex
+	release func() // ends the hold on jobs that the control endpoint began; nil: there is none
+
 	server *http.Server
 	stop   context.CancelFunc // makes shutdown run
 	served sync.WaitGroup     // of the listeners, until no more connections are taken
