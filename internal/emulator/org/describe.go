@@ -202,6 +202,8 @@ type PicklistValue struct {
 	Default bool
 	// ValidFor is the bitmap of controlling values in base64, as describe has it; empty when null.
 	ValidFor string
+
+	since int // the first version that describes it; 0 when all do
 }
 
 // ChildRelationship says that records of Child refer to this object by Field.
@@ -309,6 +311,10 @@ func (f *Field) Described(version int) *Field {
 	if version < widePicklistsSince && !f.Custom && f.Length == widePicklist {
 		c.Length = narrowPicklist
 		c.ByteLength = byteLength(&c)
+	}
+	late := func(v PicklistValue) bool { return v.since > version }
+	if slices.ContainsFunc(f.Picklist, late) {
+		c.Picklist = slices.DeleteFunc(slices.Clone(f.Picklist), late)
 	}
 	if i := slices.IndexFunc(f.Picklist, PicklistValue.chosen); i >= 0 && f.DefaultValue == "" {
 		c.DefaultValue, c.DefaultedOnCreate = f.Picklist[i].Value, true

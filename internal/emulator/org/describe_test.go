@@ -99,3 +99,13 @@ func TestRecordTypeStandsWhereTheDescribeHasIt(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesComeWithTheirVersion: the describe of Contact in version 52 lacks a salutation that Lead has in 59.
+func TestValuesComeWithTheirVersion(t *testing.T) {
+	object, _ := org.New(org.Config{}).Describe("Lead")
+	for version, want := range map[int]int{52: 5, 59: 6} {
+		if n := len(object.Field("Salutation").Described(version).Picklist); n != want {
+			t.Errorf("version %d has %d salutations, want %d", version, n, want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 //	  Field type(length or precision,scale) words… | Label
 //	  @macro argument
 //	  @flags Prefix words…: Name Name (booleans PrefixName, labelled Name as bits of the platform are)
-//	set Name = value~label|value*|value!
+//	set Name = value~label|value*|value!|value@NN (since that version)
 //	targets name = Object,Object
 //
 // Words of an object: ±flag · of=EntityType:Parent · with=History,Share@NN (its families, and since when) · since=NN the
@@ -194,6 +194,11 @@ func parseValues(text string) []PicklistValue {
 	}
 	for _, v := range strings.Split(text, "|") {
 		value := PicklistValue{Active: true}
+		if text, since, late := strings.Cut(v, "@"); late {
+			if n, err := strconv.Atoi(since); err == nil {
+				v, value.since = text, n
+			}
+		}
 		if v, value.Default = strings.CutSuffix(v, "*"); strings.HasSuffix(v, "!") {
 			v, value.Active = v[:len(v)-1], false
 		}
