@@ -26,6 +26,7 @@ const (
 	RuleVanished     Rule = "vanished"      // held before, not described any more
 	RuleCompound     Rule = "compound"      // held as the fields that it is made of
 	RuleBase64       Rule = "base64"        // bytes of files are not held
+	RuleFileMissing  Rule = "file-missing"  // some files could not be read; the snapshot is partial
 	RuleFieldGone    Rule = "field-gone"    // held before, not described any more
 	RuleFieldType    Rule = "field-type"    // of another type than before; read again
 	RuleFieldNew     Rule = "field-new"     // new since the last snapshot; earlier ones lack it
@@ -84,7 +85,7 @@ func (r Rules) coveredFields(o *sf.Object) ([]string, []snapshot.Gap) {
 		case f.Name == "Id":
 		case f.Type.IsCompound():
 			gaps = append(gaps, gap(o.Name, f.Name, RuleCompound, "held as the fields that it is made of"))
-		case f.Type == sf.TypeBase64:
+		case f.Type == sf.TypeBase64 && r.field(o.Name, f.Name) == "":
 			gaps = append(gaps, gap(o.Name, f.Name, RuleBase64, "the bytes of files are not held"))
 		default:
 			if rule := r.field(o.Name, f.Name); rule != "" {

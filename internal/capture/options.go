@@ -43,9 +43,14 @@ type Options struct {
 	// operator's word that they were deleted. "*" names all.
 	AcceptDeletions []string
 
-	Parallel int           // objects at once; 0 is DefaultParallel
+	// Files reads the bytes of files, too, where the Source is a FileSource. Without it those that the last
+	// snapshot holds are taken over.
+	Files bool
+
+	Parallel int           // objects, and then files, at once; 0 is DefaultParallel
 	Overlap  time.Duration // 0 is DefaultOverlap; negative is none
 
+	SaveBytes int64 // bytes of files between two notes, see DefaultSaveBytes
 	RangeRows int64 // records of a range of Ids, see DefaultRangeRows
 
 	// MayGoOn is asked before each part and while rows arrive. An error ends the reading: what is whole
@@ -70,6 +75,13 @@ func (o Options) parallel() int {
 	return min(o.Parallel, maxParallel)
 }
 
+func (o Options) saveBytes() int64 {
+	if o.SaveBytes <= 0 {
+		return DefaultSaveBytes
+	}
+	return o.SaveBytes
+}
+
 // names reports whether the list holds the object, without regard to case, or "*".
 func names(list []string, object string) bool {
 	return slices.ContainsFunc(list, func(n string) bool { return n == "*" || strings.EqualFold(n, object) })
@@ -81,14 +93,15 @@ type Stage string
 // The stages of a part. Every part ends with exactly one of Done, Carried, Failed and Refused; one that
 // is Done may still come to Closing, and then Failed.
 const (
-	Started Stage = "started" // the first query is about to be sent
-	Reading Stage = "reading" // more rows have arrived
-	Closing Stage = "closing" // some records are read again for what they refer to
-	Census  Stage = "census"  // counts differ: the Ids are compared
-	Done    Stage = "done"    // the part is whole
-	Carried Stage = "carried" // not selected: taken over from the last snapshot
-	Failed  Stage = "failed"  // not captured; Text says why
-	Refused Stage = "refused" // the org does not answer queries on it; Text holds its words
+	Started      Stage = "started" // the first query is about to be sent
+	Reading      Stage = "reading" // more rows have arrived
+	Closing      Stage = "closing" // some records are read again for what they refer to
+	ReadingFiles Stage = "files"   // more files of an object have arrived
+	Census       Stage = "census"  // counts differ: the Ids are compared
+	Done         Stage = "done"    // the part is whole
+	Carried      Stage = "carried" // not selected: taken over from the last snapshot
+	Failed       Stage = "failed"  // not captured; Text says why
+	Refused      Stage = "refused" // the org does not answer queries on it; Text holds its words
 )
 
 // Event is one step of a capture, for whoever watches.
@@ -155,6 +168,7 @@ type Result struct {
 	Org      sf.Identity
 	Snapshot snapshot.Info // zero when nothing was published
 	Parts    []PartResult  // sorted by object
+	Files    []FilesResult // by object
 	Coverage []snapshot.Gap
 	Calls    int64 // requests sent by the source
 	Usage    sf.Usage

@@ -43,7 +43,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 	}
 	c.forget(ctx, published)
 	result.Snapshot, result.Coverage = published.Info(), published.Coverage()
-	result.Parts = c.results
+	result.Parts, result.Files = c.results, c.files
 	slices.SortFunc(result.Parts, func(a, b PartResult) int { return strings.Compare(a.Object, b.Object) })
 	return result, partial(result)
 }
@@ -102,7 +102,7 @@ func (o Options) check(schema *sf.Schema) error {
 func partial(r Result) error {
 	failed := r.Failed()
 	if len(failed) == 0 {
-		return nil
+		return partialFiles(r)
 	}
 	first := failed[0]
 	err := problem.Newf(problem.Partial, "%d of %d objects could not be captured, the first of them %s: %s",
@@ -111,6 +111,26 @@ func partial(r Result) error {
 		return err.Hint("%s", first.Hint)
 	}
 	return err.Hint("run the backup again: the objects that failed are read from where they stood")
+}
+
+// partialFiles returns the error of a capture that was published with files missing, or nil.
+func partialFiles(r Result) error {
+	for _, f := range r.Files {
+		lost := f.Bodies.Missing > 0 && f.Mode != ModeCarried
+		if !lost && f.Mode != ModeStale && f.Mode != ModeAbsent {
+			continue
+		}
+		what := "the files"
+		if lost {
+			what = fmt.Sprintf("%d of %d files", f.Bodies.Missing, f.Bodies.Missing+f.Bodies.Held)
+		}
+		err := problem.Newf(problem.Partial, "%s of %s could not be captured: %s", what, f.Object, f.Why)
+		if f.Hint != "" {
+			return err.Hint("%s", f.Hint)
+		}
+		return err.Hint("run the backup again: it reads those that are missing")
+	}
+	return nil
 }
 
 // newest returns the newest snapshot of the org that ended by that time, or nil when there is none. A
@@ -250,6 +270,7 @@ type capture struct {
 
 	mu         sync.Mutex // guards what follows, and the calls of Progress
 	results    []PartResult
+	files      []FilesResult
 	failure    error   // the first
 	halt       error   // why no further part is begun
 	late       []*part // put off until what their records belong to is read
@@ -272,7 +293,9 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		w.Spent(snapshot.Spent{Calls: c.src.Usage().Calls - c.spentBefore, Dangled: c.dangled.Load(), Dangling: c.dangling.Load()})
 	}()
 	for _, g := range c.plan.gaps {
-		c.gap(g)
+		if Of(g.Reason) != RuleBase64 { // what becomes of files is said when it is known
+			c.gap(g)
+		}
 	}
 	for _, object := range c.plan.carry {
 		if err := w.Carry(object); err != nil {
@@ -302,7 +325,7 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 	if c.whole == 0 && c.failure != nil {
 		return c.failure
 	}
-	return nil
+	return c.captureFiles(ctx)
 }
 
 // countAll counts every object that is to be read, before the first is. It spares most objects, which
@@ -446,6 +469,13 @@ func (c *capture) noteFailure(ctx context.Context, err error) {
 	if c.halt == nil && (fatal(ctx, err) || c.unanswered >= maxUnanswered) {
 		c.halt = err
 	}
+}
+
+// answered notes that the org answers.
+func (c *capture) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unanswered = 0
 }
 
 // refuse leaves an object out that the org does not answer for and that was never held.

@@ -71,7 +71,7 @@ func writeFiles(ctx context.Context, w *Writer, parent *Snapshot, contents map[i
 	g.SetLimit(3)
 	for n, c := range contents {
 		if c == nil {
-			if err := w.Bodies().told(ctx, Body{}, func(Body) error { return p.Add(fileRow(n, sf.Null())) }); err != nil {
+			if err := w.Bodies().Alone(ctx, func() error { return p.Add(fileRow(n, sf.Null())) }); err != nil {
 				return err
 			}
 			continue

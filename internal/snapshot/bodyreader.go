@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 
+	"holdfast/internal/problem"
 	"holdfast/internal/repo"
 	"holdfast/internal/seal"
 )
@@ -63,6 +64,20 @@ func (s *Store) piece(ctx context.Context, p piece) ([]byte, error) {
 		return nil, damaged(p.ref(), err)
 	}
 	return contents, nil
+}
+
+// HasBody reports whether the objects of the body are there and can be opened. It does not read them to their end.
+func (s *Store) HasBody(ctx context.Context, body Body) (bool, error) {
+	for _, p := range body.pieces {
+		_, err := s.bodies.open(ctx, s.repository, p.id)
+		if problem.KindOf(err) == problem.Damaged {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // BodyReader reads a body. It holds one piece.

@@ -139,6 +139,15 @@ func (b *BodyWriter) Flush(ctx context.Context) error {
 	return err
 }
 
+// Alone calls fn while no kept is called, so that both may write to one part.
+func (b *BodyWriter) Alone(ctx context.Context, fn func() error) error {
+	if err := b.telling.take(ctx); err != nil {
+		return err
+	}
+	defer b.telling.end()
+	return fn()
+}
+
 func (b *BodyWriter) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,11 +166,7 @@ func (b *BodyWriter) fail(err error) error {
 
 // told calls kept.
 func (b *BodyWriter) told(ctx context.Context, body Body, kept func(Body) error) error {
-	if err := b.telling.take(ctx); err != nil {
-		return b.fail(err)
-	}
-	defer b.telling.end()
-	if err := kept(body); err != nil {
+	if err := b.Alone(ctx, func() error { return kept(body) }); err != nil {
 		return b.fail(err)
 	}
 	return nil

@@ -56,8 +56,6 @@ const (
 	Records PartKind = ""
 	// Files is the kind of parts whose rows have the Ids of records, and hold their files.
 	Files PartKind = "files"
-	// Images is the kind of parts whose rows are the images in rich text of an object, by their reference Ids.
-	Images PartKind = "images"
 	// Components is the kind of parts whose rows are metadata components.
 	Components PartKind = "components"
 )
