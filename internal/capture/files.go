@@ -223,6 +223,9 @@ func (f *files) run(ctx context.Context) error {
 	if f.held, f.isHeld = f.heldFiles(f.fileShape); f.isHeld && f.unchanged() {
 		return f.carryFiles(f.fileShape)
 	}
+	if !f.isHeld && f.records.Records == 0 {
+		return nil
+	}
 	if halt := f.halted(); halt != nil {
 		return f.giveUp(fmt.Errorf("not begun: %w", halt))
 	}
@@ -373,7 +376,11 @@ func (f *files) readAll(ctx context.Context) error {
 	if f.read.Load() == 0 && f.refusals.Load() >= refusedAtMost {
 		return problem.Newf(problem.Failed, "the org gives no file of %s: %s", f.object.Name, f.lost[0])
 	}
-	f.out.Observed(f.from, f.clock.now(ctx), f.from)
+	to := f.from
+	if f.read.Load() > 0 {
+		to = f.clock.now(ctx)
+	}
+	f.out.Observed(f.from, to, f.from)
 	part, err := f.out.Close(ctx, -1)
 	if err != nil {
 		return fmt.Errorf("store the files of %s: %w", f.object.Name, err)

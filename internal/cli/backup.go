@@ -23,6 +23,7 @@ type backupFlags struct {
 	full, census    bool
 	parallel        int
 	dryRun          bool
+	noFiles         bool
 	manners         config.Manners
 }
 
@@ -34,6 +35,10 @@ func (a *app) backupCommand() *cobra.Command {
 		long: `Observes an org into a new snapshot. The first snapshot of an org reads every record; later ones read what
 changed since, and look for deletions in the Recycle Bin, in the org's log of deletions and, where the numbers
 of records disagree, by comparing Ids.
+
+The bytes of files come with their records: versions of documents, attachments, documents, static resources and every other
+base64 field. They are held to the size and checksum that the org states, stored once however often they occur, and
+read again only when they may have changed. One that cannot be read is missing by name.
 
 An object that cannot be read keeps its earlier content or is absent by name; the command then ends as
 partial. ` + "`holdfast show SNAPSHOT --coverage`" + ` says what a snapshot does not hold, and why. What a backup read
@@ -58,7 +63,8 @@ holdfast backup prod --exclude-field 'Contact.SSN__c' --api-share 30 --window 22
 	flags.BoolVar(&given.census, "census", false, "compare the Ids of every object, even where the counts agree")
 	flags.StringArrayVar(&given.accept, "accept-deletions", nil,
 		"records of this `object` were deleted in numbers, and that was meant; may be repeated")
-	flags.IntVar(&given.parallel, "parallel", capture.DefaultParallel, "`number` of objects that are read at once")
+	flags.IntVar(&given.parallel, "parallel", capture.DefaultParallel, "`number` of objects, and then of files, that are read at once")
+	flags.BoolVar(&given.noFiles, "no-files", false, "read no bytes of files; those that are held stay held")
 	flags.BoolVar(&given.dryRun, "dry-run", false, "tell what would be read and what it would cost, and read no record")
 	mannersFlags(cmd, &given.manners)
 	return a.repoFlags(cmd)
@@ -80,6 +86,7 @@ func (a *app) backup(ctx context.Context, name string, given backupFlags) error 
 	}
 	options.Include, options.AcceptDeletions = given.objects, given.accept
 	options.Full, options.Census, options.Parallel = given.full, given.census, given.parallel
+	options.Files = !given.noFiles
 	if options.MayGoOn != nil && !given.dryRun {
 		if err := options.MayGoOn(); err != nil {
 			return fmt.Errorf("back up %s: %w", name, err)
@@ -118,7 +125,7 @@ func (a *app) forecast(
 	}
 	return errors.Join(a.print(run.BackupResult{
 		OrgID: result.OrgID, Username: result.Username, Instance: result.Instance,
-		Objects: []run.BackupRow{}, Coverage: result.Coverage, Forecast: &result,
+		Objects: []run.BackupRow{}, Files: []run.BackupFilesRow{}, Coverage: result.Coverage, Forecast: &result,
 	}, func(w io.Writer) { writeForecast(w, result) }), err)
 }
 
@@ -163,6 +170,7 @@ func writeBackup(w io.Writer, r run.BackupResult) {
 	if len(rows) > 0 {
 		writeTable(w, []string{"OBJECT", "READ", "RECORDS", "CREATED", "UPDATED", "DELETED", "WHY"}, rows)
 	}
+	writeBackupFiles(w, r.Files)
 	for _, g := range r.Coverage {
 		if g.Field == "" && g.Rule == string(capture.RuleVanished) {
 			fmt.Fprintf(w, "no longer held: %s (%s)\n", plain(g.Object), plain(g.Reason))

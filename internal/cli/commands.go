@@ -17,6 +17,7 @@ func (a *app) commands() []*cobra.Command {
 		a.successorsCommand(),
 		a.checkCommand(),
 		a.verifyCommand(),
+		a.fileCommand(),
 		a.rescueCommand(),
 		a.copyCommand(),
 		a.repairCommand(),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ func (a *app) rescueCommand() *cobra.Command {
 	cmd := a.repoFlags(a.command(spec{
 		use: "rescue SNAPSHOT", group: groupVerbs,
 		short: "write a snapshot out as plain files",
-		long: `Writes every object of a snapshot as a file, and the schema as JSON, into a new folder. It needs the repository
+		long: `Writes every object of a snapshot as a file, the schema as JSON, and the files of records (attachments, versions of
+documents and the like) under their Ids, with a list of them, into a new folder. It needs the repository
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
 are doubles there, and those with more digits are counted. The files are not encrypted.`,
@@ -54,6 +56,11 @@ are doubles there, and those with more digits are counted. The files are not enc
 		defer func() { _ = root.Close() }()
 		in.Store, in.Snapshot = store, args[0]
 		in.Create = func(name string) (io.WriteCloser, error) {
+			if folder, _ := path.Split(name); folder != "" {
+				if err := root.MkdirAll(path.Clean(folder), 0o700); err != nil {
+					return nil, onDisk(fmt.Errorf("folder %s: %w", folder, err))
+				}
+			}
 			f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				return nil, onDisk(fmt.Errorf("file %s: %w", name, err))
@@ -74,10 +81,23 @@ are doubles there, and those with more digits are counted. The files are not enc
 				rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
 			}
 			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
+			writeRescuedFiles(w, result.FilesOfRecords)
 		}), err)
 	}))
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
 	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv or parquet")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
 	return cmd
+}
+
+func writeRescuedFiles(w io.Writer, files []run.RescuedFilesRow) {
+	var rows [][]string
+	for _, f := range files {
+		if f.Files+f.Lost > 0 || f.Reason != "" {
+			rows = append(rows, []string{f.Object, f.Folder, count(f.Files), count(f.Lost), size(f.Bytes), f.Reason})
+		}
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"FILES OF", "FOLDER", "WRITTEN", "LOST", "SIZE", ""}, rows)
+	}
 }

@@ -70,6 +70,13 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 			rows = append(rows, []string{f.Field, f.Value.String()})
 		}
 		writeTable(w, []string{"FIELD", "VALUE"}, rows)
+		for _, f := range r.Record.Files {
+			if f.Missing {
+				fmt.Fprintf(w, "%s: its bytes could not be read\n", f.Field)
+				continue
+			}
+			fmt.Fprintf(w, "%s: %s, sha256 %s\n", f.Field, size(f.Bytes), f.SHA256)
+		}
 	case r.Tombstone != nil:
 		fmt.Fprintf(w, "%s %s is gone: deleted %s, known from the %s\n", r.Tombstone.Object, r.Tombstone.ID,
 			stamp(r.Tombstone.At), plain(r.Tombstone.Evidence))
@@ -115,6 +122,7 @@ func writeProof(w io.Writer, r run.ShowResult) {
 	if p.WidestObject != "" {
 		fmt.Fprintf(w, "widest interval: %s, read within %s from %s on\n", p.WidestObject, p.WidestTo.Sub(p.WidestFrom), stamp(p.WidestFrom))
 	}
+	writeShownFiles(w, r.Files)
 	fmt.Fprintf(w, "lookups to records that went: %s as first read, %s after they were read again; %s spent\n\n",
 		count(p.Dangled), count(p.Dangling), plural(p.Calls, "call"))
 }
@@ -141,6 +149,7 @@ func writeParts(w io.Writer, r run.ShowResult, all bool) {
 	if len(rows) > 0 {
 		writeTable(w, []string{"OBJECT", "STATE", "RECORDS", "FIELDS", "STORED", "FROM", "TO", ""}, rows)
 	}
+	writeShownFiles(w, r.Files)
 	if empty > 0 {
 		fmt.Fprintf(w, "%s without records; --all lists them\n", plural(empty, "object"))
 	}

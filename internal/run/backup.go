@@ -18,16 +18,17 @@ type BackupInput struct {
 
 // BackupResult says what a backup did.
 type BackupResult struct {
-	OrgID    sf.ID           `json:"org_id"`             // Id of the org
-	Username string          `json:"username"`           // who read it
-	Instance string          `json:"instance_url"`       // where the org's APIs are
-	Snapshot SnapshotRow     `json:"snapshot"`           // the new snapshot
-	Objects  []BackupRow     `json:"objects"`            // what became of each object, by name
-	Coverage []GapRow        `json:"coverage"`           // what the snapshot does not hold, and why
-	Totals   BackupTotals    `json:"totals"`             // sums over the objects
-	Limits   BackupLimits    `json:"limits"`             // what was spent of the org's limits
-	Forecast *ForecastResult `json:"forecast,omitempty"` // of a dry run, which has neither a snapshot nor totals
-	Window   time.Duration   `json:"-"`                  // from the beginning of the first part to the end of the last
+	OrgID    sf.ID            `json:"org_id"`             // Id of the org
+	Username string           `json:"username"`           // who read it
+	Instance string           `json:"instance_url"`       // where the org's APIs are
+	Snapshot SnapshotRow      `json:"snapshot"`           // the new snapshot
+	Objects  []BackupRow      `json:"objects"`            // what became of each object, by name
+	Files    []BackupFilesRow `json:"files"`              // what became of the files of each object, by name
+	Coverage []GapRow         `json:"coverage"`           // what the snapshot does not hold, and why
+	Totals   BackupTotals     `json:"totals"`             // sums over the objects
+	Limits   BackupLimits     `json:"limits"`             // what was spent of the org's limits
+	Forecast *ForecastResult  `json:"forecast,omitempty"` // of a dry run, which has neither a snapshot nor totals
+	Window   time.Duration    `json:"-"`                  // from the beginning of the first part to the end of the last
 }
 
 // BackupRow says what became of one object.
@@ -80,7 +81,7 @@ type BackupLimits struct {
 func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 	captured, err := capture.Run(ctx, in.Source, in.Store, in.Options)
 	out := BackupResult{
-		Objects: []BackupRow{}, Coverage: []GapRow{},
+		Objects: []BackupRow{}, Files: []BackupFilesRow{}, Coverage: []GapRow{},
 		OrgID: captured.Org.OrgID, Username: captured.Org.Username, Instance: captured.Org.InstanceURL,
 		Limits: BackupLimits{
 			Calls: captured.Calls, DailyUsed: captured.Usage.DailyUsed, DailyLimit: captured.Usage.DailyLimit,
@@ -95,6 +96,9 @@ func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 	out.Totals = BackupTotals{
 		Objects: len(captured.Parts), Failed: len(captured.Failed()),
 		Records: captured.Snapshot.Records, Stored: captured.Snapshot.NewBytes,
+	}
+	for _, f := range captured.Files {
+		out.Files = append(out.Files, backupFilesRow(f))
 	}
 	for _, p := range captured.Parts {
 		row := backupRow(p)

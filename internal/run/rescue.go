@@ -22,7 +22,7 @@ type RescueInput struct {
 	Objects  []string // API names; none is all
 	Parquet  bool     // typed columns, instead of CSV
 
-	// Create makes a new file of that name, which has no slash. It fails when there is one.
+	// Create makes a new file of that name, in folders where it has slashes. It fails when there is one.
 	Create func(name string) (io.WriteCloser, error)
 }
 
@@ -30,6 +30,8 @@ type RescueInput struct {
 type RescueResult struct {
 	Snapshot SnapshotRow `json:"snapshot"` // where it came from
 	Files    []RescueRow `json:"files"`    // one for each object, sorted by object
+
+	FilesOfRecords []RescuedFilesRow `json:"files_of_records"` // attachments, versions of documents and the like, by object
 }
 
 // RescueRow is one object that was written.
@@ -53,7 +55,7 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 	if err != nil {
 		return RescueResult{}, err
 	}
-	out := RescueResult{Snapshot: snapshotRow(sn.Info()), Files: []RescueRow{}}
+	out := RescueResult{Snapshot: snapshotRow(sn.Info()), Files: []RescueRow{}, FilesOfRecords: []RescuedFilesRow{}}
 	wanted := make(map[string]bool)
 	for _, name := range in.Objects {
 		if _, found := sn.Part(name); !found {
@@ -84,11 +86,45 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 		}
 		out.Files = append(out.Files, row)
 	}
+	lost, err := out.rescueFiles(ctx, sn, in, wanted)
+	if err != nil {
+		return out, err
+	}
+	if missing == 0 && lost > 0 {
+		return out, problem.Newf(problem.Partial, "%d files are missing or damaged", lost).
+			Hint("files/OBJECT/files.csv names them; another snapshot may hold them")
+	}
 	if missing > 0 {
 		return out, problem.Newf(problem.Partial, "%d of %d objects are absent, stale or damaged", missing, len(out.Files)).
 			Hint("the result names them; another snapshot may hold them")
 	}
 	return out, nil
+}
+
+// rescueFiles writes the files of records, and returns how many are not there; at least one for an object whose
+// files are all absent.
+func (out *RescueResult) rescueFiles(ctx context.Context, sn *snapshot.Snapshot, in RescueInput, wanted map[string]bool) (int64, error) {
+	lost := int64(0)
+	for _, part := range sn.PartsOf(snapshot.Files) {
+		row := RescuedFilesRow{Object: strings.TrimPrefix(part.Object, snapshot.Files.Name("")), Reason: part.Reason}
+		if len(wanted) > 0 && !wanted[row.Object] {
+			continue
+		}
+		if part.State == snapshot.Whole {
+			err := row.write(ctx, sn, part, in)
+			if err != nil && problem.KindOf(err) != problem.Damaged {
+				return lost, err
+			}
+			if err != nil {
+				row.Reason = err.Error()
+			}
+		}
+		if lost += row.Lost; row.Reason != "" && row.Lost == 0 {
+			lost++
+		}
+		out.FilesOfRecords = append(out.FilesOfRecords, row)
+	}
+	return lost, nil
 }
 
 // write brings one object out, into a file of its own.

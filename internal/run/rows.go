@@ -20,11 +20,14 @@ type SnapshotRow struct {
 	From     time.Time `json:"from"`             // widest window of observation over the parts: its beginning
 	To       time.Time `json:"to"`               // widest window of observation over the parts: its end
 	Parent   string    `json:"parent,omitempty"` // id of the snapshot that it was written on
-	Partial  bool      `json:"partial"`          // an object is absent or stale
-	Parts    int       `json:"parts"`            // objects that are held, the stale ones too
+	Partial  bool      `json:"partial"`          // an object or its files are absent or stale, or a file is missing
+	Parts    int       `json:"parts"`            // objects, and files of objects, that are held, the stale ones too
 	Absent   int       `json:"absent"`           // objects that could not be read and were not held before
 	Stale    int       `json:"stale"`            // objects that could not be read and are held as they were
 	Records  int64     `json:"records"`          // live records
+	Files    int64     `json:"files"`            // files that are held
+	Missing  int64     `json:"files_missing"`    // files that the org has and that could not be read
+	Bytes    int64     `json:"files_bytes"`      // of the files that are held
 	NewBytes int64     `json:"new_bytes"`        // added to the repository
 	Damage   string    `json:"damage,omitempty"` // why nothing but the id is known
 }
@@ -38,7 +41,7 @@ func snapshotRow(i snapshot.Info) SnapshotRow {
 		Damage: damage,
 		ID:     i.ID, Short: i.Short(), Kind: i.Kind, OrgID: i.OrgID, OrgName: i.OrgName, Username: i.Username,
 		Started: i.Started, From: i.From, To: i.To, Parent: i.Parent, Partial: i.Partial,
-		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, NewBytes: i.NewBytes,
+		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, Files: i.Bodies.Held, Missing: i.Bodies.Missing, Bytes: i.Bodies.Bytes, NewBytes: i.NewBytes,
 	}
 }
 

@@ -28,6 +28,7 @@ type ShowResult struct {
 	Snapshot   SnapshotRow   `json:"snapshot"`            // the snapshot
 	APIVersion string        `json:"api_version"`         // version of the API that it was read with
 	Parts      []PartRow     `json:"parts,omitempty"`     // the objects, by name
+	Files      []FilesRow    `json:"files,omitempty"`     // the files of objects, by name
 	Coverage   []GapRow      `json:"coverage,omitempty"`  // what is not held, and why
 	Proof      *ProofRow     `json:"proof,omitempty"`     // what of the org is held, in numbers that add up
 	Statement  string        `json:"statement,omitempty"` // signed, when it was asked for
@@ -58,6 +59,7 @@ type RecordRow struct {
 	Object string     `json:"object"` // API name
 	ID     sf.ID      `json:"id"`     // Id of the record
 	Fields []FieldRow `json:"fields"` // the fields that are held, by name
+	Files  []FileRow  `json:"files"`  // its files, by field
 }
 
 // TombstoneRow says that a record is gone, since when, and how that is known.
@@ -92,6 +94,7 @@ func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
 			out.Parts = append(out.Parts, partRow(p))
 		}
 	}
+	out.Files = filesRows(sn, in.Object)
 	for _, g := range gapRows(sn.Coverage()) {
 		if in.Object == "" || strings.EqualFold(g.Object, in.Object) {
 			out.Coverage = append(out.Coverage, g)
@@ -135,7 +138,11 @@ func showRecord(ctx context.Context, sn *snapshot.Snapshot, in ShowInput, out *S
 	}
 	switch {
 	case v.Live():
-		out.Record = &RecordRow{Object: object, ID: id, Fields: fieldRows(v.Record)}
+		files, err := filesOfRecord(ctx, sn, object, id)
+		if err != nil {
+			return fmt.Errorf("read the files of %s %s: %w", object, id, err)
+		}
+		out.Record = &RecordRow{Object: object, ID: id, Fields: fieldRows(v.Record), Files: append([]FileRow{}, files...)}
 		return nil
 	case v.Gone():
 		out.Tombstone = &TombstoneRow{Object: object, ID: id, At: v.Tombstone.At, Evidence: v.Tombstone.Evidence}
