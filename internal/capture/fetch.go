@@ -160,7 +160,7 @@ func (c *checkedFile) Read(p []byte) (int, error) {
 		c.err = fmt.Errorf("%w: more than the %d bytes that it states", errOther, c.size)
 		return 0, c.err
 	}
-	if err == io.EOF { //nolint:errorlint // as the contract of io.Reader has it
+	if err == io.EOF {
 		if c.err = c.wrong(); c.err != nil {
 			return n, c.err
 		}

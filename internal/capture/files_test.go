@@ -442,7 +442,7 @@ func sameBytes(a, b io.Reader) error {
 			return fmt.Errorf("they differ after %d bytes (%w, %w)", at, errA, errB)
 		}
 		if errA != nil || errB != nil {
-			if errA != io.EOF && errA != io.ErrUnexpectedEOF { //nolint:errorlint // as io.ReadFull gives them
+			if errA != io.EOF && errA != io.ErrUnexpectedEOF {
 				return errA
 			}
 			return nil

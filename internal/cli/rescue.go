@@ -55,18 +55,7 @@ are doubles there, and those with more digits are counted. The files are not enc
 		}
 		defer func() { _ = root.Close() }()
 		in.Store, in.Snapshot = store, args[0]
-		in.Create = func(name string) (io.WriteCloser, error) {
-			if folder, _ := path.Split(name); folder != "" {
-				if err := root.MkdirAll(path.Clean(folder), 0o700); err != nil {
-					return nil, onDisk(fmt.Errorf("folder %s: %w", folder, err))
-				}
-			}
-			f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
-				return nil, onDisk(fmt.Errorf("file %s: %w", name, err))
-			}
-			return f, nil
-		}
+		in.Create = func(name string) (io.WriteCloser, error) { return createIn(root, name) }
 		result, err := run.Rescue(cmd.Context(), in)
 		if err != nil && problem.KindOf(err) != problem.Partial {
 			_ = os.Remove(to) // it goes only while nothing is in it
@@ -88,6 +77,20 @@ are doubles there, and those with more digits are counted. The files are not enc
 	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv or parquet")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
 	return cmd
+}
+
+// createIn makes a new file in a folder, and the folders that its name has.
+func createIn(root *os.Root, name string) (io.WriteCloser, error) {
+	if folder, _ := path.Split(name); folder != "" {
+		if err := root.MkdirAll(path.Clean(folder), 0o700); err != nil {
+			return nil, onDisk(fmt.Errorf("folder %s: %w", folder, err))
+		}
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, onDisk(fmt.Errorf("file %s: %w", name, err))
+	}
+	return f, nil
 }
 
 func writeRescuedFiles(w io.Writer, files []run.RescuedFilesRow) {

@@ -65,11 +65,16 @@ type FileRow struct {
 	Missing bool   `json:"missing"`          // the org has it and it could not be read
 	Bytes   int64  `json:"bytes"`            // size
 	SHA256  string `json:"sha256,omitempty"` // of its bytes, hexadecimal
-	body    snapshot.Body
+}
+
+// heldFile is a file with where its bytes are.
+type heldFile struct {
+	FileRow
+	body snapshot.Body
 }
 
 // filesOfRecord returns the files that the snapshot holds of a record, by field.
-func filesOfRecord(ctx context.Context, sn *snapshot.Snapshot, object string, id sf.ID) ([]FileRow, error) {
+func filesOfRecord(ctx context.Context, sn *snapshot.Snapshot, object string, id sf.ID) ([]heldFile, error) {
 	part, found := sn.Part(snapshot.Files.Name(object))
 	if !found || part.State != snapshot.Whole {
 		return nil, nil
@@ -78,19 +83,19 @@ func filesOfRecord(ctx context.Context, sn *snapshot.Snapshot, object string, id
 	if err != nil || !found {
 		return nil, err
 	}
-	return fileRows(sn.Schema().Object(object), r)
+	return heldFiles(sn.Schema().Object(object), r)
 }
 
-// fileRows returns the files to which a row of files refers.
-func fileRows(object *sf.Object, r sf.Record) ([]FileRow, error) {
-	var rows []FileRow
+// heldFiles returns the files to which a row of files refers.
+func heldFiles(object *sf.Object, r sf.Record) ([]heldFile, error) {
+	var rows []heldFile
 	for i, name := range r.Shape.Fields() {
 		v := r.Values[i]
 		f := object.Field(name)
 		if f == nil || f.Type != sf.TypeBase64 || v.IsAbsent() {
 			continue
 		}
-		row := FileRow{Field: name, Missing: v.IsNull()}
+		row := heldFile{FileRow: FileRow{Field: name, Missing: v.IsNull()}}
 		if v.IsText() {
 			var err error
 			if row.body, err = snapshot.ParseBody(v.Text()); err != nil {
@@ -143,7 +148,7 @@ func File(ctx context.Context, in FileInput) (out FileResult, err error) {
 		return out, err
 	}
 	if in.Field != "" {
-		files = slices.DeleteFunc(files, func(f FileRow) bool { return !strings.EqualFold(f.Field, in.Field) })
+		files = slices.DeleteFunc(files, func(f heldFile) bool { return !strings.EqualFold(f.Field, in.Field) })
 	}
 	switch {
 	case len(files) == 0:
@@ -155,7 +160,7 @@ func File(ctx context.Context, in FileInput) (out FileResult, err error) {
 		return out, problem.Newf(problem.NotFound, "the file of %s %s could not be read when snapshot %s was made", out.Object, out.ID, sn.Info().Short()).
 			Hint("another snapshot may hold it")
 	}
-	out.File = files[0]
+	out.File = files[0].FileRow
 	if r, found, err := sn.Record(ctx, out.Object, out.ID); err == nil && found {
 		out.Name = fileName(r)
 	}
@@ -163,7 +168,7 @@ func File(ctx context.Context, in FileInput) (out FileResult, err error) {
 	if err != nil {
 		return out, err
 	}
-	_, err = io.Copy(to, in.Store.OpenBody(ctx, out.File.body))
+	_, err = io.Copy(to, in.Store.OpenBody(ctx, files[0].body))
 	if closed := to.Close(); err == nil {
 		err = closed
 	}

@@ -43,7 +43,7 @@ func (row *RescuedFilesRow) write(ctx context.Context, sn *snapshot.Snapshot, pa
 		if err != nil {
 			return err
 		}
-		files, err := fileRows(sn.Schema().Object(row.Object), r)
+		files, err := heldFiles(sn.Schema().Object(row.Object), r)
 		if err != nil {
 			return problem.Wrap(problem.Damaged, err, "read "+part.Object)
 		}
@@ -77,7 +77,7 @@ func idsOf(ctx context.Context, sn *snapshot.Snapshot, object string) iter.Seq[s
 }
 
 // one writes one file, and returns its line of the list.
-func (row *RescuedFilesRow) one(ctx context.Context, in RescueInput, id sf.ID, f FileRow, name string) ([]byte, error) {
+func (row *RescuedFilesRow) one(ctx context.Context, in RescueInput, id sf.ID, f heldFile, name string) ([]byte, error) {
 	file, lost := string(id)+extension(name), ""
 	if f.Field != "VersionData" && f.Field != "Body" {
 		file = string(id) + "-" + f.Field + extension(name)

@@ -142,7 +142,10 @@ func showRecord(ctx context.Context, sn *snapshot.Snapshot, in ShowInput, out *S
 		if err != nil {
 			return fmt.Errorf("read the files of %s %s: %w", object, id, err)
 		}
-		out.Record = &RecordRow{Object: object, ID: id, Fields: fieldRows(v.Record), Files: append([]FileRow{}, files...)}
+		out.Record = &RecordRow{Object: object, ID: id, Fields: fieldRows(v.Record), Files: []FileRow{}}
+		for _, f := range files {
+			out.Record.Files = append(out.Record.Files, f.FileRow)
+		}
 		return nil
 	case v.Gone():
 		out.Tombstone = &TombstoneRow{Object: object, ID: id, At: v.Tombstone.At, Evidence: v.Tombstone.Evidence}
