@@ -49,6 +49,10 @@ var Rules = []Rule{
 	},
 
 	{
+		Package: "mask", May: []string{"sf"},
+		Why: "a pseudonym follows from a value, a rule and a key alone, so that a law can be a test",
+	},
+	{
 		Package: "automation", May: []string{"component", "sf"},
 		Why: "what acts on records, and the files that switch it, is decided from the files alone",
 	},
@@ -158,7 +162,7 @@ var Rules = []Rule{
 
 	// The verbs.
 	{
-		Package: "run", May: []string{"automation", "component", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
+		Package: "run", May: []string{"automation", "component", "mask", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{
@@ -203,7 +207,7 @@ var TestOnly = []string{"salesforce/orgtest", "testkit", "testkit/wsdl", "blob/b
 
 // Core are the packages that decide without acting: no clock, no files, no network, no chance, no
 // goroutines. What they return depends on what they are given and on nothing else.
-var Core = []string{"sf", "state", "plan", "soql", "component", "automation"}
+var Core = []string{"sf", "state", "plan", "soql", "component", "automation", "mask"}
 
 // Impure are the packages that the core does not import, each with what to do instead.
 var Impure = map[string]string{
