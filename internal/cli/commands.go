@@ -14,6 +14,7 @@ func (a *app) commands() []*cobra.Command {
 		a.findCommand(),
 		a.restoreCommand(),
 		a.applyCommand(),
+		a.seedCommand(),
 		a.successorsCommand(),
 		a.checkCommand(),
 		a.verifyCommand(),

@@ -17,6 +17,7 @@ import (
 
 func (a *app) rescueCommand() *cobra.Command {
 	var to, format string
+	var masks maskFlags
 	in := run.RescueInput{}
 	cmd := a.repoFlags(a.command(spec{
 		use: "rescue SNAPSHOT", group: groupVerbs,
@@ -25,7 +26,8 @@ func (a *app) rescueCommand() *cobra.Command {
 documents and the like) under their Ids, with a list of them, into a new folder. It needs the repository
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
-are doubles there, and those with more digits are counted. The files are not encrypted.`,
+are doubles there, and those with more digits are counted. The files are not encrypted. With --mask, values are pseudonyms
+under a key, and fields that the org computes of others are left out.`,
 		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
 		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
 		result:  run.RescueResult{}, min: 1, max: 1,
@@ -33,11 +35,12 @@ are doubles there, and those with more digits are counted. The files are not enc
 		if to == "" {
 			return problem.New(problem.Usage, "no folder is given").Hint("name a folder that does not exist with --to")
 		}
-		switch format {
-		case "csv", "parquet":
-			in.Parquet = format == "parquet"
-		default:
+		if in.Parquet = format == "parquet"; !in.Parquet && format != "csv" {
 			return problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv or parquet")
+		}
+		var err error
+		if in.MaskRules, in.MaskKey, err = masks.read(); err != nil {
+			return err
 		}
 		store, err := a.openStore(cmd.Context())
 		if err != nil {
@@ -76,6 +79,7 @@ are doubles there, and those with more digits are counted. The files are not enc
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
 	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv or parquet")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
+	masks.add(cmd)
 	return cmd
 }
 

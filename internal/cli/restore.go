@@ -130,14 +130,8 @@ func timeFlag(flag, text string) (time.Time, error) {
 
 func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, planFile string) error {
 	ctx := cmd.Context()
-	if planFile != "" {
-		// Found out before the org is read and calls are spent.
-		if _, err := os.Lstat(planFile); err == nil {
-			return planExists(planFile)
-		}
-		if _, err := os.Stat(filepath.Dir(planFile)); err != nil {
-			return onDisk(fmt.Errorf("plan file %s: %w", planFile, err))
-		}
+	if err := freePlan(planFile); err != nil {
+		return err
 	}
 	store, err := a.openStore(ctx)
 	if err != nil {
@@ -167,6 +161,20 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 		out.PlanFile = planFile
 	}
 	return errors.Join(a.print(out, func(w io.Writer) { writeRestore(w, out) }), err)
+}
+
+// freePlan finds out that a plan can be written before the org is read and calls are spent.
+func freePlan(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return planExists(path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return onDisk(fmt.Errorf("plan file %s: %w", path, err))
+	}
+	return nil
 }
 
 func planExists(path string) error {

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 //	expire                       end its sessions; what is in practice.json is refused from now on
 //	insert VAR OBJECT F=V…       create a record, as people do; its Id goes into $VAR
 //	update OBJECT ID F=V…        change a record
+//	serve-other NAME             start another org; NAME.json tells where it is
+//	turn NAME                    the commands below speak to that org; practice is the first
+//	count OBJECT N               compare how many records there are
 //	deploy FOLDER                deploy the files of a folder in Metadata API format
 //	delete ID…                   move records to the Recycle Bin
 //	value OBJECT ID FIELD WANT   compare what the org holds now
@@ -67,7 +70,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serve, "unserve": unserve, "expire": expire, "insert": insert, "update": updateRecord,
-			"delete": deleteRecords, "deploy": deployFolder, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
+			"delete": deleteRecords, "deploy": deployFolder, "serve-other": serveOther, "turn": turn, "count": countRecords, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
 			"smalldisk": smallDisk, "fill": fill, "cp-tree": copyTree,
 		},
 	})
@@ -75,7 +78,10 @@ func TestStories(t *testing.T) {
 
 // scene is what a running script has set up, kept under the key stage.
 type (
-	scene struct{ server *emulator.Server }
+	scene struct {
+		server *emulator.Server
+		others map[string]*emulator.Server
+	}
 	stage struct{}
 )
 
@@ -90,6 +96,40 @@ func serve(ts *testscript.TestScript, _ bool, permissions []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("practice.json"), body, 0o600))
 	ts.Setenv("URL", server.URL)
+}
+
+// serveOther starts another org beside the one of serve, which NAME.json leads to; turn makes it the org
+// that insert, update, value and the like speak to, and turn practice the first one again.
+func serveOther(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(stage{}).(*scene)
+	first, url := s.server, ts.Getenv("URL")
+	if s.others == nil {
+		s.others = map[string]*emulator.Server{"practice": first}
+	}
+	server, err := emulator.Start(context.Background(), emulator.Options{Seed: 2, Clock: org.NewClock(time.Now)})
+	ts.Check(err)
+	ts.Defer(server.Close)
+	s.others[args[0]] = server
+	body, err := json.Marshal(signIn{InstanceURL: server.URL, AccessToken: server.AccessToken, Username: server.Username, OrgID: server.OrgID})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".json"), body, 0o600))
+	ts.Setenv("URL", url)
+}
+
+func turn(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(stage{}).(*scene)
+	if s.server = s.others[args[0]]; s.server == nil {
+		ts.Fatalf("no org %s is served", args[0])
+	}
+}
+
+// count compares how many records of an object there are.
+func countRecords(ts *testscript.TestScript, _ bool, args []string) {
+	records, err := loader(ts).Query(context.Background(), "SELECT Id FROM "+args[0])
+	ts.Check(err)
+	if got := strconv.Itoa(len(records)); got != args[1] {
+		ts.Fatalf("%s records of %s, not %s", got, args[0], args[1])
+	}
 }
 
 func practice(ts *testscript.TestScript) *emulator.Server {

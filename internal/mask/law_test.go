@@ -15,12 +15,16 @@ import (
 
 var lawSchema = &sf.Schema{Objects: []*sf.Object{
 	{Name: "Contact", Fields: []*sf.Field{
-		{Name: "Name", Type: sf.TypeString, Length: 255, Nillable: true}, {Name: "Email", Type: sf.TypeEmail, Length: 80, Nillable: true},
-		{Name: "Site", Type: sf.TypeURL, Length: 255, Nillable: true}, {Name: "Amount", Type: sf.TypeCurrency, Nillable: true},
-		{Name: "Born", Type: sf.TypeDate, Nillable: true}, {Name: "Seen", Type: sf.TypeDatetime, Nillable: true},
+		{Name: "Name", Type: sf.TypeString, Length: 255, Nillable: true},
+		{Name: "Email", Type: sf.TypeEmail, Length: 80, Nillable: true},
+		{Name: "Site", Type: sf.TypeURL, Length: 255, Nillable: true},
+		{Name: "Amount", Type: sf.TypeCurrency, Nillable: true},
+		{Name: "Born", Type: sf.TypeDate, Nillable: true},
+		{Name: "Seen", Type: sf.TypeDatetime, Nillable: true},
 		{Name: "Kind", Type: sf.TypePicklist, Picklist: []sf.PicklistValue{{Value: "A", Active: true}, {Value: "B", Active: true}, {Value: "C", Active: true}}},
 		{Name: "Notes", Type: sf.TypeTextarea, Length: 32_000, Nillable: true},
-		{Name: "AccountId", Type: sf.TypeReference, Nillable: true}, {Name: "Plain", Type: sf.TypeString, Nillable: true},
+		{Name: "AccountId", Type: sf.TypeReference, Nillable: true},
+		{Name: "Plain", Type: sf.TypeString, Nillable: true},
 	}},
 	{Name: "Lead", Fields: []*sf.Field{{Name: "Email", Type: sf.TypeEmail, Length: 80, Nillable: true}}},
 }}

@@ -48,9 +48,9 @@ func (p permuter) shape(text, place string) string {
 		if rest := len(runes) - n; rest > 0 && rest < block/2 {
 			n = len(runes) // no short last block, which would have few pseudonyms
 		}
-		masked, any := p.block(runes[:n], tweak, place)
+		masked, some := p.block(runes[:n], tweak, place)
 		out.WriteString(masked)
-		changed = changed || any
+		changed = changed || some
 		tweak = append(tweak, string(runes[:n])...)
 		runes = runes[n:]
 	}

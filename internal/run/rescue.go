@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"holdfast/internal/mask"
 	"holdfast/internal/parquet"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -22,8 +24,51 @@ type RescueInput struct {
 	Objects  []string // API names; none is all
 	Parquet  bool     // typed columns, instead of CSV
 
+	// MaskRules and MaskKey replace values by pseudonyms; empty rules mask nothing. What the org computes
+	// of masked values is then left out.
+	MaskRules string
+	MaskKey   []byte
+
 	// Create makes a new file of that name, in folders where it has slashes. It fails when there is one.
 	Create func(name string) (io.WriteCloser, error)
+
+	masker *mask.Masker
+}
+
+// mask returns the masker for the objects that are written.
+func (in RescueInput) mask(sn *snapshot.Snapshot, wanted map[string]bool) (*mask.Masker, error) {
+	if in.MaskRules == "" {
+		return nil, nil
+	}
+	rules, err := mask.Parse(in.MaskRules)
+	if err != nil {
+		return nil, problem.Wrap(problem.Usage, err, "mask")
+	}
+	held := &sf.Schema{}
+	for _, o := range sn.Schema().Objects {
+		if len(wanted) == 0 || wanted[o.Name] {
+			held.Objects = append(held.Objects, o)
+		}
+	}
+	m, err := mask.New(in.MaskKey, rules, held)
+	if err != nil {
+		return nil, problem.Wrap(problem.Usage, err, "mask")
+	}
+	return m, nil
+}
+
+// shown returns the fields of a part that are written: with a mask, none that the org makes of others,
+// which would tell what is masked.
+func (in RescueInput) shown(o *sf.Object, fields []string) []string {
+	if in.masker == nil || o == nil {
+		return fields
+	}
+	return slices.DeleteFunc(slices.Clone(fields), func(name string) bool {
+		f := o.Field(name)
+		derived := f == nil || f.Calculated || f.Type.IsCompound() ||
+			!f.Createable && !f.Updateable && f.Type != sf.TypeReference && !sf.IsSystemField(name)
+		return derived && !in.masker.Masks(o.Name, name)
+	})
 }
 
 // RescueResult says what was written.
@@ -62,6 +107,9 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 			return RescueResult{}, problem.Newf(problem.NotFound, "snapshot %s has no object %s", sn.Info().Short(), name)
 		}
 		wanted[name] = true
+	}
+	if in.masker, err = in.mask(sn, wanted); err != nil {
+		return RescueResult{}, err
 	}
 	if err := rescueSchema(sn.Schema(), in.Create); err != nil {
 		return RescueResult{}, err
@@ -139,15 +187,19 @@ func (row *RescueRow) write(ctx context.Context, sn *snapshot.Snapshot, part sna
 	}
 	buffered := bufio.NewWriter(file)
 	defer func() { err = errors.Join(err, buffered.Flush(), file.Close()) }()
-	var out table = &csvTable{out: buffered, fields: part.Fields}
+	fields := in.shown(sn.Schema().Object(part.Object), part.Fields)
+	var out table = &csvTable{out: buffered, fields: fields}
 	if in.Parquet {
-		typed := parquet.NewWriter(buffered, sn.Schema().Object(part.Object), part.Fields)
+		typed := parquet.NewWriter(buffered, sn.Schema().Object(part.Object), fields)
 		defer func() { row.Rounded = typed.Rounded() }()
 		out = typed
 	}
 	for r, err := range sn.Records(ctx, part.Object) {
 		if err != nil {
 			return errors.Join(err, out.Close()) // what was read so far can be read again
+		}
+		if in.masker != nil {
+			r = in.masker.Record(r)
 		}
 		if err := out.Write(r); errors.Is(err, sf.ErrValue) {
 			return errors.Join(problem.Wrap(problem.Damaged, err, "write "+row.File).Hint("CSV takes every text"), out.Close())

@@ -31,8 +31,14 @@ func Open(r *repo.Repository) *Store {
 // Filter restricts List and Load to some snapshots.
 type Filter func(Info) bool
 
-// OfOrg selects the snapshots of one org.
-func OfOrg(id sf.ID) Filter { return func(i Info) bool { return i.OrgID == id } }
+// KindSeed is the kind of a snapshot that was prepared for an org from that of another. It is no
+// observation of the org: nothing is captured on it, and it is found by its ID alone.
+const KindSeed = "seed"
+
+// OfOrg selects the snapshots of one org, in which it was observed.
+func OfOrg(id sf.ID) Filter {
+	return func(i Info) bool { return i.OrgID == id && i.Kind != KindSeed }
+}
 
 // OfKind selects the snapshots of one kind.
 func OfKind(kind string) Filter { return func(i Info) bool { return i.Kind == kind } }
