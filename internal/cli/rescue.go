@@ -27,7 +27,7 @@ documents and the like) under their Ids, with a list of them, into a new folder.
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
 are doubles there, and those with more digits are counted. The files are not encrypted. With --mask, values are pseudonyms
-under a key, and fields that the org computes of others are left out.`,
+under a key; fields that the org computes of others and the files of records are left out.`,
 		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
 		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
 		result:  run.RescueResult{}, min: 1, max: 1,

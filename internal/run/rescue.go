@@ -25,7 +25,7 @@ type RescueInput struct {
 	Parquet  bool     // typed columns, instead of CSV
 
 	// MaskRules and MaskKey replace values by pseudonyms; empty rules mask nothing. What the org computes
-	// of masked values is then left out.
+	// of masked values is then left out, and so are the files of records, which nothing masks.
 	MaskRules string
 	MaskKey   []byte
 
@@ -134,9 +134,11 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 		}
 		out.Files = append(out.Files, row)
 	}
-	lost, err := out.rescueFiles(ctx, sn, in, wanted)
-	if err != nil {
-		return out, err
+	lost := 0
+	if in.masker == nil { // nothing masks the inside of a file
+		if lost, err = out.rescueFiles(ctx, sn, in, wanted); err != nil {
+			return out, err
+		}
 	}
 	if missing == 0 && lost > 0 {
 		return out, problem.Newf(problem.Partial, "%d files are missing or damaged", lost).
