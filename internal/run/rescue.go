@@ -134,7 +134,7 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 		}
 		out.Files = append(out.Files, row)
 	}
-	lost := 0
+	lost := int64(0)
 	if in.masker == nil { // nothing masks the inside of a file
 		if lost, err = out.rescueFiles(ctx, sn, in, wanted); err != nil {
 			return out, err
