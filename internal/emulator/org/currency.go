@@ -12,7 +12,7 @@ import (
 // Multiple currencies. Sources: Object Reference, CurrencyType; SOQL Reference, convertCurrency() and
 // "Querying Currency Fields in Multi-Currency Orgs"; Salesforce Help, "Implications of Enabling
 // Multiple Currencies". Amounts are kept in the currency of their record, and rates say how much of a
-// currency one unit of the corporate one is worth. Dated rates are not applied.
+// currency one unit of the corporate one is worth.
 
 // corporateCurrency is the first currency of an org.
 const corporateCurrency = "USD"
@@ -42,6 +42,14 @@ func (d *draft) currencyType() *Error {
 		return fault("INVALID_CURRENCY_ISO", "not a currency: "+d.get("IsoCode"), "IsoCode")
 	}
 	return d.sibling("IsoCode", "")
+}
+
+// datedRate checks a dated rate, of which a currency has one a day. The wordings are unverified.
+func (d *draft) datedRate() *Error {
+	if rate, ok := parseNumber(d.get("ConversionRate")); ok && rate.Sign() <= 0 {
+		return fault("INVALID_CURRENCY_CONV_RATE", "the conversion rate must be greater than zero", "ConversionRate")
+	}
+	return d.sibling("StartDate", "IsoCode")
 }
 
 // offer adds a new currency to the values of every CurrencyIsoCode.
@@ -134,11 +142,60 @@ func (o *Org) rate(code string) (*big.Rat, bool) {
 	return nil, false
 }
 
+// dated names the day whose rate converts the amounts of a record; records of other objects are converted by today's.
+// Source: SOQL and SOSL Reference, convertCurrency(); Salesforce Help, "About Advanced Currency Management".
+func (o *Org) dated(t *table, r *row) string {
+	if !o.cfg.Features.DatedCurrency {
+		return ""
+	}
+	switch t.object.Name {
+	case "Opportunity", "OpportunityHistory":
+		return t.text(r, "CloseDate")
+	case "OpportunityLineItem":
+		return via("OpportunityId", "CloseDate")(o, t, r)
+	}
+	return ""
+}
+
+// rateOn is the rate of a day: that of the last dated one that had begun, else that of the currency.
+func (o *Org) rateOn(day, code string) *big.Rat {
+	best, _ := o.rate(code)
+	t := o.tables["datedconversionrate"]
+	if day == "" || t == nil {
+		return best
+	}
+	begun := ""
+	for _, r := range t.holding(t.object.Field("IsoCode").column, code) {
+		start := t.text(r, "StartDate")
+		if rate, ok := parseNumber(t.text(r, "ConversionRate")); ok && r.fate == live && start <= day && start > begun {
+			best, begun = rate, start
+		}
+	}
+	return best
+}
+
+// nextRate is when the next dated rate of the same currency begins. Source: Object Reference,
+// DatedConversionRate.NextStartDate; the day where none follows is that of public replies.
+func nextRate(o *Org, t *table, r *row) string {
+	const never = "9999-12-31"
+	next, from := never, t.text(r, "StartDate")
+	for _, other := range t.holding(t.object.Field("IsoCode").column, t.text(r, "IsoCode")) {
+		if start := t.text(other, "StartDate"); other.fate == live && start > from && start < next {
+			next = start
+		}
+	}
+	return next
+}
+
 // exchange converts an amount between two currencies.
 func (o *Org) exchange(amount, from, to string, scale int) string {
+	return o.exchangeOn("", amount, from, to, scale)
+}
+
+// exchangeOn converts an amount by the rates of a day; by those of today where there are no dated ones.
+func (o *Org) exchangeOn(day, amount, from, to string, scale int) string {
 	n, ok := parseNumber(amount)
-	a, _ := o.rate(from)
-	b, _ := o.rate(to)
+	a, b := o.rateOn(day, from), o.rateOn(day, to)
 	if !ok || a == nil || b == nil || from == to {
 		return amount
 	}
@@ -192,6 +249,6 @@ func (o *Org) inCurrency(t *table, tr *trail, get func(*row) string, to string) 
 		if p == nil {
 			return get(r)
 		}
-		return o.exchange(get(r), pt.text(p, "CurrencyIsoCode"), to, tr.field.Scale)
+		return o.exchangeOn(o.dated(pt, p), get(r), pt.text(p, "CurrencyIsoCode"), to, tr.field.Scale)
 	}
 }

@@ -70,3 +70,22 @@ func TestAmountsOfOtherCurrenciesAreConverted(t *testing.T) {
 	}
 	w.wants("SELECT AmountAllOpportunities FROM Campaign", "15")
 }
+
+// Source: SOQL and SOSL Reference, convertCurrency(): dated rates, of opportunities by their close date.
+func TestDatedRatesConvertOpportunities(t *testing.T) {
+	w := &world{t: t, clock: org.FixedClock(start)}
+	w.Org = org.New(org.Config{Seed: 7, Clock: w.clock, Features: org.Features{MultiCurrency: true, DatedCurrency: true}})
+	w.add("CurrencyType", "IsoCode=EUR", "ConversionRate=0.5", "DecimalPlaces=2", "IsActive=true")
+	w.add("DatedConversionRate", "IsoCode=EUR", "StartDate=2026-01-01", "ConversionRate=0.8")
+	later := w.add("DatedConversionRate", "IsoCode=EUR", "StartDate=2026-04-01", "ConversionRate=0.4")
+	w.refused("DUPLICATE_VALUE", org.Insert, org.Row{Object: "DatedConversionRate", Fields: fields("IsoCode=EUR", "StartDate=2026-04-01", "ConversionRate=1")})
+	w.wants("SELECT StartDate, NextStartDate FROM DatedConversionRate ORDER BY StartDate", "2026-01-01|2026-04-01", "2026-04-01|9999-12-31")
+	for _, day := range []string{"2025-12-31", "2026-03-31", "2026-04-01"} {
+		w.add("Opportunity", "Name="+day, "StageName=Prospecting", "CloseDate="+day, "Amount=80", "CurrencyIsoCode=EUR")
+	}
+	w.wants("SELECT convertCurrency(Amount) FROM Opportunity ORDER BY Name", "160", "100", "200")
+	w.set(later, "ConversionRate=0.2")
+	w.wants("SELECT convertCurrency(Amount) FROM Opportunity WHERE Name = '2026-04-01'", "400")
+	w.add("Campaign", "Name=c", "BudgetedCost=80", "StartDate=2026-04-01", "CurrencyIsoCode=EUR")
+	w.wants("SELECT convertCurrency(BudgetedCost) FROM Campaign", "160")
+}

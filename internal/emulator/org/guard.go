@@ -29,6 +29,8 @@ func (d *draft) guard() *Error {
 		return d.indirect()
 	case "CurrencyType":
 		return d.currencyType()
+	case "DatedConversionRate":
+		return d.datedRate()
 	case "Order", "Contract":
 		return d.binding()
 	case "OrderItem":
