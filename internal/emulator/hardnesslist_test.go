@@ -292,6 +292,11 @@ func bulkBehaviours() []behaviour {
 			p := c.query("SELECT Name FROM Account WHERE Name LIKE 'A0%' ORDER BY Id DESC LIMIT 401")
 			return j.NumberRecordsProcessed == 401 && p.Records[0]["Name"] == "A00399"
 		})},
+		{"bulk.queryChunk", emulator.Hardness{}, bulk(hard.Bulk{QueryChunk: 100}), func(c *client, _ bool) bool {
+			j := c.export(`{"operation":"query","query":"SELECT Name FROM Account"}`)
+			pages, _ := c.paged(j.ID)
+			return !slices.IsSorted(slices.Concat(pages...)) && len(pages) > 2
+		}},
 		{"bulk.jobFailure", emulator.Hardness{}, bulk(hard.Bulk{JobFailure: 1}), insert(10, func(_ *client, j job) bool { return j.State == "Failed" })},
 	}
 }

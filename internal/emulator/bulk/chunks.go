@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strings"
 
@@ -49,10 +50,10 @@ func (j *Jobs) divide(b *job, q *soql.Query, rows int) []span {
 	if !b.chunked || len(q.OrderBy) > 0 || q.Limit != nil {
 		return []span{{0, 0, rows}}
 	}
+	half := max(j.chunkRows()/2, 1)
 	dice := rand.New(rand.NewPCG(j.cfg.Seed, uint64(b.number))) //nolint:gosec // what happens follows from the seed
 	var spans []span
 	for from := 0; from < rows || from == 0; {
-		half := max(j.cfg.ChunkRows/2, 1)
 		to := min(from+half+dice.IntN(half)+1, rows)
 		spans = append(spans, span{from: from, to: to})
 		if from = to; from == 0 {
@@ -66,6 +67,14 @@ func (j *Jobs) divide(b *job, q *soql.Query, rows int) []span {
 		at += spans[i].to - spans[i].from
 	}
 	return spans
+}
+
+// chunkRows is the largest number of rows of a chunk.
+func (j *Jobs) chunkRows() int {
+	if j.cfg.Weather == nil {
+		return j.cfg.ChunkRows
+	}
+	return cmp.Or(j.cfg.Weather.Hardness().Bulk.QueryChunk, j.cfg.ChunkRows)
 }
 
 // pages lists where the pages of a result begin, from one of them on, until there are enough.

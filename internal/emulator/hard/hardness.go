@@ -129,6 +129,9 @@ type Bulk struct {
 	Retries int `json:"retries,omitempty"`
 	// JobFailure makes a job fail at one of its batches; what is done stays done.
 	JobFailure Share `json:"jobFailure,omitempty"`
+	// QueryChunk is how many rows a chunk of a query job of Bulk API 2.0 has at most; 0 means 100,000. Chunks come in any
+	// order, and a page of results ends with its chunk.
+	QueryChunk int `json:"queryChunk,omitempty"`
 }
 
 // Parse reads the JSON form. A name that it does not know is an error.
@@ -163,7 +166,7 @@ func (h Hardness) check() error {
 	for name, n := range map[string]int{
 		"tokenCalls": h.TokenCalls, "dailyCalls": h.DailyCalls, "concurrent": h.Concurrent, "retiredBelow": h.RetiredBelow,
 		"firstFreeCall": h.FirstFreeCall, "others.every": h.Others.Every, "bulk.batchRows": h.Bulk.BatchRows,
-		"bulk.parallel": h.Bulk.Parallel, "bulk.retries": h.Bulk.Retries,
+		"bulk.parallel": h.Bulk.Parallel, "bulk.retries": h.Bulk.Retries, "bulk.queryChunk": h.Bulk.QueryChunk,
 	} {
 		if n < 0 {
 			return fmt.Errorf("hardness: %s is %d; a count is not negative", name, n)
