@@ -78,6 +78,44 @@ type Sweeper interface {
 	Sweep(ctx context.Context, before time.Time) (files int, bytes int64, err error)
 }
 
+// Settler is a Bucket in which an object can be seen that would not survive a crash, because the Put of it
+// has not returned, or has failed.
+type Settler interface {
+	// Settle returns when every object that could be seen when it was called survives a crash.
+	Settle(ctx context.Context) error
+}
+
+// Sweep is the Sweep of a bucket that is a Sweeper, or that stands for one.
+func Sweep(ctx context.Context, b Bucket, before time.Time) (files int, bytes int64, err error) {
+	if s, ok := as[Sweeper](b); ok {
+		return s.Sweep(ctx, before)
+	}
+	return 0, 0, nil
+}
+
+// Settle is the Settle of a bucket that is a Settler, or that stands for one.
+func Settle(ctx context.Context, b Bucket) error {
+	if s, ok := as[Settler](b); ok {
+		return s.Settle(ctx)
+	}
+	return nil
+}
+
+// as returns the bucket, or the one that it stands for, as T.
+func as[T any](b Bucket) (T, bool) {
+	for {
+		if s, ok := b.(T); ok {
+			return s, true
+		}
+		u, ok := b.(interface{ Unwrap() Bucket })
+		if !ok {
+			var none T
+			return none, false
+		}
+		b = u.Unwrap()
+	}
+}
+
 // Limits of keys, so that they are names of files and of objects on every medium.
 const (
 	maxKey      = 255

@@ -156,3 +156,6 @@ func (v *Invariant) Delete(ctx context.Context, key string) error {
 	delete(v.acked, key) // deleted, or not known any more
 	return err
 }
+
+// Unwrap returns the bucket that is watched.
+func (v *Invariant) Unwrap() Bucket { return v.Bucket }

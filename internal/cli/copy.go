@@ -25,7 +25,8 @@ func (a *app) copyCommand() *cobra.Command {
 already is not copied again, and a copy that was cut short goes on where it ended. Every stored object is verified before it is
 written, and what makes a snapshot exist is written last. A copy is a repository: every command works on it, and
 either place can repair the other. Write backups to one of them only. A place that holds a later state, or another
-repository, is left as it is. What is damaged is named and not copied, and the exit code is 13.`,
+repository, is left as it is. When something is damaged it is named, the copy stays in its earlier state, and the exit code
+is 13; with --with-damage the copy goes on and lacks what is damaged.`,
 		example: "holdfast copy /mnt/second/holdfast\nholdfast copy 's3://backups-two/acme?endpoint=https://s3.example.com' --delete",
 		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace, problem.Unreachable}, readKinds...),
 		result:  run.CopyResult{}, min: 1, max: 1,
@@ -53,6 +54,7 @@ repository, is left as it is. What is damaged is named and not copied, and the e
 		return errors.Join(a.print(result, func(w io.Writer) { writeCopied(w, args[0], result) }), err)
 	}))
 	cmd.Flags().BoolVar(&in.Delete, "delete", false, "delete from the copy what the repository has given up and deleted")
+	cmd.Flags().BoolVar(&in.Damage, "with-damage", false, "go on when something is damaged, and let the copy lack it")
 	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "verify what would be copied, and write nothing")
 	return cmd
 }

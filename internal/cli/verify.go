@@ -122,6 +122,9 @@ func writeVerified(w io.Writer, snapshot string, r run.VerifyResult) {
 	if r.Quarantined > 0 {
 		fmt.Fprintf(w, "%s in quarantine (damaged, and replaced by a sound one; can be removed)\n", plural(r.Quarantined, "stored object"))
 	}
+	for _, key := range r.Keyless {
+		fmt.Fprintf(w, "no key opens it, and no snapshot relies on it: %s (a copy that was cut short leaves such)\n", plain(key))
+	}
 	for _, key := range r.Foreign {
 		fmt.Fprintf(w, "not ours: %s\n", plain(key))
 	}

@@ -104,12 +104,8 @@ func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, err
 
 // sweep removes what writers have left beside the objects, as long ago as the least grace period.
 func (p *pruning) sweep(ctx context.Context) error {
-	s, ok := p.repository.bucket.(blob.Sweeper)
-	if !ok {
-		return nil
-	}
 	var err error
-	p.result.Swept.Objects, p.result.Swept.Bytes, err = s.Sweep(ctx, p.now.Add(-MinGrace))
+	p.result.Swept.Objects, p.result.Swept.Bytes, err = blob.Sweep(ctx, p.repository.bucket, p.now.Add(-MinGrace))
 	return err
 }
 
@@ -384,6 +380,15 @@ func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, err
 	}
 	result.Deleted, result.Retained, err = r.deleteGone(ctx, state, e.objects)
 	return result, err
+}
+
+// EndErasure ends what an erasure that was cut short has left to do: the generation that it made is durable,
+// and the keys of earlier ones are destroyed, when it returns.
+func (r *Repository) EndErasure(ctx context.Context) error {
+	if err := blob.Settle(ctx, r.bucket); err != nil {
+		return err
+	}
+	return r.keys.sweep(ctx)
 }
 
 type erasing struct {

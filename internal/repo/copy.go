@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,8 @@ import (
 	"holdfast/internal/seal"
 )
 
-// parallelCopies is how many objects are copied at once: each is in memory whole, as it is verified
-// before it is written.
+// parallelCopies is how many objects are copied at once unless it is said: each is in memory whole, as it is
+// verified before it is written.
 const parallelCopies = 4
 
 // CopyInput says what a copy holds.
@@ -31,7 +32,11 @@ type CopyInput struct {
 	Collect []Class
 	// Delete deletes from the copy what the repository has given up and let go of.
 	Delete bool
+	// Damage lets the copy have roots that are not whole, because the repository is damaged.
+	Damage bool
 	DryRun bool // write nothing
+	// Parallel is how many objects are copied at once; 0 is a few. Each is in memory whole.
+	Parallel int
 	// Progress is told how many of the objects that the copy needs are done, never twice at once.
 	Progress func(done, total int, bytes int64)
 }
@@ -58,7 +63,8 @@ type Flaw struct {
 // the same keys, so that either place can repair the other (docs/format/repository.md, "Copies"). It
 // can be cut short anywhere and run again, and copies what is not there yet. A place that holds another
 // repository, or a state that does not precede this one, is left as it is. What is damaged here is not
-// copied; the rest is, and the error is of kind Damaged.
+// copied; the other objects are, but unless in.Damage says so the copy stays in its earlier state. The error
+// is of kind Damaged then.
 func (r *Repository) Copy(ctx context.Context, to Place, in CopyInput) (CopyResult, error) {
 	for range maxAttempts {
 		c := &copying{Repository: r, in: in, to: to.bucket}
@@ -71,8 +77,11 @@ func (r *Repository) Copy(ctx context.Context, to Place, in CopyInput) (CopyResu
 		}
 		if n := len(c.result.Missing); n > 0 {
 			f := c.result.Missing[0]
-			return c.result, problem.Newf(problem.Damaged, "%d objects could not be copied; the first: %w", n, f.Err).
-				Hint("run `holdfast repair` on the place that is damaged, from the other, and copy again")
+			hint := "the copy stays what it was: run `holdfast repair` on the place that is damaged, from the other, and copy again"
+			if in.Damage {
+				hint = "the copy lacks them: what relies on them is as damaged there as it is here"
+			}
+			return c.result, problem.Newf(problem.Damaged, "%d objects could not be copied; the first: %w", n, f.Err).Hint("%s", hint)
 		}
 		return c.result, nil
 	}
@@ -137,8 +146,12 @@ func (c *copying) run(ctx context.Context) error {
 			return errors.Join(err, errMoved)
 		}
 	}
-	if c.in.DryRun {
+	if c.in.DryRun || len(c.result.Missing) > 0 && !c.in.Damage {
 		return nil
+	}
+	// What was there may be of a copier that was cut short before it was durable.
+	if err := blob.Settle(ctx, c.to); err != nil {
+		return err
 	}
 	if err := c.publish(ctx, l, state); err != nil {
 		return err
@@ -230,7 +243,7 @@ func (c *copying) needed(ctx context.Context, state *tableState, here Contents) 
 // copyObjects copies what the copy does not have.
 func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Contents) error {
 	g, within := errgroup.WithContext(ctx)
-	g.SetLimit(parallelCopies)
+	g.SetLimit(cmp.Or(max(c.in.Parallel, 0), parallelCopies))
 	for _, ref := range slices.SortedFunc(maps.Keys(needed), compareRefs) {
 		size, there := c.objects[ref]
 		if there && size == here.Objects[ref] {

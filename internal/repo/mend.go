@@ -23,6 +23,7 @@ type Mending struct {
 	Key        string
 	Quarantine string // key of the damaged bytes, or "" when there were none that could be read
 	Err        error  // why it was not put back; nil when it was, or would be
+	Sound      bool   // there was nothing to put back
 }
 
 // errNoCopy says that the second copy does not have the object either.
@@ -33,6 +34,11 @@ var errNoCopy = errors.New("the second copy does not have it")
 // left alone. The error of what cannot be mended is in the result; any other one is of a bucket.
 func (r *Repository) Mend(ctx context.Context, ref Ref, named bool, from *Repository, dry bool) (Mending, error) {
 	m := Mending{Key: ref.Key()}
+	_, err := r.Verify(ctx, ref, named)
+	if err == nil || problem.KindOf(err) != problem.Damaged {
+		m.Sound = true
+		return m, err
+	}
 	body, err := from.bucket.Get(ctx, m.Key, 0, -1)
 	if errors.Is(err, blob.ErrNotFound) {
 		m.Err = damaged(m.Key, "%w", errNoCopy)
@@ -58,10 +64,18 @@ func (r *Repository) Mend(ctx context.Context, ref Ref, named bool, from *Reposi
 	return m, err
 }
 
-// SetAside takes a damaged object that no root reaches away, into quarantine. What is sound is left alone.
+// Settle returns when everything that can be seen of the repository survives a crash.
+func (r *Repository) Settle(ctx context.Context) error { return blob.Settle(ctx, r.bucket) }
+
+// SetAside takes a damaged object that no root reaches away, into quarantine. What is sound is left alone, and
+// so is what the medium does not give back now.
 func (r *Repository) SetAside(ctx context.Context, ref Ref, named, dry bool) (Mending, error) {
 	m := Mending{Key: ref.Key()}
 	if dry {
+		return m, nil
+	}
+	if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged {
+		m.Err = err
 		return m, nil
 	}
 	_, err := r.setAside(ctx, ref, named, &m)
@@ -170,11 +184,11 @@ func (k *keyMending) files(ctx context.Context) error {
 	}
 	for _, key := range l.files {
 		_, err := readKey(ctx, k.to, key)
-		if problem.KindOf(err) != problem.Damaged {
-			if err != nil {
-				return err
-			}
+		if err == nil || errors.Is(err, blob.ErrNotFound) { // others have replaced it since it was listed
 			continue
+		}
+		if problem.KindOf(err) != problem.Damaged {
+			return err
 		}
 		if err := k.file(ctx, key); err != nil {
 			return err

@@ -310,8 +310,11 @@ func (k *keyTable) object(ctx context.Context, l listing, generation uint64, nam
 		if !errors.Is(err, errMoved) && problem.KindOf(err) != problem.Damaged {
 			return nil, nil, err
 		}
-		if first == nil || errors.Is(first, errMoved) {
+		switch {
+		case first == nil || errors.Is(first, errMoved):
 			first = err
+		case !errors.Is(err, errMoved):
+			first = problem.Newf(problem.Damaged, "%w; and its second copy: %w", first, err).Hint("%s", problem.HintOf(first))
 		}
 	}
 	return nil, nil, first

@@ -14,6 +14,7 @@ type CopyInput struct {
 	Store  *snapshot.Store
 	To     repo.Place
 	Delete bool // what the repository has given up is deleted from the copy, too
+	Damage bool // the copy may lack what is damaged in the repository
 	DryRun bool
 
 	// Progress is told now and then how much is done, never twice at once; nil is nobody.
@@ -42,7 +43,7 @@ type FlawRow struct {
 // Copy brings a second place to the state of the repository. The error is of kind Damaged when not
 // everything could be copied, or when what is there is no earlier state of this repository.
 func Copy(ctx context.Context, in CopyInput) (CopyResult, error) {
-	got, err := in.Store.Copy(ctx, in.To, snapshot.CopyOptions{Delete: in.Delete, DryRun: in.DryRun}, in.Progress)
+	got, err := in.Store.Copy(ctx, in.To, snapshot.CopyOptions{Delete: in.Delete, Damage: in.Damage, DryRun: in.DryRun}, in.Progress)
 	out := CopyResult{
 		DryRun: in.DryRun, New: got.New, Generation: got.Generation, Copied: countRow(got.Copied), Present: countRow(got.Present),
 		Deleted: countRow(got.Deleted), Retained: countRow(got.Retained),

@@ -36,6 +36,7 @@ type VerifyResult struct {
 	Stored      int64         `json:"stored_bytes"`        // their size
 	Read        int64         `json:"read_bytes"`          // bytes that were read again
 	Quarantined int           `json:"quarantined"`         // damaged objects that were repaired, and are kept aside
+	Keyless     []string      `json:"keyless,omitempty"`   // stored objects that no snapshot relies on and no key opens
 	Unpublished int           `json:"unpublished"`         // stored objects that no snapshot relies on
 	Foreign     []string      `json:"foreign,omitempty"`   // keys in the storage that no version of this program writes
 	Lone        []string      `json:"lone,omitempty"`      // objects of the key table of which one of two copies is missing
@@ -84,7 +85,7 @@ func verifyResult(r snapshot.Report) VerifyResult {
 	out := VerifyResult{
 		Snapshots: r.Snapshots, Parts: r.Parts, Records: r.Records, Objects: r.Objects,
 		Stored: r.Bytes, Read: r.Read, Unpublished: r.Unpublished, Foreign: r.Foreign, Lone: r.Lone,
-		Quarantined: r.Quarantined,
+		Quarantined: r.Quarantined, Keyless: r.Keyless,
 	}
 	out.Damage = damageRows(r)
 	return out

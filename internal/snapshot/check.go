@@ -31,6 +31,7 @@ type Report struct {
 	Notes       int
 	Quarantined int      // damaged objects that were replaced by sound ones, and kept
 	Lone        []string // objects of the key table that are there once instead of twice
+	Keyless     []string // objects that no snapshot relies on and no key opens: left by a copy that was cut short, or damaged
 	Foreign     []string // keys that no version of this program writes
 	Findings    []Finding
 }

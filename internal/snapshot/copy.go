@@ -17,7 +17,10 @@ func isNote(class repo.Class) bool { return strings.HasPrefix(string(class), not
 // CopyOptions says how a repository is copied.
 type CopyOptions struct {
 	Delete bool // what the repository has given up is deleted from the copy
+	Damage bool // the copy may lack what is damaged in the repository
 	DryRun bool // write nothing
+	// Parallel is how many objects are copied at once; 0 is a few. Each is in memory whole.
+	Parallel int
 }
 
 // CopyProgress says how far Copy has come.
@@ -31,7 +34,7 @@ type CopyProgress struct {
 //
 // progress, when not nil, is called now and then, never twice at once.
 func (s *Store) Copy(ctx context.Context, to repo.Place, o CopyOptions, progress func(CopyProgress)) (repo.CopyResult, error) {
-	in := repo.CopyInput{Reach: s.reach, Named: isNote, Collect: pruned, Delete: o.Delete, DryRun: o.DryRun}
+	in := repo.CopyInput{Reach: s.reach, Named: isNote, Collect: pruned, Delete: o.Delete, Damage: o.Damage, DryRun: o.DryRun, Parallel: o.Parallel}
 	if progress != nil {
 		in.Progress = func(done, total int, bytes int64) { progress(CopyProgress{done, total, bytes}) }
 	}
@@ -107,8 +110,12 @@ func (p *repairing) run(ctx context.Context, progress func(Progress)) error {
 				continue
 			}
 			p.tried[ref], more = true, true
-			if err := p.mend(ctx, ref, len(f.Snapshots) > 0 || isNote(ref.Class)); err != nil {
+			m, err := p.first.repository.Mend(ctx, ref, foundByName(ref), p.second.repository, p.o.DryRun)
+			if err != nil {
 				return fmt.Errorf("repair %s: %w", ref, err)
+			}
+			if !m.Sound { // else it was named for another that it stands on, or was read badly once
+				p.out.Mended = append(p.out.Mended, m)
 			}
 		}
 		lost = nil
@@ -119,21 +126,43 @@ func (p *repairing) run(ctx context.Context, progress func(Progress)) error {
 			return err
 		}
 	}
+	if err := p.setAside(ctx); err != nil {
+		return err
+	}
+	if !p.o.DryRun {
+		// What is sound may have been put back by a repair that was cut short before it was durable.
+		if err := p.first.repository.Settle(ctx); err != nil {
+			return err
+		}
+	}
 	p.end(report)
 	return p.out.Report.Err()
 }
 
-// mend puts one object back, or aside when nothing relies on it and the copy does not have it.
-func (p *repairing) mend(ctx context.Context, ref repo.Ref, needed bool) error {
-	r, named := p.first.repository, isNote(ref.Class) || ref.Class == classSpill
-	m, err := r.Mend(ctx, ref, named, p.second.repository, p.o.DryRun)
-	if err != nil || m.Err == nil || needed {
-		p.out.Mended = append(p.out.Mended, m)
+// foundByName reports whether the Id of an object does not tell its contents.
+func foundByName(ref repo.Ref) bool { return isNote(ref.Class) || ref.Class == classSpill }
+
+// setAside takes away what is damaged, what the copy does not have either, and what nothing relies on. That
+// is known only when every manifest can be read.
+func (p *repairing) setAside(ctx context.Context) error {
+	c, err := p.first.check(ctx)
+	if err != nil || slices.Contains(c.legible, false) {
 		return err
 	}
-	m, err = r.SetAside(ctx, ref, named, p.o.DryRun)
-	p.out.Aside = append(p.out.Aside, m)
-	return err
+	var kept []repo.Mending
+	for _, m := range p.out.Mended {
+		ref, ok := repo.ParseKey(m.Key)
+		if m.Err == nil || !ok || isNote(ref.Class) || len(c.users[ref]) > 0 {
+			kept = append(kept, m)
+			continue
+		}
+		if m, err = p.first.repository.SetAside(ctx, ref, foundByName(ref), p.o.DryRun); err != nil {
+			return fmt.Errorf("take %s aside: %w", ref, err)
+		}
+		p.out.Aside = append(p.out.Aside, m)
+	}
+	p.out.Mended = kept
+	return nil
 }
 
 // end says what is still wrong: what the last look found, and what could not be mended.
@@ -142,8 +171,14 @@ func (p *repairing) end(report Report) {
 		report.Findings = nil
 	}
 	for _, m := range slices.Concat(p.out.Keys, p.out.Mended, p.out.Aside) {
-		if m.Err != nil && !slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.Key == m.Key }) {
+		if m.Err == nil {
+			continue
+		}
+		at := slices.IndexFunc(report.Findings, func(f Finding) bool { return f.Key == m.Key })
+		if at < 0 {
 			report.Findings = append(report.Findings, Finding{Key: m.Key, Text: m.Err.Error()})
+		} else {
+			report.Findings[at].Text += "; it is not put back: " + m.Err.Error()
 		}
 	}
 	p.out.Report = report
@@ -158,8 +193,8 @@ func (p *repairing) look(ctx context.Context, quick bool, progress func(Progress
 	} else {
 		report, err = p.first.Verify(ctx, VerifyOptions{}, progress)
 	}
-	if problem.KindOf(err) == problem.Damaged {
-		err = nil
+	if len(report.Findings) > 0 {
+		err = nil // it is that of the report; a medium that does not give bytes back is another
 	}
 	return report, err
 }

@@ -81,7 +81,8 @@ func newEraser(ids []sf.ID) (*eraser, error) {
 }
 
 // PlanErase says what an erasure of the records would rewrite: every snapshot that holds a version of one,
-// expired ones too. The error is of kind NotFound when there is none.
+// expired ones too. The error is of kind NotFound when there is none; then an earlier erasure is complete, also one
+// that was cut short.
 func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
 	e, err := newEraser(ids)
 	if err != nil {
@@ -106,6 +107,9 @@ func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
 		}
 	}
 	if len(out.Snapshots) == 0 {
+		if err := s.repository.EndErasure(ctx); err != nil { // it may be that of these records
+			return out, fmt.Errorf("end an erasure: %w", err)
+		}
 		return out, problem.New(problem.NotFound, "no snapshot holds a version of these records").
 			Hint("give the 18 characters of their Ids; `holdfast show` finds them")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/internal/blob"
+	"holdfast/internal/problem"
 	"holdfast/internal/repo"
 	"holdfast/internal/seal"
 	"holdfast/internal/sf"
@@ -56,7 +57,7 @@ func watched(bucket blob.Bucket) blob.Bucket {
 				return true
 			}
 			reached, err := reachedIn(context.Background(), bucket)
-			return err != nil || !reached[key] // it does not answer now: whoever reads later finds out
+			return err != nil || !reached[key] || unsound(context.Background(), bucket, key) // it does not answer now: whoever reads later finds out
 		},
 		Refers: func(ctx context.Context, key string) ([]string, error) {
 			if !strings.HasPrefix(key, string(classSnapshot)+"/") {
@@ -75,6 +76,17 @@ func watched(bucket blob.Bucket) blob.Bucket {
 			return keys, err
 		},
 	})
+}
+
+// unsound reports whether the object under the key is damaged.
+func unsound(ctx context.Context, bucket blob.Bucket, key string) bool {
+	r, err := repo.Open(ctx, bucket, sharedIdentity)
+	ref, ok := repo.ParseKey(key)
+	if err != nil || !ok {
+		return false
+	}
+	_, err = r.Verify(ctx, ref, isNote(ref.Class) || ref.Class == classSpill)
+	return problem.KindOf(err) == problem.Damaged
 }
 
 // reachedIn returns the keys of all snapshots and of what they name.

@@ -22,6 +22,10 @@ type promise struct {
 	holds   *model
 	digest  state.Digest
 	records int64
+
+	rest   state.Digest // of all records but the one that is erased
+	others int64
+	erased bool // it must not hold that one any more
 }
 
 // promises are all that was acknowledged to somebody. They only grow, so that a copy is a moment.
@@ -29,11 +33,16 @@ type promises struct {
 	made  bool // the repository
 	snaps []promise
 	notes []Note
+
+	copied  *promises // what the second copy holds; nil when none was promised
+	erasing bool      // somebody has begun to erase a record: snapshots may lack it, and have another ID
+	broken  bool      // the repository is damaged, until it is repaired
 }
 
 // process is one run of the program on a bucket.
 type process struct {
 	bucket blob.Bucket
+	second blob.Bucket // where a copy is made
 	seed   uint64
 	kept   promises
 }
@@ -57,6 +66,9 @@ var protocols = []protocol{
 	{"gave up", giveUp},
 	{"rotate", rotate},
 	{"prune", prune},
+	{"copy", copyOver},
+	{"repair", repair},
+	{"erase", erase},
 }
 
 func initialize(ctx context.Context, p *process, _ int) error {
@@ -87,10 +99,18 @@ func (p *process) chance(step int) *rand.Rand { return rand.New(rand.NewPCG(p.se
 // last returns the snapshot that was acknowledged last before the step, and what it holds.
 func (p *process) last(ctx context.Context, s *Store, step int) (*Snapshot, *model, error) {
 	for _, kept := range slices.Backward(p.kept.snaps) {
-		if kept.step < step {
+		if kept.step >= step {
+			continue
+		}
+		if !p.kept.erasing {
 			sn, err := s.load(ctx, kept.id)
 			return sn, kept.holds, err
 		}
+		found, err := atTime(ctx, s, kept)
+		if err != nil {
+			return nil, nil, err
+		}
+		return found[0], kept.holds, nil
 	}
 	return nil, newModel(), nil
 }
@@ -142,7 +162,12 @@ func (p *process) keep(sn *Snapshot, m *model, step int) error {
 		m = m.clone()
 		m.files = nil
 	}
-	p.kept.snaps = append(slices.Clip(p.kept.snaps), promise{sn.Info().ID, step, m, digest, n})
+	rest, others, _, err := sumOfOthers(state.FromSlice(m.records()))
+	if err != nil {
+		return err
+	}
+	kept := promise{id: sn.Info().ID, step: step, holds: m, digest: digest, records: n, rest: rest, others: others}
+	p.kept.snaps = append(slices.Clip(p.kept.snaps), kept)
 	return nil
 }
 
@@ -330,6 +355,10 @@ func holds(ctx context.Context, bucket blob.Bucket, kept promises) error {
 	s := Open(r)
 	if _, err := s.Verify(ctx, VerifyOptions{Parallel: 1}, nil); err != nil {
 		return err
+	}
+	reads := reads
+	if kept.erasing {
+		reads = readsErased
 	}
 	for _, p := range kept.snaps {
 		if err := reads(ctx, s, p); err != nil {

@@ -55,17 +55,18 @@ type program struct {
 // fixtures are states in which programs begin.
 type fixtures []moment
 
-// makeFixtures makes an empty disk, a repository with two snapshots and a note, and one whose next
-// increment makes the layers of its part be merged.
+// makeFixtures makes an empty disk, a repository with two snapshots and a note, one whose next
+// increment makes the layers of its part be merged, one with a copy, and that damaged in several ways.
 func makeFixtures(t *testing.T) fixtures {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, 1<<40) // the names of no program
 	small := []string{"init", "full", "increment", "note"}
 	tall := append([]string{"init", "full"}, slices.Repeat([]string{"increment"}, maxLayers-1)...)
-	all := fixtures{{disk: blobtest.NewDisk()}}
-	for n, names := range [][]string{small, tall} {
-		disk := blobtest.NewDisk()
-		p := &process{bucket: file.New(disk, "disk"), seed: uint64(n)}
+	copied := append(slices.Clip(small), "copy")
+	all := fixtures{{disk: newDisk(t)}}
+	for n, names := range [][]string{small, tall, copied} {
+		disk := newDisk(t)
+		p := &process{bucket: file.New(disk, "disk"), second: secondOn(disk), seed: uint64(n)}
 		for step, name := range names {
 			if err := protocolNamed(name).do(t.Context(), p, step); err != nil {
 				t.Fatal(err)
@@ -75,6 +76,9 @@ func makeFixtures(t *testing.T) fixtures {
 			p.kept.snaps = p.kept.snaps[len(p.kept.snaps)-2:] // of so many, two are looked at
 		}
 		all = append(all, moment{disk: disk, step: len(names), kept: p.kept})
+	}
+	for n := range breaks {
+		all = append(all, all[3].broken(t, n))
 	}
 	return all
 }
@@ -97,8 +101,17 @@ func (f fixtures) program(seed uint64) program {
 		p.steps = []protocol{protocolNamed("increment")}
 		return p
 	}
+	any := protocols[r.IntN(len(protocols))]
+	switch {
+	case seed%8 == 2:
+		p.from = f[4:][seed/8%uint64(len(breaks))]
+		p.steps = []protocol{protocolNamed("repair"), any}
+		return p
+	case seed%2 == 0:
+		p.from = f[3]
+	}
 	first := seed % uint64(len(protocols)) // every protocol comes first in its turn
-	p.steps = append(p.steps, protocols[first], protocols[r.IntN(len(protocols))])
+	p.steps = append(p.steps, protocols[first], any)
 	return p
 }
 
@@ -115,7 +128,7 @@ func (p program) names() string {
 func (p program) moments(ctx context.Context) ([]moment, error) {
 	var all []moment
 	disk := p.from.disk.Fork()
-	now := process{bucket: watched(file.New(disk, "disk")), seed: p.seed, kept: p.from.kept}
+	now := process{bucket: watched(file.New(disk, "disk")), second: secondOn(disk), seed: p.seed, kept: p.from.kept}
 	step := p.from.step
 	record := func(fork func() *blobtest.Disk) {
 		all = append(all, moment{fork(), len(all), step, now.kept})
@@ -139,18 +152,31 @@ type lookedAt struct {
 	sound map[disc]bool
 }
 
-type disc struct{ fingerprint, step, promises uint64 }
+type disc struct {
+	fingerprint, step, promises uint64
+	copied                      *promises
+	erased                      int
+	erasing, broken             bool
+}
 
 // holds is holds for a disk that may have been looked at.
 func (k *lookedAt) holds(ctx context.Context, disk *blobtest.Disk, m moment) error {
-	d := disc{disk.Fingerprint(), uint64(m.step), uint64(len(m.kept.snaps)<<32 | len(m.kept.notes))}
+	d := disc{
+		disk.Fingerprint(), uint64(m.step), uint64(len(m.kept.snaps)<<32 | len(m.kept.notes)),
+		m.kept.copied, 0, m.kept.erasing, m.kept.broken,
+	}
+	for _, p := range m.kept.snaps {
+		if p.erased {
+			d.erased++
+		}
+	}
 	k.mu.Lock()
 	sound := k.sound[d]
 	k.mu.Unlock()
 	if sound {
 		return nil
 	}
-	err := holds(ctx, file.New(disk, "disk"), m.kept)
+	err := diskHolds(ctx, disk, m.kept)
 	if err == nil {
 		k.mu.Lock()
 		k.sound[d] = true
@@ -175,7 +201,7 @@ func (p program) crash(ctx context.Context, k *lookedAt, m moment, model blobtes
 	if seed%8 == 0 {
 		bucket = watched(bucket) // which costs as much again
 	}
-	again := process{bucket: bucket, seed: p.seed, kept: m.kept}
+	again := process{bucket: bucket, second: secondOn(disk), seed: p.seed, kept: m.kept}
 	second, late := moment{step: -1}, blobtest.DropUnsynced
 	at := r.IntN(secondWithin)
 	disk.Record(func(fork func() *blobtest.Disk) {

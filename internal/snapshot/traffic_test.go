@@ -29,6 +29,9 @@ type traffic struct {
 	sky    *blobtest.Sky
 	start  promises
 
+	copied   *blob.Memory // the second copy, which all bring up to date
+	otherSky *blobtest.Sky
+
 	mu   sync.Mutex
 	kept promises // of all processes
 	made int      // how many were told that they made the repository
@@ -55,7 +58,8 @@ func (tr *traffic) run(ctx context.Context) error {
 			bucket = watched(bucket)
 		}
 		seed := r.Uint64()
-		g.Go(func() error { return tr.work(within, n, bucket, seed) })
+		second := tr.otherSky.Under(weather, tr.seed<<8|128|uint64(n))
+		g.Go(func() error { return tr.work(within, n, bucket, second, seed) })
 	}
 	reader := tr.sky.Under(weather, tr.seed<<8|255)
 	g.Go(func() error { return tr.look(within, reader, r.Uint64()) })
@@ -63,20 +67,22 @@ func (tr *traffic) run(ctx context.Context) error {
 		return err
 	}
 	tr.sky.Settle()
+	tr.otherSky.Settle()
 	if tr.made > 1 {
 		return fmt.Errorf("%d processes were told that they made the repository", tr.made)
 	}
-	return holds(ctx, tr.memory, tr.kept)
+	return firstError(holds(ctx, tr.memory, tr.kept), copyHolds(ctx, tr.copied, tr.kept))
 }
 
 // work is one process that writes. Two processes may take the same step on the same data, and the clock of
 // each is somewhere else.
-func (tr *traffic) work(ctx context.Context, n int, bucket blob.Bucket, seed uint64) error {
+func (tr *traffic) work(ctx context.Context, n int, bucket, second blob.Bucket, seed uint64) error {
 	r := rand.New(rand.NewPCG(seed, 5))
-	p := &process{bucket: bucket, seed: tr.seed + uint64(r.IntN(2)), kept: tr.start}
+	p := &process{bucket: bucket, second: second, seed: tr.seed + uint64(r.IntN(2)), kept: tr.start}
 	before := len(tr.start.snaps)
 	for s := range stepsEach {
-		todo := protocols[r.IntN(len(protocols))]
+		// An erasure breaks off what others do: what it may do to them is a law of package repo.
+		todo := protocols[r.IntN(len(protocols)-1)]
 		if s == 0 && !tr.start.made {
 			todo = protocolNamed("init")
 		}
@@ -94,6 +100,13 @@ func (tr *traffic) work(ctx context.Context, n int, bucket blob.Bucket, seed uin
 	tr.kept.notes = append(tr.kept.notes, p.kept.notes[len(tr.start.notes):]...)
 	if p.kept.made && !tr.start.made {
 		tr.made++
+	}
+	if c := p.kept.copied; c != nil {
+		if tr.kept.copied == nil {
+			tr.kept.copied = &promises{}
+		}
+		tr.kept.copied.snaps = append(tr.kept.copied.snaps, c.snaps...)
+		tr.kept.copied.notes = append(tr.kept.copied.notes, c.notes...)
 	}
 	return nil
 }
@@ -186,12 +199,16 @@ func TestTrafficLosesNothing(t *testing.T) {
 						tr.kept.snaps, tr.kept.notes = slices.Clone(p.kept.snaps), slices.Clone(p.kept.notes)
 					}
 					tr.sky = blobtest.NewSky(tr.memory)
+					tr.copied = &blob.Memory{}
+					tr.otherSky = blobtest.NewSky(tr.copied)
 					synctest.Test(t, func(t *testing.T) {
 						if err := tr.run(t.Context()); err != nil {
 							t.Fatalf("%v\nreplay: %s=%d go test ./internal/snapshot -run Traffic", err, replayEnv, n)
 						}
 					})
 					o, f := tr.sky.Ops()
+					o2, f2 := tr.otherSky.Ops()
+					o, f = o+o2, f+f2
 					mu.Lock()
 					ops, faults = ops+o, faults+f
 					mu.Unlock()

@@ -91,6 +91,7 @@ func (s *Store) Verify(ctx context.Context, opts VerifyOptions, progress func(Pr
 	if err := v.tallies(ctx, only); err != nil {
 		return Report{}, err
 	}
+	slices.Sort(c.report.Keyless)
 	if only != "" {
 		c.report.Findings = slices.DeleteFunc(c.report.Findings, func(f Finding) bool {
 			return !slices.Contains(f.Snapshots, only)
@@ -166,8 +167,15 @@ func (v *verifier) object(ctx context.Context, ref repo.Ref) (sum, int64, error)
 		return sum{}, 0, nil // nobody relies on it, and its writer has removed it since it was listed
 	}
 	if errors.Is(err, repo.ErrNoKey) && !v.reliedOn(ref) {
-		if given, askErr := v.store.repository.GivenUp(ctx, ref); askErr != nil || given {
+		given, askErr := v.store.repository.GivenUp(ctx, ref)
+		if askErr != nil || given {
 			return sum{}, 0, askErr // erased or pruned, and not let go of by the store
+		}
+		if !isNote(ref.Class) { // a copy that was cut short leaves such: the keys come last
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			v.report.Keyless = append(v.report.Keyless, ref.Key())
+			return sum{}, 0, nil
 		}
 	}
 	if err != nil {

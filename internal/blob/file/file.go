@@ -378,6 +378,35 @@ func (b *Bucket) Sweep(ctx context.Context, before time.Time) (files int, bytes 
 	return files, bytes, nil
 }
 
+// Settle makes the entries of every directory durable; see blob.Settler. The contents of a file are before
+// it has a name.
+func (b *Bucket) Settle(ctx context.Context) error {
+	dirs := []string{"."}
+	for len(dirs) > 0 {
+		dir := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		entries, err := b.fs.ReadDir(dir)
+		if err == nil {
+			err = b.fs.SyncDir(dir)
+		}
+		if errors.Is(err, fs.ErrNotExist) && dir != "." {
+			continue
+		}
+		if err != nil {
+			return classify(fmt.Errorf("settle %s: %w", dir, err))
+		}
+		for _, entry := range entries {
+			if name := path.Join(dir, entry.Name()); entry.IsDir() && name != tmpDir && blob.ValidKey(name) {
+				dirs = append(dirs, name)
+			}
+		}
+	}
+	return nil
+}
+
 // nonce returns a name that no other writer uses.
 func nonce() string {
 	var b [16]byte
