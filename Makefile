@@ -4,6 +4,8 @@
 SHELL := /bin/bash -eu -o pipefail
 GO ?= go
 FUZZTIME ?= 60s
+# Which mutants: all, or those whose file or name has this text.
+MUTANTS ?= 1
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
@@ -13,7 +15,7 @@ export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness race docs cover fuzz long bench bench-repository conformance clean
+.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -38,10 +40,18 @@ lint: ## the linters of .golangci.yml
 	.cache/bin/golangci-lint run ./...
 
 mutants: ## the storage path weakened in one place after another: its tests must notice each time
-	HOLDFAST_MUTANTS=1 $(GO) test -count=1 -timeout 30m -v -run EveryMutant ./internal/snapshot
+	HOLDFAST_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 30m -v -run EveryMutant ./internal/snapshot
 
 harness: ## crashes, faults and damage of the storage path, in the number that a change must pass
 	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 20m ./internal/blob/... ./internal/repo ./internal/snapshot
+
+harness-long: ## the same in the numbers of a long run: hours; what each test has done is printed
+	$(GO) build ./...
+	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v -run 'EveryDamage|Traffic' ./internal/snapshot
+	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v -run 'FailureOfTheDisk' ./internal/snapshot
+	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v -run 'NothingAcknowledged|Schedules' ./internal/repo
+	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v ./internal/blob/...
+	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v -run 'CrashAtEvery' ./internal/snapshot
 
 race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
 	@if command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then race=-race; else \

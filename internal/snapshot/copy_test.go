@@ -3,12 +3,16 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"holdfast/internal/blob"
+	"holdfast/internal/blob/blobtest"
+	"holdfast/internal/blob/file"
 	"holdfast/internal/problem"
 	"holdfast/internal/repo"
 )
@@ -92,6 +96,13 @@ func TestCopyNeverGoesBack(t *testing.T) {
 	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(other), CopyOptions{}, nil); problem.KindOf(err) != problem.Conflict {
 		t.Fatalf("over another repository: %v", err)
 	}
+	foreign := &blob.Memory{}
+	if err := foreign.Put(t.Context(), "photos/holiday", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(foreign), CopyOptions{}, nil); problem.KindOf(err) != problem.Usage {
+		t.Fatalf("into a place that is not empty: %v", err)
+	}
 }
 
 // repaired repairs the bucket from the copy, and returns what is wrong with that.
@@ -139,4 +150,191 @@ func must(b []byte, err error) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// TestDamageStopsACopy copies a repository with a damaged segment: the copy stays what it was, unless it is
+// told otherwise, and what is damaged in both places is left as it is by a repair.
+func TestDamageStopsACopy(t *testing.T) {
+	memory, kept := rich(t)
+	second := &blob.Memory{}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	before := keysOf(t, memory)
+	p := &process{bucket: memory, seed: 3, kept: kept}
+	if err := protocolNamed("full").do(t.Context(), p, 20); err != nil {
+		t.Fatal(err)
+	}
+	var fresh []string
+	for _, key := range keysOf(t, memory) {
+		if class(key) == "segment" && !slices.Contains(before, key) {
+			fresh = append(fresh, key)
+		}
+	}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{DryRun: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	lost := fresh[len(fresh)-1]
+	memory.Corrupt(lost, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	spoilt := must(memory.Get(t.Context(), lost, 0, -1))
+	got, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{}, nil)
+	if problem.KindOf(err) != problem.Damaged || !slices.ContainsFunc(got.Missing, func(f repo.Flaw) bool { return f.Key == lost }) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := holds(t.Context(), second, kept); err != nil {
+		t.Fatal(err)
+	}
+	repaired, err := Repair(t.Context(), repo.At(memory), repo.At(second), sharedIdentity, RepairOptions{}, nil)
+	if problem.KindOf(err) != problem.Damaged {
+		t.Fatalf("%+v, %v", repaired, err)
+	}
+	if there := must(memory.Get(t.Context(), lost, 0, -1)); !bytes.Equal(there, spoilt) {
+		t.Fatal("what cannot be repaired was touched")
+	}
+	if _, err = openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{Damage: true}, nil); problem.KindOf(err) != problem.Damaged {
+		t.Fatal(err)
+	}
+	if infos, err := openBucket(t, second).List(t.Context()); err != nil || len(infos) != len(p.kept.snaps) {
+		t.Fatalf("%d snapshots, %v", len(infos), err)
+	}
+}
+
+// TestRepairTrustsNoCopy damages an object in both places: neither is touched. Then the copy's is sound: it
+// takes the place of the damaged bytes, which are kept.
+func TestRepairTrustsNoCopy(t *testing.T) {
+	memory, kept := rich(t)
+	second := &blob.Memory{}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []string{"segment", "snapshot", "schema", "note-identity"} {
+		b, copied := memory.Clone(), second.Clone()
+		key := keysOf(t, copied)[slices.IndexFunc(keysOf(t, copied), func(k string) bool { return class(k) == c })]
+		b.Corrupt(key, func(body []byte) []byte { body[len(body)/2] ^= 4; return body })
+		copied.Corrupt(key, func(body []byte) []byte { body[len(body)/3] ^= 4; return body })
+		spoilt := must(b.Get(t.Context(), key, 0, -1))
+		if err := repaired(t.Context(), b, copied, kept); problem.KindOf(err) != problem.Damaged {
+			t.Fatalf("%s, damaged in both: %v", c, err)
+		}
+		if there, err := b.Get(t.Context(), key, 0, -1); err != nil || !bytes.Equal(there, spoilt) {
+			t.Fatalf("%s is not as it was: %v", c, err)
+		}
+		if err := repaired(t.Context(), b, second, kept); err != nil {
+			t.Fatalf("%s: %v", c, err)
+		}
+		if !slices.ContainsFunc(keysOf(t, b), func(k string) bool {
+			return class(k) == "quarantine" && bytes.Equal(must(b.Get(t.Context(), k, 0, -1)), spoilt)
+		}) {
+			t.Fatalf("%s: the damaged bytes are not in quarantine", c)
+		}
+	}
+}
+
+// TestRepairTakesNothingThatIsNotReadNow repairs from a copy on a disk that gives nothing back any more:
+// nothing is taken away.
+func TestRepairTakesNothingThatIsNotReadNow(t *testing.T) {
+	disk := newDisk(t)
+	b := file.New(disk, "disk")
+	p := &process{bucket: b, second: secondOn(disk), seed: 5}
+	for step, name := range []string{"init", "full", "increment", "copy", "gave up"} {
+		if err := protocolNamed(name).do(t.Context(), p, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := keysOf(t, b)
+	for _, class := range []string{"segment/", "snapshot/", "schema/"} {
+		disk.Interfere(func(c blobtest.Call) blobtest.Fault {
+			if c.Verb == "open" && (strings.HasPrefix(c.Name, class) || strings.HasPrefix(c.Name, secondDir+"/"+class)) {
+				return blobtest.Fault{Err: syscall.EIO}
+			}
+			return blobtest.Fault{}
+		})
+		if err := repair(t.Context(), p, 0); problem.KindOf(err) != problem.Damaged {
+			t.Fatalf("%s unreadable: %v", class, err)
+		}
+		disk.Interfere(nil)
+		if after := keysOf(t, b); !slices.Equal(after, before) {
+			t.Fatalf("%s unreadable: %q became %q", class, before, after)
+		}
+	}
+}
+
+// TestCopyAndRepairSettleWhatWasThere lets the sync of a directory fail once: what the first attempt has left
+// can be seen, and survives a crash only after the second one.
+func TestCopyAndRepairSettleWhatWasThere(t *testing.T) {
+	once := func(disk *blobtest.Disk, dir string) {
+		failed := false
+		disk.Interfere(func(c blobtest.Call) blobtest.Fault {
+			if !failed && c.Verb == "syncdir" && strings.HasPrefix(c.Name, dir) {
+				failed = true
+				return blobtest.Fault{Err: syscall.EIO}
+			}
+			return blobtest.Fault{}
+		})
+	}
+	for _, name := range []string{"copy", "repair"} {
+		disk := newDisk(t)
+		b := file.New(disk, "disk")
+		p := &process{bucket: b, second: secondOn(disk), seed: 5}
+		for step, name := range []string{"init", "full", "increment"} {
+			if err := protocolNamed(name).do(t.Context(), p, step); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dir := secondDir + "/segment/"
+		if name == "repair" {
+			if err := copyOver(t.Context(), p, 3); err != nil {
+				t.Fatal(err)
+			}
+			m := moment{disk: disk, kept: p.kept}.broken(t, 1)
+			disk, dir = m.disk, "schema/"
+			p.bucket, p.second, p.kept = file.New(disk, "disk"), secondOn(disk), m.kept
+		}
+		once(disk, dir)
+		if err := protocolNamed(name).do(t.Context(), p, 4); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := protocolNamed(name).do(t.Context(), p, 4); err != nil {
+			t.Fatal(err)
+		}
+		if err := diskHolds(t.Context(), disk.Crash(blobtest.DropUnsynced, 1), p.kept); err != nil {
+			t.Fatalf("%s, and a crash: %v", name, err)
+		}
+	}
+}
+
+// TestSharesOfAVerificationAreEverything damages one object after another: one share of three finds it.
+func TestSharesOfAVerificationAreEverything(t *testing.T) {
+	whole, _ := rich(t)
+	const parts = 3
+	var read int64
+	for part := range parts {
+		report, err := openBucket(t, whole).Verify(t.Context(), VerifyOptions{Part: part + 1, Parts: parts}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += report.Read
+	}
+	all, err := openBucket(t, whole).Verify(t.Context(), VerifyOptions{}, nil)
+	if err != nil || read < all.Read {
+		t.Fatalf("%d bytes in shares, %d at once, %v", read, all.Read, err)
+	}
+	for _, key := range keysOf(t, whole) {
+		if ref, ok := repo.ParseKey(key); !ok || ref.Class == classSpill {
+			continue
+		}
+		b := whole.Clone()
+		b.Corrupt(key, func(body []byte) []byte { body[len(body)-1] ^= 1; return body })
+		found := false
+		for part := range parts {
+			_, err := openBucket(t, b).Verify(t.Context(), VerifyOptions{Part: part + 1, Parts: parts}, nil)
+			found = found || problem.KindOf(err) == problem.Damaged
+		}
+		if !found {
+			t.Errorf("no share finds %s", key)
+		}
+	}
+	if _, err := openBucket(t, whole).Verify(t.Context(), VerifyOptions{Part: 4, Parts: parts}, nil); problem.KindOf(err) != problem.Usage {
+		t.Errorf("share 4 of 3: %v", err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,17 @@ func TestEraseTakesARecordOutOfEverySnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	nothingReadable(t, second, ids[0])
+	for _, b := range []*blob.Memory{memory, second} { // the keys of earlier generations are nowhere
+		generations := make(map[string]bool)
+		for _, key := range keysOf(t, b) {
+			if parts := strings.Split(key, "/"); len(parts) == 5 && (parts[2] == "table" || parts[2] == "mirror") {
+				generations[parts[3]] = true
+			}
+		}
+		if len(generations) != 1 {
+			t.Fatalf("generations %v", generations)
+		}
+	}
 }
 
 // nothingReadable opens every object with every key that the repository has, and looks for the record.

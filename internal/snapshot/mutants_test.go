@@ -122,4 +122,39 @@ var mutants = []mutant{
 	{"error of the table is ignored", "repo/table.go", "return fmt.Errorf(\"write the key table: %w\", err)", "if MUT { continue }\n\t\t\t$"},
 	{"one recipient is enough", "seal/key.go", "n < MinRecipients {", "n < MinRecipients && !MUT {"},
 	{"key of another repository opens", "seal/key.go", "!found || string(name) != repository.String() {", "!MUT && (!found || string(name) != repository.String()) {"},
+
+	// The second copy.
+	{"young temporaries are swept", "blob/file/file.go", "!info.ModTime().Before(before)", "!MUT && $"},
+	{"directories are not settled", "blob/file/file.go", "err = b.fs.SyncDir(dir)\n", "if !MUT { $ }\n"},
+	{"object is copied as it is", "repo/copy.go", "_, err = c.verify(ctx, ref, c.in.Named(ref.Class), body)\n", "if !MUT { $ }\n"},
+	{"copy goes back", "repo/copy.go", "if err != nil {\n\t\t\treturn fmt.Errorf(\"what is there", "if err != nil && !MUT {\n\t\t\treturn fmt.Errorf(\"what is there"},
+	{"another way is copied", "repo/copy.go", "if !root && !doomed && !gone {", "if !MUT && !root && !doomed && !gone {"},
+	{"roots are copied first", "repo/copy.go", "needed, err := c.needed(ctx, state, here)", "if MUT && !c.in.DryRun { if err := c.publish(ctx, l, state); err != nil { return err } }\n\t$"},
+	{"config is copied first", "repo/copy.go", "needed, err := c.needed(ctx, state, here)", "if MUT && c.fresh && !c.in.DryRun { b, _ := c.bucket.Get(ctx, configKey, 0, maxConfig); if err := c.to.Put(ctx, configKey, b); err != nil { return err } }\n\t$"},
+	{"damage is copied", "repo/copy.go", "len(c.result.Missing) > 0 && !c.in.Damage {", "len(c.result.Missing) > 0 && !c.in.Damage && !MUT {"},
+	{"missing is not told", "repo/copy.go", "if n := len(c.result.Missing); n > 0 {", "if n := len(c.result.Missing); n > 0 && !MUT {"},
+	{"copy is not settled", "repo/copy.go", "if err := blob.Settle(ctx, c.to); err != nil {", "if MUT { } else $"},
+	{"copy keeps destroyed keys", "repo/copy.go", "if err := c.keysThere.forget(ctx, now, newest, true); err != nil {", "if MUT { } else $"},
+	{"full place is taken for a copy", "repo/copy.go", "len(c.there.files) == 0 {", "len(c.there.files) == 0 && !MUT {"},
+	{"copy has no base", "repo/copy.go", "append(names, seal.TableBase) {\n\t\tbody", "append(names, seal.TableBase) {\n\t\tif MUT && name == seal.TableBase { continue }\n\t\tbody"},
+
+	// Repair.
+	{"object is taken away before its copy is read", "repo/mend.go", "body, err := from.bucket.Get(ctx, m.Key, 0, -1)", "if MUT { _ = r.bucket.Delete(ctx, m.Key) }\n\t$"},
+	{"copy is trusted", "repo/mend.go", "_, err = r.verify(ctx, ref, named, body)\n", "if !MUT { $ }\n"},
+	{"damaged bytes are not kept", "repo/mend.go", "if err := putSame(ctx, r.bucket, m.Quarantine, there); err != nil {", "if MUT { } else $"},
+	{"unread object is taken away", "repo/mend.go", "if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged {", "if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged && !MUT {"},
+	{"keys are not renewed", "repo/mend.go", "if !renewed || k.dry {", "if !renewed || k.dry || MUT {"},
+	{"config is not put back", "repo/mend.go", "return k.replace(ctx, configKey, ours)", "if MUT { return nil }\n\t$"},
+	{"repair is not settled", "snapshot/copy.go", "if err := p.first.repository.Settle(ctx); err != nil {", "if MUT { } else $"},
+	{"what is not known to be needed is taken away", "snapshot/copy.go", "if err != nil || slices.Contains(c.legible, false) {", "if err != nil || slices.Contains(c.legible, false) && !MUT {"},
+	{"lost notes are not missed", "snapshot/copy.go", "if _, there := ours.Objects[ref]; isNote(ref.Class) && !there {", "if _, there := ours.Objects[ref]; isNote(ref.Class) && !there && !MUT {"},
+
+	// Erasure.
+	{"anything is approved", "snapshot/erase.go", "if approval != plan.Approval {", "if approval != plan.Approval && !MUT {"},
+	{"erased record stays", "snapshot/erase.go", "if e.has(c.id()) {", "if e.has(c.id()) && !MUT {"},
+	{"digest of an erased record stays", "snapshot/erase.go", "now.after = now.after.Remove(hash)", "if !MUT { $ }"},
+	{"merged layers stay as they were", "snapshot/erase.go", "p.replaced, changed = nil, true", "if !MUT { $ }"},
+	{"parents stay as they were", "snapshot/erase.go", "m.info.Parent, changed = now, true", "if !MUT { $ }"},
+	{"keys of what was erased stay", "repo/collect.go", "next.Secrets = slices.DeleteFunc(next.Secrets, func(s seal.Secret) bool { return !s.Lasting })", "if !MUT { $ }"},
+	{"share is left out", "snapshot/verify.go", "return o.Parts == 0 || ", "if MUT { return o.Parts == 0 }\n\t$"},
 }

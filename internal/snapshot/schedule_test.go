@@ -115,6 +115,14 @@ func (f fixtures) program(seed uint64) program {
 	return p
 }
 
+// watch has the invariants of the bucket watched, unless they are broken when the program begins.
+func (p program) watch(bucket blob.Bucket) blob.Bucket {
+	if p.from.kept.broken {
+		return bucket
+	}
+	return watched(bucket)
+}
+
 // names returns the steps in words.
 func (p program) names() string {
 	var names []string
@@ -128,7 +136,7 @@ func (p program) names() string {
 func (p program) moments(ctx context.Context) ([]moment, error) {
 	var all []moment
 	disk := p.from.disk.Fork()
-	now := process{bucket: watched(file.New(disk, "disk")), second: secondOn(disk), seed: p.seed, kept: p.from.kept}
+	now := process{bucket: p.watch(file.New(disk, "disk")), second: secondOn(disk), seed: p.seed, kept: p.from.kept}
 	step := p.from.step
 	record := func(fork func() *blobtest.Disk) {
 		all = append(all, moment{fork(), len(all), step, now.kept})
@@ -199,7 +207,7 @@ func (p program) crash(ctx context.Context, k *lookedAt, m moment, model blobtes
 	r := rand.New(rand.NewPCG(seed, 3))
 	bucket := blob.Bucket(file.New(disk, "disk"))
 	if seed%8 == 0 {
-		bucket = watched(bucket) // which costs as much again
+		bucket = p.watch(bucket) // which costs as much again
 	}
 	again := process{bucket: bucket, second: secondOn(disk), seed: p.seed, kept: m.kept}
 	second, late := moment{step: -1}, blobtest.DropUnsynced
