@@ -117,11 +117,15 @@ func (m *maker) everything(dir, identity string) error {
 	if err != nil {
 		return err
 	}
-	for class, ids := range r.objects {
+	objects, err := try(r.list)
+	if err != nil {
+		return err
+	}
+	for class, ids := range objects {
 		for _, id := range ids {
 			switch {
 			case class == "snapshot":
-				_, err = r.snapshot(id)
+				_, err = r.checked(id)
 			case strings.HasPrefix(class, "note-"):
 				_, _, err = r.note(class, id)
 			}
