@@ -242,6 +242,11 @@ func putRetrieves(s *Server, r *http.Request) (any, error) {
 			return nil, wire.BadRequest("INVALID_INPUT", "poison is a metadata type and a member: "+p.Type+" "+p.Member)
 		}
 	}
+	for _, kind := range a.Lists {
+		if !metadata.Known(kind) {
+			return nil, wire.BadRequest("INVALID_INPUT", "lists are metadata types: "+kind)
+		}
+	}
 	if a.Fail < 0 {
 		return nil, wire.BadRequest("INVALID_INPUT", "fail is a number of retrieves: "+strconv.Itoa(a.Fail))
 	}

@@ -39,7 +39,7 @@ func TestRetrievesCanAil(t *testing.T) {
 		}
 	}
 	const broken = "<errorStatusCode>UNKNOWN_EXCEPTION</errorStatusCode>"
-	c.control("PUT", "retrieves", `{"fail":2}`).is(`{"fail":2,"poison":[]}`)
+	c.control("PUT", "retrieves", `{"fail":2}`).is(`{"fail":2,"poison":[],"lists":[]}`)
 	for range 2 {
 		demand(c.retrieved("CustomTab"), broken, "<status>Failed</status>", "UNKNOWN_EXCEPTION: An unexpected error occurred.")
 	}
@@ -50,7 +50,12 @@ func TestRetrievesCanAil(t *testing.T) {
 	demand(c.retrieved("CustomTab"), broken, "!Tab00001")
 	demand(c.retrieved("CustomLabels"), "<status>Succeeded</status>")
 	c.control("PUT", "retrieves", `{"poison":[{"type":"Nonsense","member":"X"}]}`).refused(400, "INVALID_INPUT", "Nonsense X")
+	c.control("PUT", "retrieves", `{"lists":["Nonsense"]}`).refused(400, "INVALID_INPUT", "Nonsense")
+	c.control("PUT", "retrieves", `{"lists":["CustomTab"]}`).ok(200)
+	c.soap("m/66.0", "listMetadata", "<queries><type>CustomTab</type></queries>").ok(500).has("sf:UNKNOWN_EXCEPTION")
+	c.soap("m/66.0", "listMetadata", "<queries><type>ApexClass</type></queries>").ok(200)
 	c.control("PUT", "retrieves", `{}`).ok(200)
+	c.soap("m/66.0", "listMetadata", "<queries><type>CustomTab</type></queries>").ok(200).has("Tab00001")
 	demand(c.retrieved("CustomTab"), "<status>Succeeded</status>", "Tab00001")
 
 	c.control("PUT", "jobs", `{"hold":"Done"}`).refused(400, "INVALID_INPUT", "Done")

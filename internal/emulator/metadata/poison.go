@@ -2,6 +2,8 @@ package metadata
 
 import (
 	"slices"
+
+	"holdfast/internal/emulator/wire"
 )
 
 // Poison is a component that a retrieve cannot give. Platforms have some: one that is broken fails the
@@ -18,7 +20,8 @@ type Poison struct {
 // Ailment is what ails the retrieves of an org.
 type Ailment struct {
 	Poison []Poison `json:"poison"`
-	Fail   int      `json:"fail"` // so many retrieves fail, whatever they ask for
+	Fail   int      `json:"fail"`  // so many retrieves fail, whatever they ask for
+	Lists  []string `json:"lists"` // types whose list fails in the same way
 }
 
 // Ail lets retrieves ail from now on. A copy of the org does not have it.
@@ -26,7 +29,7 @@ func (s *Store) Ail(a Ailment) {
 	s.ailing.Lock()
 	defer s.ailing.Unlock()
 	s.ailment = a
-	s.ailment.Poison = slices.Clone(a.Poison)
+	s.ailment.Poison, s.ailment.Lists = slices.Clone(a.Poison), slices.Clone(a.Lists)
 }
 
 // Ailing returns what ails retrieves, with the number of those that are still to fail.
@@ -34,8 +37,19 @@ func (s *Store) Ailing() Ailment {
 	s.ailing.Lock()
 	defer s.ailing.Unlock()
 	a := s.ailment
-	a.Poison = append([]Poison{}, a.Poison...)
+	a.Poison, a.Lists = append([]Poison{}, a.Poison...), append([]string{}, a.Lists...)
 	return a
+}
+
+// ListFault is why a type cannot be listed; nil when it can.
+func (s *Store) ListFault(kind string) error {
+	s.ailing.Lock()
+	defer s.ailing.Unlock()
+	if !slices.Contains(s.ailment.Lists, kind) {
+		return nil
+	}
+	r := unexpected()
+	return wire.BadRequest(r.code, r.message)
 }
 
 // failsNow counts a retrieve that fails whatever it asks for.

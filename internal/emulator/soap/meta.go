@@ -253,6 +253,9 @@ func listMetadata(a *API, c *call) (string, error) {
 		if !metadata.Known(kind) { // source: public answers (forcedotcom/cli issue 2858)
 			return "", wire.BadRequest("INVALID_TYPE", "Unknown type:"+kind)
 		}
+		if err := a.cfg.Metadata.ListFault(kind); err != nil {
+			return "", err
+		}
 		for _, component := range a.cfg.Metadata.List(kind, q.value("folder")) {
 			a.fileProperties(&b, "result", component)
 		}
