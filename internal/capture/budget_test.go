@@ -83,8 +83,10 @@ func (e *emulated) spendOn(t *testing.T, seed uint64) string {
 			t.Error(err)
 		}
 	}
-	e.back()
-	e.wantSame("Account")
-	e.wantSame("Contact")
+	if seed < budgetSeeds || seed%20 == 0 {
+		e.back()
+		e.wantSame("Account")
+		e.wantSame("Contact")
+	}
 	return end
 }

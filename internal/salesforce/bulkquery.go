@@ -79,7 +79,7 @@ func (o *Org) bulkQuery(ctx context.Context, e *extraction, fn func(sf.Record) b
 	case err != nil:
 		return err
 	case d.rows != *j.Processed:
-		return fmt.Errorf("%s: %w: the org counts %d rows and sent %d", what, errDamaged, *j.Processed, d.rows)
+		return o.giveUp(what, damaged("the org counts %d rows and sent %d", *j.Processed, d.rows))
 	}
 	return nil
 }
@@ -206,7 +206,7 @@ func (o *Org) queryResults(ctx context.Context, what, path string, d *delivery) 
 			return nil
 		}
 		if d.locators[d.next] {
-			return fmt.Errorf("%s: %w: the locator %q came twice", what, errDamaged, oneLine(d.next))
+			return o.giveUp(what, damaged("the locator %q came twice", oneLine(d.next)))
 		}
 		d.locators[d.next] = true
 	}

@@ -200,6 +200,8 @@ func asProblem(what string, f *Fault) error {
 		return problem.Wrap(problem.Limits, f, text).Hint("other programs keep the org busy; try again later")
 	case "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "LOGIN_MUST_USE_SECURITY_TOKEN", "inactive_user", "inactive_org":
 		return problem.Wrap(problem.Unauthorized, f, text).Hint("give the user the permission \"API Enabled\" and check that it is active")
+	case "QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG":
+		return problem.Wrap(problem.Failed, f, text).Hint("the org is too busy for the query; try again later")
 	case "NOT_FOUND", "INVALID_TYPE", "ENTITY_IS_DELETED":
 		return problem.Wrap(problem.NotFound, f, text).Hint("check the name and that the user may see it")
 	case "UNSUPPORTED_API_VERSION", "InvalidVersion":

@@ -3,7 +3,6 @@ package salesforce
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"holdfast/internal/sf"
@@ -97,7 +96,7 @@ func (o *Org) extractIDs(ctx context.Context, e *extraction, fn func(sf.Record) 
 		case err != nil:
 			return err
 		case e.Field == "" && rows > len(ids):
-			return fmt.Errorf("query %s: %w: %d rows for %d Ids", e.Object.Name, errDamaged, rows, len(ids))
+			return o.giveUp("query "+e.Object.Name, damaged("%d rows for %d Ids", rows, len(ids)))
 		case !more:
 			return nil
 		}

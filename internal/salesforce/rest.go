@@ -58,17 +58,17 @@ func (o *Org) restPages(ctx context.Context, e *extraction, soql string, fn func
 	for {
 		rows += int64(len(p.records))
 		if rows > total || p.done && rows != total {
-			return fmt.Errorf("query %s: %w: the org counts %d rows and sent %d", e.Object.Name, errDamaged, total, rows)
+			return o.giveUp("query "+e.Object.Name, damaged("the org counts %d rows and sent %d", total, rows))
 		}
 		if !fn(p) || p.done {
 			return nil
 		}
 		if len(p.records) == 0 {
-			return fmt.Errorf("query %s: %w: an empty page that is not the last", e.Object.Name, errDamaged)
+			return o.giveUp("query "+e.Object.Name, damaged("an empty page that is not the last"))
 		}
 		next, err := o.nextPath(p.next)
 		if err != nil {
-			return fmt.Errorf("query %s: %w", e.Object.Name, err)
+			return o.giveUp("query "+e.Object.Name, err)
 		}
 		if p, err = o.getPage(ctx, e, next); err != nil {
 			return err
