@@ -82,6 +82,7 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	$(GO) build -o bin/bench-extract ./bench/extract
 	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
 	$(GO) run ./bench
+	$(GO) run ./bench -scale 120000,1000000,5000000
 	$(GO) run ./bench/emulator
 
 bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags

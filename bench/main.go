@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -30,11 +31,16 @@ func main() {
 	flag.StringVar(&b.peer, "peer", "bin/bench-peer", "extraction by go-salesforce")
 	flag.IntVar(&b.rows, "rows", 100_000, "rows of 40 columns")
 	flag.IntVar(&b.runs, "runs", 5, "counted runs of each command, after one that does not count")
+	flag.StringVar(&b.sf, "sf", os.Getenv("HOLDFAST_SF"), "the official command line, for -scale; empty: without it")
+	sizes := flag.String("scale", "", "numbers of rows, such as 120000,1000000: measure first backups of large objects instead")
 	do := flag.String("do", "", "a step that the program runs as a process of its own: fill or change")
 	instance := flag.String("instance", "", "address of the org, for -do")
 	share := flag.Int("share", 0, "change one row in so many, for -do change")
 	flag.Parse()
 	run := b.run
+	if *sizes != "" {
+		run = func(ctx context.Context) error { return b.scale(ctx, *sizes) }
+	}
 	if *do != "" {
 		b.loader = newLoader(*instance, os.Getenv(tokenEnv))
 		run = func(ctx context.Context) error { return b.fill(ctx) }
@@ -49,12 +55,14 @@ func main() {
 }
 
 type bench struct {
-	holdfast, extract, peer string
-	rows, runs              int
+	holdfast, extract, peer, sf string
+	rows, runs                  int
 
 	dir    string
 	env    []string
 	loader *testkit.Loader
+
+	control string // token of the control endpoint
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -156,7 +164,7 @@ func (b *bench) incremental(ctx context.Context) error {
 
 // startOrg starts `holdfast emulate` and signs in to it.
 func (b *bench) startOrg(ctx context.Context) (stop func(), err error) {
-	cmd := exec.CommandContext(ctx, b.holdfast, "emulate", "--listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(ctx, b.holdfast, "emulate", "--listen", "127.0.0.1:0", "--control")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -179,6 +187,14 @@ func (b *bench) startOrg(ctx context.Context) (stop func(), err error) {
 		stop()
 		return nil, err
 	}
+	var steered struct {
+		Token string `json:"control_token"`
+	}
+	if err := json.Unmarshal(line, &steered); err != nil {
+		stop()
+		return nil, err
+	}
+	b.control = steered.Token
 	b.loader = newLoader(s.InstanceURL, s.AccessToken)
 	b.env = append(os.Environ(), tokenEnv+"="+s.AccessToken, "HOLDFAST_HOME="+filepath.Join(b.dir, "home"),
 		"HOLDFAST_REPO="+filepath.Join(b.dir, "repo"), "HOLDFAST_KEY_FILE="+filepath.Join(b.dir, "operator.key"))

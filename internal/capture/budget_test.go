@@ -90,3 +90,26 @@ func (e *emulated) spendOn(t *testing.T, seed uint64) string {
 	}
 	return end
 }
+
+// TestARunOfOneObjectIsCheap: it may be made every minute.
+func TestARunOfOneObjectIsCheap(t *testing.T) {
+	e := newEmulated(t, emulator.Options{})
+	e.whole = true
+	e.server.Intercept(nil)
+	ids := e.insert("Account", 40)
+	e.insert("Contact", 40)
+	e.server.Clock().Advance(time.Hour)
+	e.back()
+	e.server.Clock().Advance(time.Hour)
+	e.update(ids[3], "Phone", "555-0100")
+	e.opts.Include = []string{"Account"}
+	r := e.back()
+	if r.Calls > 6 { // the time twice, the list of objects, a describe, a count, the changes; signing in is apart
+		t.Errorf("%d calls", r.Calls)
+	}
+	if c := part(t, r, "Account").Part.Changes; c.Updated != 1 {
+		t.Errorf("changes %+v", c)
+	}
+	e.wantSame("Account")
+	e.wantSame("Contact")
+}

@@ -220,6 +220,16 @@ func (o *fakeOrg) Schema(context.Context) (*sf.Schema, error) {
 	return s, nil
 }
 
+func (o *fakeOrg) SchemaOf(ctx context.Context, objects []string, known *sf.Schema) (*sf.Schema, error) {
+	s, err := o.Schema(ctx)
+	for i, object := range s.Objects {
+		if old := known.Object(object.Name); old != nil && !slices.Contains(objects, object.Name) {
+			s.Objects[i] = old
+		}
+	}
+	return s, err
+}
+
 func (o *fakeOrg) Count(_ context.Context, object string, deleted bool) (int64, error) {
 	o.spend()
 	n := o.count(object, deleted)

@@ -218,7 +218,7 @@ func (p *part) takeOnce(ctx context.Context, x sf.Extract) error {
 // redescribe drops the fields that the org no longer has.
 func (p *part) redescribe(ctx context.Context) error {
 	p.redescribed = true
-	schema, err := p.src.Schema(ctx)
+	schema, err := p.src.SchemaOf(ctx, []string{p.object.Name}, p.schema)
 	if err != nil {
 		return fmt.Errorf("describe the org again: %w", err)
 	}

@@ -60,13 +60,13 @@ func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Option
 		return c, fmt.Errorf("ask the org for its time: %w", err)
 	}
 	c.clock = newServerClock(src, c.started)
-	if c.schema, err = src.Schema(ctx); err != nil {
+	if c.parent, err = newest(ctx, store, c.org.OrgID, c.started.Add(opts.overlap())); err != nil {
+		return c, err
+	}
+	if c.schema, err = c.describe(ctx); err != nil {
 		return c, fmt.Errorf("describe the org: %w", err)
 	}
 	if err := opts.check(c.schema); err != nil {
-		return c, err
-	}
-	if c.parent, err = newest(ctx, store, c.org.OrgID, c.started.Add(opts.overlap())); err != nil {
 		return c, err
 	}
 	earlier, err := heldParts(ctx, store, c.parent)
@@ -83,6 +83,15 @@ func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Option
 		c.begun[b.Part.Object] = b
 	}
 	return c, nil
+}
+
+// describe describes the org. When only some objects are to be read, the others are carried over as they were
+// described when they were read: a run of a few objects is to cost few calls.
+func (c *capture) describe(ctx context.Context) (*sf.Schema, error) {
+	if len(c.opts.Include) == 0 || c.parent == nil || names(c.opts.Include, "*") {
+		return c.src.Schema(ctx)
+	}
+	return c.src.SchemaOf(ctx, c.opts.Include, c.parent.Schema())
 }
 
 // check refuses names that the org does not have: a misspelt exclusion would hold what the operator

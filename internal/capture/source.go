@@ -19,6 +19,9 @@ type Source interface {
 	Identity(ctx context.Context) (sf.Identity, error)
 	// Schema describes every object.
 	Schema(ctx context.Context) (*sf.Schema, error)
+	// SchemaOf describes these objects, and takes from known what others it describes: they are in the
+	// schema when the org still has them.
+	SchemaOf(ctx context.Context, objects []string, known *sf.Schema) (*sf.Schema, error)
 	// ServerTime returns the org's own time.
 	ServerTime(ctx context.Context) (time.Time, error)
 	// Count returns the number of records as SELECT COUNT() gives it; with deleted also those in the

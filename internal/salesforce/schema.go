@@ -134,6 +134,25 @@ func (d *describedField) field() *sf.Field {
 // Schema returns every object that the user sees. Objects that cannot be queried come from the
 // global list, with their flags and without fields; all others are described.
 func (o *Org) Schema(ctx context.Context) (*sf.Schema, error) {
+	return o.schemaOf(ctx, func(string) *sf.Object { return nil })
+}
+
+// SchemaOf is Schema, but of the objects that known describes only those named are described again. An
+// object that is no longer there is in neither.
+func (o *Org) SchemaOf(ctx context.Context, objects []string, known *sf.Schema) (*sf.Schema, error) {
+	if known.APIVersion != o.version {
+		return o.Schema(ctx) // another version describes otherwise
+	}
+	return o.schemaOf(ctx, func(name string) *sf.Object {
+		if slices.ContainsFunc(objects, func(o string) bool { return strings.EqualFold(o, name) }) {
+			return nil
+		}
+		return known.Object(name)
+	})
+}
+
+// schemaOf describes every object for which before has nothing.
+func (o *Org) schemaOf(ctx context.Context, before func(name string) *sf.Object) (*sf.Schema, error) {
 	listed, err := o.globalDescribe(ctx)
 	if err != nil {
 		return nil, err
@@ -141,10 +160,14 @@ func (o *Org) Schema(ctx context.Context) (*sf.Schema, error) {
 	var objects []*sf.Object
 	var names []string
 	for i := range listed {
-		if listed[i].Queryable {
-			names = append(names, listed[i].Name)
-		} else {
+		old := before(listed[i].Name)
+		switch {
+		case !listed[i].Queryable:
 			objects = append(objects, listed[i].object())
+		case old != nil && old.Queryable:
+			objects = append(objects, old)
+		default:
+			names = append(names, listed[i].Name)
 		}
 	}
 	described, err := o.describeAll(ctx, names)
