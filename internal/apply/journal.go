@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"holdfast/internal/problem"
@@ -63,6 +64,29 @@ func onDisk(err error) error {
 			Hint("without a journal nothing is written to the org: name a place for it with --journal")
 	}
 	return err
+}
+
+// Applied returns what was found when the org was observed again after the application of the journal at
+// path, and the Ids that records got. The error is NotFound where it did not come so far.
+func Applied(path string) (Verification, error) {
+	if _, err := os.Stat(path); err != nil {
+		return Verification{}, problem.Newf(problem.NotFound, "there is no journal %s, so that nothing was applied", path).
+			Hint("name the journal of the application with --journal")
+	}
+	j, err := OpenJournal(path)
+	if err != nil {
+		return Verification{}, err
+	}
+	if err := j.Close(); err != nil {
+		return Verification{}, err
+	}
+	for _, e := range slices.Backward(j.entries) {
+		if e.T == entryVerify {
+			return Verification{Snapshot: e.Snap, Unexplained: e.Diff}, nil
+		}
+	}
+	return Verification{}, problem.Newf(problem.NotFound, "the application of journal %s did not come to its end", path).
+		Hint("finish it with `holdfast apply PLAN --resume`, or take it back with --undo and two snapshots")
 }
 
 // Begun returns the digest of the plan whose application the journal at path began. The error is NotFound

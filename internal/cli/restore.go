@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/apply"
 	"holdfast/internal/capture"
 	"holdfast/internal/config"
 	"holdfast/internal/plan"
@@ -30,7 +31,7 @@ type restoreResult struct {
 
 func (a *app) restoreCommand() *cobra.Command {
 	var in run.RestoreInput
-	var undo, planFile, since, until string
+	var undo, planFile, since, until, applied string
 	cmd := a.command(spec{
 		use: "restore ORG", group: groupVerbs,
 		short: "plan how to bring records back; nothing is written to the org",
@@ -40,6 +41,7 @@ org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone ha
   --undo BEFORE..AFTER  takes back what changed between two snapshots, field by field, and only where nobody
                         has changed it since: later work stays, and each conflict is in the plan
   --to SNAPSHOT         makes records as they were in one snapshot, whatever has happened since
+  --undo-applied PLAN   takes back what the application of a plan did, in the same way
 
 Without --plan the plan is only summed up.`,
 		example: `holdfast restore prod --undo 4f1c..9ab2 --plan incident.plan
@@ -53,6 +55,16 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 		},
 		result: restoreResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
+		if applied != "" {
+			if undo != "" || in.Snapshot != "" || len(in.Records) > 0 {
+				return problem.New(problem.Usage, "restore: --undo-applied says by itself what is taken back").
+					Hint("leave out --to, --undo and --record")
+			}
+			var err error
+			if undo, in.Records, err = undoOfApplied(applied); err != nil {
+				return err
+			}
+		}
 		if err := readRestoreFlags(&in, undo, since, until); err != nil {
 			return err
 		}
@@ -69,6 +81,8 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 	flags.StringArrayVar(&in.Follow, "follow", nil, "with --children: only records of this `object` are taken in; may be repeated")
 	flags.StringArrayVar(&in.Exclude, "exclude", nil, "`object` or Id of a record that stays out; may be repeated")
 	flags.StringArrayVar(&in.Fields, "field", nil, "bring back this `field` alone, as Object.Field or Field, of records that are there; may be repeated")
+	flags.StringArrayVar(&in.Take, "take", nil, "with --undo: decide these `conflicts` for the value before the change: all, Object, Object.Field or an Id; may be repeated")
+	flags.StringVar(&applied, "undo-applied", "", "take back what the application of this `plan` did, and keep later work")
 	flags.StringVar(&in.By, "by", "", "with --undo: only what this `user` changed")
 	flags.StringVar(&since, "since", "", "with --undo: only what was changed at this `time` or later, such as 2026-03-01T12:00:00Z")
 	flags.StringVar(&until, "until", "", "with --undo: only what was changed before this `time`")
@@ -76,8 +90,31 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 	flags.StringVar(&in.Owner, "owner", "", "`user` or queue that owns what comes back when its own owner is inactive or gone; default: who restores")
 	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
 	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
-	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is what a plan can hold")
+	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is 100,000")
 	return a.repoFlags(cmd)
+}
+
+// undoOfApplied returns the states around the application of a plan, as --undo has them, and the records
+// that it wrote.
+func undoOfApplied(path string) (undo string, records []string, err error) {
+	_, p, err := readPlan(path)
+	if err != nil {
+		return "", nil, err
+	}
+	found, err := apply.Applied(path + ".journal")
+	if err != nil {
+		return "", nil, err
+	}
+	seen := map[sf.ID]bool{}
+	for _, s := range p.Steps {
+		for _, r := range s.Rows {
+			if !seen[r.ID] {
+				seen[r.ID] = true
+				records = append(records, string(r.ID))
+			}
+		}
+	}
+	return p.Source.Live + ".." + found.Snapshot, records, nil
 }
 
 // readRestoreFlags takes in the flags that need reading, and refuses those that do not go together.

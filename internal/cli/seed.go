@@ -99,7 +99,7 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 	flags.IntVar(&restore.Children, "children", 0, "`steps` in which records that refer to selected ones are taken in")
 	flags.BoolVar(&restore.AutomationOff, "automation-off", false, "switch off the triggers, flows and rules that act on the rows while the plan is applied, and put them back")
 	flags.StringVar(&restore.Owner, "owner", "", "`user` or queue of the other org that owns what has no owner there; default: who seeds")
-	flags.IntVar(&restore.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is what a plan can hold")
+	flags.IntVar(&restore.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is 100,000")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	masks.add(cmd)
 	return a.repoFlags(cmd)

@@ -47,9 +47,13 @@ type RestoreInput struct {
 	// inactive or gone. Empty: whoever restores.
 	Owner string
 
-	MaxRows int             // records that the plan may touch; 0 is the most that a plan holds
+	MaxRows int             // records that the plan may touch; 0 is DefaultRows, the most is what a plan holds
 	Capture capture.Options // how the live org is read; Kind is set by Restore
 }
+
+// DefaultRows is how many records a plan touches unless somebody asks for more: a restore that is larger
+// than it was meant to be is noticed before it is made.
+const DefaultRows = 100_000
 
 // RestoreResult is a plan: nothing was written to the org.
 type RestoreResult struct {
@@ -172,7 +176,10 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 // states loads the snapshots of the request.
 func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
 	w := &wanted{closure: true, deleteExtra: in.DeleteExtra, keepCreated: in.KeepCreated, limit: in.MaxRows}
-	if w.limit <= 0 || w.limit > plan.MaxRows {
+	switch {
+	case w.limit <= 0:
+		w.limit = DefaultRows
+	case w.limit > plan.MaxRows:
 		w.limit = plan.MaxRows
 	}
 	undo := in.Before != "" || in.After != ""
@@ -266,14 +273,14 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		Delta: w.delta, Conflicts: w.conflicts, Notes: w.notes, Schema: w.eq.Schema,
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
-		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: in.MaxRows,
+		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit,
 	})
 	if err == nil {
 		return p, acts.warn(ctx, in.Source, p)
 	}
 	if limit, ok := errors.AsType[*plan.CapError](err); ok {
 		return nil, problem.Wrap(problem.Limits, limit, "plan").
-			Hint("choose objects or records with --object or --record, and restore in parts")
+			Hint("--max-rows %d allows it; or choose objects or records, and restore in parts", limit.Rows)
 	}
 	if ring, ok := errors.AsType[*plan.CycleError](err); ok {
 		return nil, problem.Wrap(problem.Conflict, ring, "plan").

@@ -33,6 +33,10 @@ type Selection struct {
 	// Fields, as Object.Field or Field, restricts the restore to these values of records that are there.
 	Fields []string
 
+	// Take names conflicts that are decided for the wanted value: "all", an object, Object.Field, or the Id
+	// of a record. Every other conflict keeps what is live.
+	Take []string
+
 	// By, Since and Until select, of what changed between two states, what one user changed, or what was
 	// changed within a time. By is a username or the Id of a user.
 	By           string
@@ -48,7 +52,7 @@ func (in RestoreInput) choose(ctx context.Context, w *wanted) error {
 		return err
 	}
 	for _, decide := range []func(context.Context, *wanted) error{
-		in.chooseObjects, in.chooseRecords, in.chooseExcluded, in.chooseFields, in.chooseQuery, in.chooseChildren, in.chooseParty,
+		in.chooseObjects, in.chooseRecords, in.chooseExcluded, in.chooseFields, in.chooseQuery, in.chooseChildren, in.chooseParty, in.chooseTaken,
 	} {
 		if err := decide(ctx, w); err != nil {
 			return err
@@ -65,6 +69,9 @@ func (s Selection) check(w *wanted) error {
 			Hint("name the states around it with --undo BEFORE..AFTER; AFTER may be latest")
 	case !s.Since.IsZero() && !s.Until.IsZero() && !s.Since.Before(s.Until):
 		return problem.New(problem.Usage, "the time that is selected ends before it begins")
+	case len(s.Take) > 0 && w.base == nil:
+		return problem.New(problem.Usage, "there are no conflicts on the way back to one state").
+			Hint("--take goes with --undo alone")
 	case s.Children < 0 || s.Children > maxChildren:
 		return problem.Newf(problem.Usage, "children are followed 0 to %d steps far", maxChildren)
 	case s.Children > 0 && len(s.Objects)+len(s.Records) == 0 && s.Query == "":
@@ -206,6 +213,49 @@ func (s fieldSet) names() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// takeAll decides every conflict for the wanted value.
+const takeAll = "all"
+
+// chooseTaken reads which conflicts are decided for the wanted value.
+func (in RestoreInput) chooseTaken(_ context.Context, w *wanted) error {
+	for _, text := range in.Take {
+		object, field, qualified := strings.Cut(text, ".")
+		o := w.eq.Schema.Object(object)
+		id, idErr := sf.ParseID(text)
+		switch {
+		case text == takeAll:
+			w.taken = append(w.taken, takeAll)
+		case o != nil && !qualified:
+			w.taken = append(w.taken, o.Name)
+		case o != nil && o.Field(field) != nil:
+			w.taken = append(w.taken, o.Name+"."+o.Field(field).Name)
+		case idErr == nil:
+			w.taken = append(w.taken, string(w.eq.Identity.Map(id)))
+		default:
+			return problem.Newf(problem.NotFound, "%q is not an object, a field or the Id of a record", text).
+				Hint("give all, Object, Object.Field or an Id with --take")
+		}
+	}
+	slices.Sort(w.taken)
+	w.taken = slices.Compact(w.taken)
+	w.eq.Take = w.takes()
+	return nil
+}
+
+// takes returns the decision on a conflict; nil: each keeps what is live.
+func (w *wanted) takes() func(object string, id sf.ID, field string) bool {
+	if len(w.taken) == 0 {
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, t := range w.taken {
+		taken[t] = true
+	}
+	return func(object string, id sf.ID, field string) bool {
+		return taken[takeAll] || taken[object] || taken[object+"."+field] || taken[string(id)]
+	}
 }
 
 // chooseQuery selects by a query over each state whose records the restore may touch.
@@ -359,6 +409,7 @@ const (
 	onlyBy    = "by "
 	onlySince = "since "
 	onlyUntil = "until "
+	onlyTake  = "take "
 )
 
 // only returns what narrows the difference of the states of a plan, sorted.
@@ -369,6 +420,9 @@ func (w *wanted) only() []string {
 	}
 	if w.party.user != "" {
 		out = append(out, onlyBy+string(w.party.user))
+	}
+	for _, t := range w.taken {
+		out = append(out, onlyTake+t)
 	}
 	for word, at := range map[string]time.Time{onlySince: w.party.since, onlyUntil: w.party.until} {
 		if !at.IsZero() {
@@ -393,6 +447,8 @@ func (w *wanted) readOnly(words []string) error {
 			w.party.since, err = sf.ParseDatetime(strings.TrimPrefix(word, onlySince))
 		case strings.HasPrefix(word, onlyUntil):
 			w.party.until, err = sf.ParseDatetime(strings.TrimPrefix(word, onlyUntil))
+		case strings.HasPrefix(word, onlyTake):
+			w.taken = append(w.taken, strings.TrimPrefix(word, onlyTake))
 		default:
 			err = fmt.Errorf("unknown word")
 		}
@@ -401,5 +457,6 @@ func (w *wanted) readOnly(words []string) error {
 				Hint("it was made by another version; make a new one with `holdfast restore`")
 		}
 	}
+	w.eq.Take = w.takes()
 	return nil
 }

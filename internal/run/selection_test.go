@@ -154,6 +154,56 @@ func TestRestoreRefusesSelectionsThatMakeNoSense(t *testing.T) {
 	}
 }
 
+// A conflict keeps what is live, unless it is decided for the value before the change: by name of a field, of
+// an object, of a record, or all of them. What was decided is verified.
+func TestRestoreDecidesConflictsAsAsked(t *testing.T) {
+	w := emptyWard(t, 33, emulatorOptions)
+	a, b := w.added("Account", testkit.Row{"Name": "A", "Phone": "1", "Site": "1"})[0], w.added("Account", testkit.Row{"Name": "B", "Phone": "1", "Site": "1"})[0]
+	gone := w.added("Account", testkit.Row{"Name": "gone", "Phone": "1"})[0]
+	w.server.Clock().Advance(time.Hour)
+	before := w.backup()
+	w.update("Account", []testkit.Row{{"Id": a, "Phone": "2", "Site": "2"}, {"Id": b, "Phone": "2", "Site": "2"}, {"Id": gone, "Phone": "2"}})
+	made := w.added("Account", testkit.Row{"Name": "made"})[0]
+	w.server.Clock().Advance(time.Hour)
+	after := w.backup()
+	w.update("Account", []testkit.Row{{"Id": a, "Phone": "3", "Site": "3"}, {"Id": b, "Phone": "3", "Site": "3"}, {"Id": made, "Phone": "worked on"}})
+	w.must(w.loader.Delete(t.Context(), []string{gone}))
+	w.server.Clock().Advance(time.Hour)
+	for _, c := range []struct {
+		take      []string
+		updates   int
+		conflicts int
+	}{
+		{nil, 0, 7}, {[]string{"Account.Phone"}, 2, 5}, {[]string{a}, 1, 5}, {[]string{"account"}, 2, 3}, {[]string{"all"}, 2, 3},
+	} {
+		r := w.restore(run.RestoreInput{Before: before.Snapshot.ID, After: after.Snapshot.ID, Selection: run.Selection{Take: c.take}})
+		if r.Totals.Update != c.updates || r.Totals.Conflicts != c.conflicts || r.Totals.Delete != 0 {
+			t.Errorf("%v: %+v %+v", c.take, r.Totals, r.Conflicts)
+		}
+	}
+	in := run.RestoreInput{Before: before.Snapshot.ID, After: after.Snapshot.ID, Selection: run.Selection{Take: []string{"Account.Phone"}}}
+	out := w.apply(w.restore(in))
+	if phones, sites := w.field("Account", "Phone"), w.field("Account", "Site"); out.Unexplained != 0 || phones[a] != "1" || phones[b] != "1" || sites[a] != "3" {
+		t.Errorf("%v %v %+v", phones, sites, out.Differences)
+	}
+	if again := w.restore(in); !again.Plan.Empty() {
+		t.Errorf("%s", again.File)
+	}
+}
+
+// A plan that touches more than it may is refused until somebody says so.
+func TestRestoreRefusesMoreRowsThanAllowed(t *testing.T) {
+	w, _, snapshot := estate(t)
+	in := run.RestoreInput{Source: w.client, Store: w.store, Snapshot: snapshot, MaxRows: 7}
+	if _, err := run.Restore(t.Context(), in); problem.KindOf(err) != problem.Limits {
+		t.Errorf("eight rows, seven are allowed: %v", err)
+	}
+	in.MaxRows = 8
+	if _, err := run.Restore(t.Context(), in); err != nil {
+		t.Error(err)
+	}
+}
+
 // What one user did between two snapshots is undone, and what others did is not: neither in other records,
 // nor in the same record, nor in the same field afterwards. States between the two tell more.
 func TestRestoreUndoesWhatOneUserChanged(t *testing.T) {

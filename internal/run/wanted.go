@@ -30,6 +30,7 @@ type wanted struct {
 	excluded excluded
 	fields   fieldSet // of records that are there; nil: all, and records that come and go, too
 	party    party    // whose changes are undone
+	taken    []string // conflicts that are decided for the wanted value, as Selection.Take has them
 
 	closure     bool // missing records that the slice refers to come along
 	deleteExtra bool // two states: also delete what the wanted state does not have
@@ -65,7 +66,7 @@ func (w *wanted) compute(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, decide := range []func(context.Context) error{w.persons, w.books, w.owners} {
+	for _, decide := range []func(context.Context) error{w.persons, w.converted, w.books, w.owners} {
 		if err := decide(ctx); err != nil {
 			return err
 		}
@@ -205,7 +206,7 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		}
 		if own = append(own, c); len(w.delta)+len(own) > w.limit {
 			return problem.Newf(problem.Limits, "more than %d records would change", w.limit).
-				Hint("choose objects or records with --object or --record, and restore in parts")
+				Hint("--max-rows allows more, up to %d; or choose objects or records, and restore in parts", plan.MaxRows)
 		}
 	}
 	if w.base == nil {

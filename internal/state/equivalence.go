@@ -16,6 +16,11 @@ type Equivalence struct {
 	Schema   *sf.Schema
 	Identity *IdentityMap
 
+	// Take reports a field of which the wanted value is taken although somebody changed it since; nil:
+	// none is. Only values of records that are there are ever taken: what was deleted since, or was edited
+	// after an incident created it, stays a conflict.
+	Take func(object string, id sf.ID, field string) bool
+
 	objects map[string]*objectRules
 }
 

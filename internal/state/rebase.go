@@ -117,6 +117,8 @@ func (b *rebase) onFields(c Change, live sf.Record) {
 		case l == f.Before, l.IsAbsent():
 			fields = append(fields, FieldChange{Field: f.Field, Before: l, After: f.After})
 		case b.platform(c.Object, f.Field):
+		case b.rules.Take != nil && b.rules.Take(c.Object, c.ID, f.Field):
+			fields = append(fields, FieldChange{Field: f.Field, Before: l, After: f.After})
 		default:
 			b.conflicts = append(b.conflicts, Conflict{
 				Object: c.Object, ID: c.ID, Field: f.Field,
