@@ -138,11 +138,29 @@ func (f *Field) readNumber(text string) (string, *Error) {
 	case sf.TypeLong:
 		digits = 19
 	}
-	if digits > 0 && len(strings.TrimLeft(whole, "0")) > digits {
+	if digits > 0 && len(strings.TrimLeft(whole, "0")) > digits || f.offTheGlobe(r) {
 		return "", fault("NUMBER_OUTSIDE_VALID_RANGE",
 			f.Label+": value outside of valid range on numeric field: "+text, f.Name)
 	}
 	return out, nil
+}
+
+// offTheGlobe reports a latitude beyond 90 degrees or a longitude beyond 180. Source: SOAP API Developer Guide,
+// "Compound Field Considerations and Limitations": valid values of geolocation components.
+func (f *Field) offTheGlobe(n *big.Rat) bool {
+	most := int64(0)
+	name := strings.TrimSuffix(f.Name, "__s")
+	switch {
+	case f.CompoundFieldName == "":
+		return false
+	case strings.HasSuffix(name, "Latitude"):
+		most = 90
+	case strings.HasSuffix(name, "Longitude"):
+		most = 180
+	default:
+		return false
+	}
+	return new(big.Rat).Abs(n).Cmp(big.NewRat(most, 1)) > 0
 }
 
 func parseNumber(text string) (*big.Rat, bool) {

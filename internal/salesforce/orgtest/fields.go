@@ -209,6 +209,11 @@ var fieldRules = []law{
 		keeps(thing, Values{"Clock__c": "08:30:00.000Z"}, "Clock__c", "08:30:00.000Z"),
 	},
 	{
+		"fields/geolocation-range", "A latitude beyond 90 degrees is refused",
+		document("SOAP API Developer Guide, Compound Field Considerations and Limitations"),
+		refuses("Account", Values{"BillingLatitude": 90.5}, "NUMBER_OUTSIDE_VALID_RANGE", ""),
+	},
+	{
 		"fields/geolocation", "A geolocation is two numbers that can be written, and one value that is read",
 		document("SOAP API Developer Guide, Compound Fields: Geolocation"),
 		func(t *testing.T, o *Org) {

@@ -133,7 +133,6 @@ emulator and its authors read it.
 - Sharing knows the default of an object, the owner, roles, shares and the permissions that see everything; sharing rules, teams,
   territories and implicit shares give nothing.
 - Text is kept with the blanks around it. The platform keeps none (Apex Developer Guide, Primitive Data Types).
-- A latitude or longitude out of its range is taken.
 - The later of two rows of an update with the same Id is refused; the platform may let a few of them through (Help 000386990).
 - An e-mail message makes no EmailMessageRelation by itself.
 - A search looks for words in names, addresses and texts; it knows no synonyms, no stems and no ranking.
