@@ -40,7 +40,7 @@ lint: ## the linters of .golangci.yml
 	.cache/bin/golangci-lint run ./...
 
 mutants: ## the storage path weakened in one place after another: its tests must notice each time
-	HOLDFAST_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 30m -v -run EveryMutant ./internal/snapshot
+	HOLDFAST_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 3h -v -run EveryMutant ./internal/snapshot
 
 harness: ## crashes, faults and damage of the storage path, in the number that a change must pass
 	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 20m ./internal/blob/... ./internal/repo ./internal/snapshot

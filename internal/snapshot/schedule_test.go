@@ -101,17 +101,17 @@ func (f fixtures) program(seed uint64) program {
 		p.steps = []protocol{protocolNamed("increment")}
 		return p
 	}
-	any := protocols[r.IntN(len(protocols))]
+	other := protocols[r.IntN(len(protocols))]
 	switch {
 	case seed%8 == 2:
 		p.from = f[4:][seed/8%uint64(len(breaks))]
-		p.steps = []protocol{protocolNamed("repair"), any}
+		p.steps = []protocol{protocolNamed("repair"), other}
 		return p
 	case seed%2 == 0:
 		p.from = f[3]
 	}
 	first := seed % uint64(len(protocols)) // every protocol comes first in its turn
-	p.steps = append(p.steps, protocols[first], any)
+	p.steps = append(p.steps, protocols[first], other)
 	return p
 }
 
