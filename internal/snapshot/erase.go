@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ type Erased struct {
 type eraser struct {
 	ids []key // sorted
 
+	bodies   bodyErasing
 	done     map[string]string        // ID of the rewritten snapshot by that of the old one
 	segments map[seal.ID][]segmentRef // what took the place of a segment
 	touched  map[string]bool          // objects of which a part was rewritten
@@ -65,6 +67,10 @@ func newEraser(ids []sf.ID) (*eraser, error) {
 		return nil, problem.Newf(problem.Usage, "erase: %d records, want 1 to %d", len(ids), MaxErased)
 	}
 	e := &eraser{
+		bodies: bodyErasing{
+			tainted: make(map[seal.ID]map[int]bool), needed: make(map[seal.ID]map[int]bool),
+			carriers: make(map[seal.ID]bool), moved: make(map[seal.ID]seal.ID),
+		},
 		done: make(map[string]string), segments: make(map[seal.ID][]segmentRef), touched: make(map[string]bool),
 		versions: make(map[versionAt]bool), sizes: make(map[seal.ID]int64),
 	}
@@ -215,6 +221,9 @@ func (e *eraser) rewrite(ctx context.Context, s *Store, roots []repo.Ref) (map[r
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
+	if err := e.settle(ctx, s, infos); err != nil {
+		return nil, fmt.Errorf("erase: %w", err)
+	}
 	instead := make(map[repo.Ref]repo.Ref, len(roots))
 	for _, info := range infos {
 		ref := snapshotRef(info.ID)
@@ -241,19 +250,20 @@ func (e *eraser) snapshot(ctx context.Context, s *Store, id string) (repo.Ref, e
 	}
 	for i := range m.parts {
 		p := &m.parts[i]
-		rewritten, err := e.part(ctx, s.repository, p)
+		erased, rewritten, err := e.part(ctx, s.repository, p)
 		if err != nil {
 			return repo.Ref{}, fmt.Errorf("%s: %w", p.object, err)
 		}
-		if rewritten && len(p.holders) > 0 {
+		if erased && len(p.holders) > 0 {
 			if p.tally, err = tallyOf(ctx, s.repository, *p); err != nil {
 				return repo.Ref{}, fmt.Errorf("%s: %w", p.object, err)
 			}
 		}
-		if rewritten {
-			e.touched[p.object] = true
+		if erased {
 			m.gaps = withErased(m.gaps, p.object)
-			changed = true
+		}
+		if rewritten {
+			e.touched[p.object], changed = true, true
 		}
 		if e.touched[p.object] && len(p.replaced) > 0 {
 			p.replaced, changed = nil, true // the way from a state that is no more
@@ -282,10 +292,11 @@ func withErased(gaps []Gap, object string) []Gap {
 	return slices.Insert(gaps, at, g)
 }
 
-// part takes the records out of the layers of a part, their tombstones too, and reports whether any was
-// there: afterwards the part has never seen them.
-func (e *eraser) part(ctx context.Context, r *repo.Repository, p *manifestPart) (bool, error) {
-	found := false
+// part takes the records out of the layers of a part, their tombstones too, and has the other rows refer to where
+// their bodies are now. It reports whether any of the records was there, and whether anything was written again:
+// afterwards the part has never seen them.
+func (e *eraser) part(ctx context.Context, r *repo.Repository, p *manifestPart) (erased, rewritten bool, err error) {
+	carried := make(map[key]carriedRow)
 	seen := make(map[key]state.Hash) // what the layers so far say of the records
 	var hasher state.Hasher
 	layers := make([]layer, 0, len(p.layers))
@@ -297,22 +308,31 @@ func (e *eraser) part(ctx context.Context, r *repo.Repository, p *manifestPart) 
 			}
 		})
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		found = found || len(hit) > 0
+		erased = erased || len(hit) > 0
+		moved, err := e.carry(ctx, r, p, l, carried)
+		if err != nil {
+			return false, false, err
+		}
+		maps.Copy(hit, moved)
+		rewritten = rewritten || len(hit) > 0
 		now := layer{before: last, after: l.after, records: l.records}
 		for _, hash := range seen {
 			now.after = now.after.Remove(hash)
 			now.records--
+		}
+		for _, row := range carried {
+			now.after = now.after.Remove(row.before).Add(row.after)
 		}
 		for _, ref := range l.segments {
 			if !hit[ref.id] {
 				now.segments = append(now.segments, ref)
 				continue
 			}
-			instead, err := e.segment(ctx, r, p.object, ref)
+			instead, err := e.segment(ctx, r, p, ref)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			now.segments = append(now.segments, instead...)
 		}
@@ -320,38 +340,47 @@ func (e *eraser) part(ctx context.Context, r *repo.Repository, p *manifestPart) 
 		if len(now.segments) > 0 {
 			layers = append(layers, now)
 		} else if now.before != now.after {
-			return false, problem.Newf(problem.Damaged, "%s: a layer changes what none of its rows is about", p.object)
+			return false, false, problem.Newf(problem.Damaged, "%s: a layer changes what none of its rows is about", p.object)
 		}
 	}
 	p.layers = layers
 	for _, l := range p.replaced {
 		hit, err := e.look(ctx, r, p.object, l, func(*cursor) {})
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		found = found || len(hit) > 0
+		erased = erased || len(hit) > 0
 	}
 	if err := chainError(layers); err != nil {
-		return false, err
+		return false, false, err
 	}
-	return found, nil
+	return erased, erased || rewritten, nil
 }
 
 // segment writes a segment without the records.
-func (e *eraser) segment(ctx context.Context, r *repo.Repository, object string, ref segmentRef) ([]segmentRef, error) {
+func (e *eraser) segment(ctx context.Context, r *repo.Repository, p *manifestPart, ref segmentRef) ([]segmentRef, error) {
 	if done, known := e.segments[ref.id]; known {
 		return done, nil
 	}
-	open, err := openSegment(ctx, r, classSegment, object, ref)
+	open, err := openSegment(ctx, r, classSegment, p.object, ref)
 	if err != nil {
 		return nil, err
 	}
 	w := newSegmentWriter(r, classSegment, open.shape)
 	w.filtered = len(open.filter) > 0
-	rows := newMerged(newCursor(r, classSegment, object, []segmentRef{ref}))
+	rows := newMerged(newCursor(r, classSegment, p.object, []segmentRef{ref}))
 	err = eachRow(ctx, rows, open.shape, func(c *cursor, body []byte) error {
 		if e.has(c.id()) {
 			return nil
+		}
+		if !c.gone() && e.bodies.carriers[ref.id] {
+			now, changed, err := e.redirected(p.holders, c.record())
+			if err != nil {
+				return damaged(ref.ref(classSegment), err)
+			}
+			if changed {
+				body = appendRow(nil, now.Values)
+			}
 		}
 		return w.add(ctx, c.id(), c.gone(), body)
 	})

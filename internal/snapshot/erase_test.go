@@ -227,3 +227,97 @@ func TestWhatIsErasedIsInNoByteThatOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestEraseTakesFilesOutOfTheirObjects erases a record whose file lies in one object with those of others: they
+// are as they were, and what is erased is in no frame that opens.
+func TestEraseTakesFilesOutOfTheirObjects(t *testing.T) {
+	memory := &blob.Memory{}
+	initRepository(t, memory)
+	s := openBucket(t, clinging{memory})
+	secret, both := []byte("a letter of the person who wants to be forgotten"), []byte("what two of them have")
+	files := map[int][]byte{1: []byte("one"), 2: prose(2, 90), 3: both, 7: secret, 8: both, 9: {}}
+	first, err := putFiles(t.Context(), s, nil, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := putFiles(t.Context(), s, first, map[int][]byte{1: []byte("one, later"), 2: files[2]}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := putFiles(t.Context(), s, second, map[int][]byte{7: both, 10: []byte("ten")}); err != nil {
+		t.Fatal(err)
+	}
+	if !readable(t, memory, secret) {
+		t.Fatal("the test does not find what is there")
+	}
+	for _, erased := range []int{7, 8} {
+		ids := []sf.ID{accountID(erased)}
+		plan, err := s.PlanErase(t.Context(), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Erase(t.Context(), ids, plan.Approval); err != nil {
+			t.Fatal(err)
+		}
+		s = openBucket(t, clinging{memory})
+		if _, err := s.Verify(t.Context(), VerifyOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if readable(t, memory, secret) {
+		t.Fatal("what is erased can be read")
+	}
+	if !readable(t, memory, []byte("ten")) || !readable(t, memory, both) {
+		t.Fatal("what is not erased cannot be read")
+	}
+	want := []map[int][]byte{
+		{1: []byte("one, later"), 2: files[2], 9: {}, 10: []byte("ten")},
+		{1: []byte("one, later"), 2: files[2], 9: {}},
+		{1: files[1], 2: files[2], 3: both, 9: {}},
+	}
+	infos, err := s.List(t.Context())
+	if err != nil || len(infos) != len(want) {
+		t.Fatalf("%d snapshots, %v", len(infos), err)
+	}
+	for n, info := range infos {
+		sn, err := s.load(t.Context(), info.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readFiles(t.Context(), s, sn)
+		if err == nil {
+			err = sameFiles(got, want[n])
+		}
+		if err != nil {
+			t.Fatalf("snapshot %d: %v", n, err)
+		}
+	}
+}
+
+// readable reports whether any frame of any object of bodies that opens has the contents.
+func readable(t *testing.T, b blob.Bucket, contents []byte) bool {
+	t.Helper()
+	s := openBucket(t, b)
+	found := false
+	for _, key := range keysOf(t, b) {
+		ref, ok := repo.ParseKey(key)
+		if !ok || ref.Class != classBody {
+			continue
+		}
+		frames, err := s.repository.Verify(t.Context(), ref, false)
+		if errors.Is(err, repo.ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, frame := range frames {
+			piece, err := unpackPiece(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || bytes.Equal(piece, contents)
+		}
+	}
+	return found
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -164,11 +165,33 @@ func readsErased(ctx context.Context, s *Store, p promise) error {
 		case there && p.erased:
 			err = errors.New("it holds what was erased")
 		default:
+			err = filesErased(ctx, s, sn, p)
+		}
+		if err == nil {
 			return nil
 		}
 		first = errors.Join(first, err)
 	}
 	return first
+}
+
+// filesErased compares the files of a snapshot, but for that of the record that somebody may have erased.
+func filesErased(ctx context.Context, s *Store, sn *Snapshot, p promise) error {
+	if p.holds.files == nil {
+		return nil
+	}
+	const erased = 7
+	got, err := readFiles(ctx, s, sn)
+	if err != nil {
+		return err
+	}
+	if _, there := got[erased]; there && p.erased {
+		return errors.New("it holds the file of what was erased")
+	}
+	want := maps.Clone(p.holds.files)
+	delete(want, erased)
+	delete(got, erased)
+	return sameFiles(got, want)
 }
 
 // atTime returns the snapshots that may be the promised one.
