@@ -208,7 +208,7 @@ func (c *composition) finish() error {
 			root.Attrs, root.Nodes = whole.own.Attrs, whole.own.Nodes
 		}
 		root.Nodes = append(root.Nodes, whole.children...)
-		if err := c.put(target, Print(Order(whole.kind.Name, root))); err != nil {
+		if err := c.put(target, Print(Arrange(whole.kind.Name, root))); err != nil {
 			return err
 		}
 	}

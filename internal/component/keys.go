@@ -101,12 +101,18 @@ func Canonical(kind string, raw []byte) ([]byte, bool) {
 
 // Order puts a document into its canonical order, drops what grants nothing, and returns it.
 func Order(kind string, root *Node) *Node {
-	rules := loadRules()[kind]
-	order(rules, "", root)
+	order(loadRules()[kind], "", root, true)
 	return root
 }
 
-func order(rules rulesOf, path string, n *Node) {
+// Arrange puts a document into its canonical order and returns it. It drops nothing: a permission that is
+// written down as not given is taken away by a deployment, one that is left out is not.
+func Arrange(kind string, root *Node) *Node {
+	order(loadRules()[kind], "", root, false)
+	return root
+}
+
+func order(rules rulesOf, path string, n *Node, drop bool) {
 	if len(n.Nodes) == 0 {
 		return
 	}
@@ -118,10 +124,10 @@ func order(rules rulesOf, path string, n *Node) {
 	}
 	kept := n.Nodes[:0]
 	for _, c := range n.Nodes {
-		if r := rules[at(c)]; r.grants && !r.granted(c) {
+		if r := rules[at(c)]; drop && r.grants && !r.granted(c) {
 			continue
 		}
-		order(rules, at(c), c)
+		order(rules, at(c), c, drop)
 		kept = append(kept, c)
 	}
 	n.Nodes = kept

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	maxRetrieves = 3
 	// maxRetrievePolls bounds the waiting for a retrieve to about a day.
 	maxRetrievePolls = 5_000
+	// maxFlowPages bounds the pages of the versions of flows: an org has at most 4,000 flows of 50 versions,
+	// of which a page has 2,000 or, in the worst case, 200 (unverified).
+	maxFlowPages = 1_000
 )
 
 var metadataService = soapService{"/services/Soap/m/", "http://soap.sforce.com/2006/04/metadata"}
@@ -308,4 +312,49 @@ func (o *Org) takeArchive(ctx context.Context, id string) (sf.Retrieved, error) 
 		out.Messages = append(out.Messages, sf.RetrieveProblem{FileName: m.FileName, Problem: o.line(m.Problem)})
 	}
 	return out, nil
+}
+
+// FlowVersions returns every version of every flow, which no listing of components shows.
+// Source: Tooling API Developer Guide, Flow.
+func (o *Org) FlowVersions(ctx context.Context) ([]sf.FlowVersion, error) {
+	const what = "list the versions of flows"
+	path := o.data("tooling/query") + "?q=" + url.QueryEscape(
+		"SELECT Definition.DeveloperName, Definition.NamespacePrefix, VersionNumber, Status FROM Flow")
+	var out []sf.FlowVersion
+	for range maxFlowPages {
+		var page struct {
+			Total   int    `json:"totalSize"`
+			Done    bool   `json:"done"`
+			Next    string `json:"nextRecordsUrl"`
+			Records []struct {
+				Definition struct {
+					Name      string `json:"DeveloperName"`
+					Namespace string `json:"NamespacePrefix"`
+				}
+				Number int    `json:"VersionNumber"`
+				Status string `json:"Status"`
+			} `json:"records"`
+		}
+		if err := o.json(ctx, call{what: what, method: http.MethodGet, path: path, repeat: true}, &page); err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			v := sf.FlowVersion{Flow: r.Definition.Name, Namespace: r.Definition.Namespace, Number: r.Number, Status: r.Status}
+			if v.Namespace != "" {
+				v.Flow = v.Namespace + "__" + v.Flow
+			}
+			out = append(out, v)
+		}
+		if page.Done {
+			if len(out) != page.Total {
+				return nil, fmt.Errorf("%s: %w: the org counts %d and sent %d", what, errDamaged, page.Total, len(out))
+			}
+			return out, nil
+		}
+		var err error
+		if path, err = o.nextPath(page.Next); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil, fmt.Errorf("%s: %w: more than %d pages", what, errDamaged, maxFlowPages)
 }

@@ -54,6 +54,14 @@ func (c Component) Installed() bool {
 	return false
 }
 
+// FlowVersion is one version of a flow. As a component it is named by the flow, a hyphen and its number.
+type FlowVersion struct {
+	Flow      string // full name
+	Namespace string
+	Number    int
+	Status    string // Active, Draft, Obsolete or InvalidDraft
+}
+
 // ComponentQuery asks an org for its components of one type, in one folder where the type has folders.
 type ComponentQuery struct {
 	Type   string

@@ -89,8 +89,9 @@ func flowFacts(version Component, definition string) map[string]string {
 	root := flowRoot(version)
 	name, _ := flowVersion(version.FullName)
 	n := itoa(version.number)
+	developer := strings.TrimPrefix(name, version.Namespace+"__")
 	return map[string]string{
-		"FullName": name + "-" + n, "DeveloperName": name, "Definition.DeveloperName": name,
+		"FullName": name + "-" + n, "DeveloperName": developer, "Definition.DeveloperName": developer, "Definition.NamespacePrefix": version.Namespace,
 		"MasterLabel": root.value("label"), "Status": cmp.Or(root.value("status"), flowIsDraft), "ProcessType": root.value("processType"), "VersionNumber": n,
 		"ApiVersion": root.value("apiVersion"), "DefinitionId": definition,
 	}

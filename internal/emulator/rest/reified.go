@@ -73,7 +73,8 @@ func (a *API) newVirtuals() []*virtual {
 		{"ApexClass", "01p", []string{"Name", "Status", "ApiVersion:double", "Body", "IsValid:boolean", "LengthWithoutComments:int"}},
 		{"ApexTrigger", "01q", []string{"Name", "Status", "ApiVersion:double", "Body", "TableEnumOrId", "EntityDefinitionId"}},
 		{"Flow", "301", []string{
-			"Status", "ProcessType", "VersionNumber:int", "DefinitionId:reference", "MasterLabel", "Definition.DeveloperName", "ApiVersion:double",
+			"Status", "ProcessType", "VersionNumber:int", "DefinitionId:reference", "MasterLabel", "Definition.DeveloperName",
+			"Definition.NamespacePrefix", "ApiVersion:double",
 		}},
 		{"FlowDefinition", "300", []string{
 			"MasterLabel", "ActiveVersionId:reference", "LatestVersionId:reference", "ActiveVersion.VersionNumber:int", "LatestVersion.VersionNumber:int",
