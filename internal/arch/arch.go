@@ -147,7 +147,7 @@ var Rules = []Rule{
 
 	// The two doors.
 	{
-		Package: "capture", May: []string{"snapshot", "state", "sf", "problem"},
+		Package: "capture", May: []string{"component", "snapshot", "state", "sf", "problem"},
 		Why: "capture declares the Source it reads: the client is handed in, so the emulator or a recording fits, too",
 	},
 	{

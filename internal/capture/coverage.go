@@ -34,6 +34,8 @@ const (
 	RuleUncounted    Rule = "uncounted"     // the org does not count the object
 	RuleMoving       Rule = "moving"        // changed faster than it could be counted
 	RuleDangling     Rule = "dangling"      // refers to records that the org no longer has
+	RuleNotGiven     Rule = "not-given"     // the org lists the component and does not give it
+	RuleStrange      Rule = "strange"       // files that belong to no component that is known
 	RuleUnfiltered   Rule = "unfiltered"    // the org does not say who refers to records that came back
 )
 

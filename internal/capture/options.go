@@ -32,6 +32,12 @@ type Options struct {
 	// Rules say what is not held.
 	Rules Rules
 
+	// Metadata is where components are read; nil takes over what the last snapshot holds of them. Include and
+	// AcceptDeletions name types of components as components/ApexClass, and all as components/*.
+	Metadata Metadata
+	// ComponentChunk is about how many files one retrieve brings; 0 is a half of what the platform allows.
+	ComponentChunk int
+
 	Full   bool // read every record again, which also refreshes formulas
 	Census bool // compare the Ids of every object, even where the counts agree
 
@@ -146,6 +152,7 @@ type PartResult struct {
 	Kept    int64         // rows that a run which was cut short had read, and that were not read again
 	Again   int64         // of these, read once more because what they refer to went or came back
 	Buried  Evidence      // records found gone, by what proves it
+	Broken  []string      // components that could not be retrieved, by full name
 	Settled string        // how a difference of counts was explained; "" when there was none
 }
 
@@ -154,6 +161,8 @@ type Evidence struct {
 	Bin    int64 // seen in the Recycle Bin
 	Log    int64 // in the org's log of deletions
 	Census int64 // missing from the Ids that the org lists, and not found by Id
+
+	Listing int64 // components that the org does not list any more
 }
 
 // The evidence that a tombstone names.
@@ -161,6 +170,8 @@ const (
 	EvidenceBin    = "recycle bin"
 	EvidenceLog    = "deletion log"
 	EvidenceCensus = "census"
+	// EvidenceListing is that of components.
+	EvidenceListing = "listing"
 )
 
 // Result says what a capture did.
@@ -178,7 +189,7 @@ type Result struct {
 func (r Result) Failed() []PartResult {
 	var failed []PartResult
 	for _, p := range r.Parts {
-		if p.Mode == ModeStale || p.Mode == ModeAbsent {
+		if p.Mode == ModeStale || p.Mode == ModeAbsent || len(p.Broken) > 0 {
 			failed = append(failed, p)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Rules say what of an org is held. A pattern is an API name in which * stands for any letters; for
-// fields it is OBJECT.FIELD. Case does not matter. The zero value holds everything.
+// fields it is OBJECT.FIELD, for types of components components/TYPE. Case does not matter. The zero value holds everything.
 type Rules struct {
 	Only          []string // objects outside of these patterns are not held; empty: all are inside
 	Exclude       []string // objects that are not held
@@ -55,6 +55,24 @@ func (r Rules) excluded(object string) (snapshot.Gap, bool) {
 	return snapshot.Gap{}, false
 }
 
+// excludedComponents returns the gap of a type of components that the rules leave out. Patterns for them begin
+// with components/; where the rules hold some objects only, they hold those types that are named beside them.
+func (r Rules) excludedComponents(kind string) (snapshot.Gap, bool) {
+	named := func(list []string) string {
+		if i := slices.IndexFunc(list, func(p string) bool { return matchesPart(p, kind) }); i >= 0 {
+			return list[i]
+		}
+		return ""
+	}
+	if p := named(r.Exclude); p != "" {
+		return gap(partName(kind), "", RuleExcluded, "left out by the rule %q", p), true
+	}
+	if len(r.Only) > 0 && named(r.Only) == "" {
+		return gap(partName(kind), "", RuleExcluded, "outside of what the rules hold: %s", strings.Join(r.Only, ", ")), true
+	}
+	return snapshot.Gap{}, false
+}
+
 // field returns the rule that leaves the field out, or "".
 func (r Rules) field(object, field string) string {
 	if len(r.ExcludeFields) == 0 || alwaysHeld[field] {
@@ -69,7 +87,7 @@ func (r Rules) field(object, field string) string {
 func (r Rules) check(schema *sf.Schema) error {
 	for _, list := range [][]string{r.Only, r.Exclude} {
 		for _, name := range list {
-			if !strings.Contains(name, "*") && schema.Object(name) == nil && !foldObject(schema, name) {
+			if !strings.Contains(name, "*") && !isComponents(name) && schema.Object(name) == nil && !foldObject(schema, name) {
 				return noObject(name)
 			}
 		}

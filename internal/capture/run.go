@@ -99,7 +99,7 @@ func (c *capture) describe(ctx context.Context) (*sf.Schema, error) {
 func (o Options) check(schema *sf.Schema) error {
 	for _, list := range [][]string{o.Include, o.AcceptDeletions} {
 		for _, name := range list {
-			if name != "*" && schema.Object(name) == nil {
+			if name != "*" && !isComponents(name) && schema.Object(name) == nil {
 				return noObject(name)
 			}
 		}
@@ -285,6 +285,7 @@ type capture struct {
 	late       []*part // put off until what their records belong to is read
 	waiting    []*part // observed, not yet closed
 	closed     []closing
+	components int // parts of components that are to end
 	unanswered int // parts in a row for which the org did not answer or the storage had no room
 	whole      int // parts captured
 	ended      int
@@ -314,12 +315,10 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		c.end(PartResult{Object: object, Mode: ModeCarried, Part: was}, Event{Object: object, Stage: Carried})
 	}
 	c.countAll(ctx)
-	workers, reading := errgroup.WithContext(ctx)
-	workers.SetLimit(c.opts.parallel())
-	for _, t := range c.plan.tasks {
-		workers.Go(func() error { return c.capturePart(reading, t) })
-	}
-	if err := workers.Wait(); err != nil {
+	both, reading := errgroup.WithContext(ctx)
+	both.Go(func() error { return c.captureComponents(reading) })
+	both.Go(func() error { return c.captureParts(reading) })
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	if err := c.closeAll(ctx, c.waiting); err != nil {
@@ -335,6 +334,16 @@ func (c *capture) write(ctx context.Context, w *snapshot.Writer) error {
 		return c.failure
 	}
 	return c.captureFiles(ctx)
+}
+
+// captureParts captures every object that is to be read.
+func (c *capture) captureParts(ctx context.Context) error {
+	workers, reading := errgroup.WithContext(ctx)
+	workers.SetLimit(c.opts.parallel())
+	for _, t := range c.plan.tasks {
+		workers.Go(func() error { return c.capturePart(reading, t) })
+	}
+	return workers.Wait()
 }
 
 // countAll counts every object that is to be read, before the first is. It spares most objects, which
@@ -561,7 +570,7 @@ func (c *capture) tell(e Event) {
 	if c.opts.Progress == nil {
 		return
 	}
-	e.Ended, e.Parts = c.ended, len(c.plan.tasks)+len(c.plan.carry)
+	e.Ended, e.Parts = c.ended, len(c.plan.tasks)+len(c.plan.carry)+c.components
 	e.Calls = c.src.Usage().Calls - c.spentBefore
 	e.AllRows, e.AllBytes, e.Expect = c.rows.Load(), c.bytes.Load(), c.expect
 	c.opts.Progress(e)

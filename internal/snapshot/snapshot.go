@@ -69,6 +69,14 @@ func (k PartKind) Name(object string) string {
 	return string(k) + "/" + object
 }
 
+// Of returns the object of a part by its name, and whether the part is of this kind.
+func (k PartKind) Of(name string) (string, bool) {
+	if kindOf(name) != k {
+		return "", false
+	}
+	return strings.TrimPrefix(name, string(k)+"/"), true
+}
+
 // kindOf returns the kind that the name of a part says.
 func kindOf(name string) PartKind {
 	kind, _, found := strings.Cut(name, "/")
