@@ -125,7 +125,7 @@ func manifest(keys ...sf.ComponentKey) sf.Manifest {
 // asks for either half, until what breaks the retrieve stands alone and is named.
 func (r *componentRun) fetch(ctx context.Context, gather *profiles, keys, with []sf.ComponentKey) error {
 	err := r.retrieve(ctx, gather, keys, with)
-	if err == nil || hopeless(ctx, err) || ctx.Err() != nil || errors.Is(err, errStore) {
+	if err == nil || hopeless(ctx, err) || ctx.Err() != nil || errors.Is(err, errComponentStore) {
 		return err
 	}
 	r.mu.Lock()
@@ -269,8 +269,8 @@ func (r *componentRun) unpack(ctx context.Context, gather *profiles, a *componen
 	return came, nil
 }
 
-// errStore marks a failure of our own storage, which no division of a retrieve mends.
-var errStore = errors.New("store components")
+// errComponentStore marks a failure of our own storage, which no division of a retrieve mends.
+var errComponentStore = errors.New("store components")
 
 // store keeps the files of one component, unless the last snapshot holds others that say the same.
 func (r *componentRun) store(ctx context.Context, key sf.ComponentKey, files []component.Entry) error {
@@ -305,7 +305,7 @@ func (r *componentRun) store(ctx context.Context, key sf.ComponentKey, files []c
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %s %s: %w", errStore, key.Type, key.Name, err)
+		return fmt.Errorf("%w: %s %s: %w", errComponentStore, key.Type, key.Name, err)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type backupFlags struct {
 	parallel        int
 	dryRun          bool
 	noFiles         bool
+	noMetadata      bool
 	manners         config.Manners
 }
 
@@ -44,11 +45,15 @@ An object that cannot be read keeps its earlier content or is absent by name; th
 partial. ` + "`holdfast show SNAPSHOT --coverage`" + ` says what a snapshot does not hold, and why. What a backup read
 before it was cut short is not read again by the next.
 
+Metadata is read with the records: every type that the org describes, in requests that give profiles whole. A type
+is named components/TYPE: with --object it is read alone, with --exclude it is not held.
+
 What is held, and what may be spent, is what ` + "`holdfast org set`" + ` says and the flags say besides: lists are joined,
 other settings replaced. With --dry-run it tells what it would read and what that would cost, and reads no record.`,
 		example: `holdfast backup prod
 holdfast backup prod --dry-run
 holdfast backup prod --object Account --object Contact
+holdfast backup prod --object components/Flow --object components/Profile
 holdfast backup prod --full --json
 holdfast backup prod --exclude-field 'Contact.SSN__c' --api-share 30 --window 22:00-06:00`,
 		kinds: []problem.Kind{
@@ -65,6 +70,7 @@ holdfast backup prod --exclude-field 'Contact.SSN__c' --api-share 30 --window 22
 		"records of this `object` were deleted in numbers, and that was meant; may be repeated")
 	flags.IntVar(&given.parallel, "parallel", capture.DefaultParallel, "`number` of objects, and then of files, that are read at once")
 	flags.BoolVar(&given.noFiles, "no-files", false, "read no bytes of files; those that are held stay held")
+	flags.BoolVar(&given.noMetadata, "no-metadata", false, "read no metadata; what the last snapshot holds of it is taken over")
 	flags.BoolVar(&given.dryRun, "dry-run", false, "tell what would be read and what it would cost, and read no record")
 	mannersFlags(cmd, &given.manners)
 	return a.repoFlags(cmd)
@@ -99,6 +105,9 @@ func (a *app) backup(ctx context.Context, name string, given backupFlags) error 
 	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
 		return err
+	}
+	if !given.noMetadata {
+		options.Metadata = org
 	}
 	if given.dryRun {
 		return a.forecast(ctx, name, org, store, options, manners)
@@ -171,6 +180,7 @@ func writeBackup(w io.Writer, r run.BackupResult) {
 		writeTable(w, []string{"OBJECT", "READ", "RECORDS", "CREATED", "UPDATED", "DELETED", "WHY"}, rows)
 	}
 	writeBackupFiles(w, r.Files)
+	writeComponentParts(w, r.Types)
 	for _, g := range r.Coverage {
 		if g.Field == "" && g.Rule == string(capture.RuleVanished) {
 			fmt.Fprintf(w, "no longer held: %s (%s)\n", plain(g.Object), plain(g.Reason))
@@ -181,4 +191,27 @@ func writeBackup(w io.Writer, r run.BackupResult) {
 		count(r.Totals.Created), count(r.Totals.Updated), count(r.Totals.Deleted))
 	fmt.Fprintf(w, "%s stored, %s, observed within %s; %s in the coverage\n", size(r.Totals.Stored),
 		plural(r.Limits.Calls, "call"), r.Window.Round(time.Second), plural(len(r.Coverage), "gap"))
+}
+
+// writeComponentParts writes the metadata types that changed or failed, and a line about all.
+func writeComponentParts(w io.Writer, types []run.ComponentPart) {
+	var rows [][]string
+	all := int64(0)
+	for _, t := range types {
+		all += t.Components
+		if t.Added+t.Changed+t.Removed == 0 && t.Why == "" {
+			continue
+		}
+		why := t.Why
+		if t.Hint != "" {
+			why += " (" + t.Hint + ")"
+		}
+		rows = append(rows, []string{t.Type, t.Mode, count(t.Components), count(t.Added), count(t.Changed), count(t.Removed), why})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"METADATA TYPE", "READ", "COMPONENTS", "ADDED", "CHANGED", "REMOVED", "WHY"}, rows)
+	}
+	if len(types) > 0 {
+		fmt.Fprintf(w, "%s of %s\n", plural(all, "component"), plural(len(types), "metadata type"))
+	}
 }

@@ -19,6 +19,7 @@ func (a *app) commands() []*cobra.Command {
 		a.checkCommand(),
 		a.verifyCommand(),
 		a.fileCommand(),
+		a.exportCommand(),
 		a.rescueCommand(),
 		a.copyCommand(),
 		a.repairCommand(),

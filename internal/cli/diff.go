@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,12 +18,15 @@ func (a *app) diffCommand() *cobra.Command {
 		use: "diff BEFORE AFTER", group: groupVerbs,
 		short: "show what changed between two snapshots",
 		long: `Shows what changed between two snapshots of one org: the numbers for each object, and with --changes every
-change, field by field. Only what the snapshots do not share is read.
+change, field by field. Only what the snapshots do not share is read. Components of metadata are named one by one, with
+who changed them last; with --changes also what differs inside: one field of an object, one permission of a profile. They
+differ when they say something else, not when their order or their date does.
 
 With --json and --changes, each change is a JSON object on a line of its own, and the last line is the
 result.`,
 		example: `holdfast diff 4f1c latest
-holdfast diff 4f1c 9ab2 --object Contact --changes`,
+holdfast diff 4f1c 9ab2 --object Contact --changes
+holdfast diff 4f1c 9ab2 --object components/Profile --changes`,
 		kinds:  readKinds,
 		result: run.DiffResult{}, min: 2, max: 2,
 	}, func(cmd *cobra.Command, args []string) error {
@@ -38,7 +42,7 @@ holdfast diff 4f1c 9ab2 --object Contact --changes`,
 		if err != nil {
 			return err
 		}
-		return a.print(result, func(w io.Writer) { writeDiff(w, result) })
+		return a.print(result, func(w io.Writer) { writeDiff(w, result, changes) })
 	})
 	cmd.Flags().StringArrayVar(&objects, "object", nil, "compare this `object` alone (API name); may be repeated")
 	cmd.Flags().BoolVar(&changes, "changes", false, "show every change, field by field")
@@ -72,7 +76,7 @@ func changedField(f run.FieldChangeRow) string {
 	return fmt.Sprintf("  %s: %s -> %s", f.Field, f.Before, f.After)
 }
 
-func writeDiff(w io.Writer, r run.DiffResult) {
+func writeDiff(w io.Writer, r run.DiffResult, parts bool) {
 	if len(r.Objects) > 0 {
 		rows := make([][]string, 0, len(r.Objects))
 		for _, o := range r.Objects {
@@ -80,6 +84,30 @@ func writeDiff(w io.Writer, r run.DiffResult) {
 		}
 		writeTable(w, []string{"OBJECT", "CREATED", "UPDATED", "DELETED", "FIELDS", ""}, rows)
 	}
+	writeComponentDiffs(w, r.Components, parts)
 	fmt.Fprintf(w, "from %s to %s: %s created, %s updated, %s deleted; %s without a difference\n", r.Before.Short, r.After.Short,
 		count(r.Totals.Created), count(r.Totals.Updated), count(r.Totals.Deleted), plural(r.Same, "object"))
+}
+
+// writeComponentDiffs lists components that differ, and what differs inside them.
+func writeComponentDiffs(w io.Writer, diffs []run.ComponentDiff, parts bool) {
+	for _, d := range diffs {
+		line := fmt.Sprintf("%s %s %s", d.How, d.Type, d.Name)
+		if d.Status != "" {
+			line += ", now " + d.Status
+		}
+		if d.ModifiedBy != "" {
+			line += " (" + d.ModifiedBy + ", " + stamp(d.Modified) + ")"
+		}
+		fmt.Fprintln(w, plain(line))
+		if !parts {
+			continue
+		}
+		for _, p := range d.Parts {
+			fmt.Fprintln(w, "  "+plain(strings.Join(strings.Fields(p.How+" "+p.File+" "+p.Element+" "+p.Key), " ")))
+		}
+	}
+	if len(diffs) > 0 {
+		fmt.Fprintf(w, "%s\n", plural(len(diffs), "component"))
+	}
 }

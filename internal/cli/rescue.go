@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -22,8 +21,9 @@ func (a *app) rescueCommand() *cobra.Command {
 	cmd := a.repoFlags(a.command(spec{
 		use: "rescue SNAPSHOT", group: groupVerbs,
 		short: "write a snapshot out as plain files",
-		long: `Writes every object of a snapshot as a file, the schema as JSON, and the files of records (attachments, versions of
-documents and the like) under their Ids, with a list of them, into a new folder. It needs the repository
+		long: `Writes every object of a snapshot as a file, the schema as JSON, the files of records (attachments, versions of
+documents and the like) under their Ids, with a list of them, and metadata as an SFDX project in the folder metadata, into a
+new folder. It needs the repository
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
 are doubles there, and those with more digits are counted. The files are not encrypted. With --mask, values are pseudonyms
@@ -46,15 +46,9 @@ under a key; fields that the org computes of others and the files of records are
 		if err != nil {
 			return err
 		}
-		if err := os.Mkdir(to, 0o700); errors.Is(err, fs.ErrExist) {
-			return problem.Newf(problem.Usage, "folder %s is already there", to).
-				Hint("nothing is overwritten: give another name, or remove it")
-		} else if err != nil {
-			return onDisk(fmt.Errorf("folder %s: %w", to, err))
-		}
-		root, err := os.OpenRoot(to)
+		root, err := newFolder(to)
 		if err != nil {
-			return onDisk(fmt.Errorf("folder %s: %w", to, err))
+			return err
 		}
 		defer func() { _ = root.Close() }()
 		in.Store, in.Snapshot = store, args[0]
@@ -74,6 +68,9 @@ under a key; fields that the org computes of others and the files of records are
 			}
 			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
 			writeRescuedFiles(w, result.FilesOfRecords)
+			if result.Metadata != nil {
+				writeProject(w, *result.Metadata)
+			}
 		}), err)
 	}))
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,8 @@ func (a *app) showCommand() *cobra.Command {
 beginning of its Id, as long as it is the only one, or by latest. Of the objects without records only those are
 listed that could not be read; the others with --all.
 
+Metadata types are listed after the objects; components/TYPE in the place of an object lists the components of one.
+
 With --coverage it shows what the snapshot holds of the org, in numbers that add up, and everything that it does not
 hold, with the rule that left it out or why it is impossible.
 
@@ -27,6 +30,7 @@ goes to standard error. ` + "`holdfast verify --statement FILE`" + ` holds the p
 holdfast show latest --coverage
 holdfast show latest --statement > statement.txt
 holdfast show 4f1c Contact
+holdfast show 4f1c components/ApexClass
 holdfast show 4f1c Contact 003000000000001AAA`,
 		kinds:  readKinds,
 		result: run.ShowResult{}, min: 1, max: 3,
@@ -93,8 +97,11 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 			rows = append(rows, []string{g.Object, field, g.Reason})
 		}
 		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, rows)
+	case len(r.Components) > 0:
+		writeComponents(w, r.Components)
 	default:
 		writeParts(w, r, all)
+		writeTypes(w, r.Types)
 	}
 }
 
@@ -153,4 +160,37 @@ func writeParts(w io.Writer, r run.ShowResult, all bool) {
 	if empty > 0 {
 		fmt.Fprintf(w, "%s without records; --all lists them\n", plural(empty, "object"))
 	}
+}
+
+// writeTypes lists the metadata types of a snapshot.
+func writeTypes(w io.Writer, types []run.TypePartRow) {
+	rows := make([][]string, 0, len(types))
+	for _, t := range types {
+		note := t.Reason
+		if t.Stale {
+			note = "stale: " + note
+		} else if t.NotHeld > 0 {
+			note = plural(t.NotHeld, "component") + " not held"
+		}
+		rows = append(rows, []string{t.Type, t.State, count(t.Components), size(t.Bytes), stamp(t.From), stamp(t.To), note})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"METADATA TYPE", "STATE", "COMPONENTS", "SIZE", "FROM", "TO", ""}, rows)
+	}
+}
+
+// writeComponents lists the components of one metadata type.
+func writeComponents(w io.Writer, components []run.ComponentRow) {
+	rows := make([][]string, 0, len(components))
+	for _, c := range components {
+		note := c.Status
+		switch {
+		case !c.Held:
+			note = "not held"
+		case c.Installed:
+			note = strings.TrimSpace(note + " of package " + c.Namespace)
+		}
+		rows = append(rows, []string{c.Name, c.ModifiedBy, stamp(c.Modified), note})
+	}
+	writeTable(w, []string{"COMPONENT", "CHANGED BY", "CHANGED", ""}, rows)
 }

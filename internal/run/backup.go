@@ -24,6 +24,7 @@ type BackupResult struct {
 	Snapshot SnapshotRow      `json:"snapshot"`           // the new snapshot
 	Objects  []BackupRow      `json:"objects"`            // what became of each object, by name
 	Files    []BackupFilesRow `json:"files"`              // what became of the files of each object, by name
+	Types    []ComponentPart  `json:"components"`         // what became of each metadata type, by name
 	Coverage []GapRow         `json:"coverage"`           // what the snapshot does not hold, and why
 	Totals   BackupTotals     `json:"totals"`             // sums over the objects
 	Limits   BackupLimits     `json:"limits"`             // what was spent of the org's limits
@@ -56,6 +57,21 @@ type BackupRow struct {
 	Settled   string    `json:"settled,omitempty"`  // how a difference of counts was explained
 }
 
+// ComponentPart says what became of the components of one metadata type.
+type ComponentPart struct {
+	Type       string   `json:"type"`             // metadata type
+	Mode       string   `json:"mode"`             // full, changes, carried, stale or absent
+	Why        string   `json:"why,omitempty"`    // of a failure
+	Hint       string   `json:"hint,omitempty"`   // what to do about a failure
+	Components int64    `json:"components"`       // that the snapshot holds
+	Added      int64    `json:"added"`            // since the last snapshot; of a first reading, all
+	Changed    int64    `json:"changed"`          // since the last snapshot, their dates and authors included
+	Removed    int64    `json:"removed"`          // since the last snapshot
+	Retrieved  int64    `json:"retrieved"`        // that the org sent
+	Bytes      int64    `json:"bytes"`            // of the files that the org sent
+	Broken     []string `json:"broken,omitempty"` // components that the org could not give
+}
+
 // BackupTotals are sums over the objects.
 type BackupTotals struct {
 	Objects int   `json:"objects"` // objects that the snapshot names
@@ -81,7 +97,7 @@ type BackupLimits struct {
 func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 	captured, err := capture.Run(ctx, in.Source, in.Store, in.Options)
 	out := BackupResult{
-		Objects: []BackupRow{}, Files: []BackupFilesRow{}, Coverage: []GapRow{},
+		Objects: []BackupRow{}, Files: []BackupFilesRow{}, Types: []ComponentPart{}, Coverage: []GapRow{},
 		OrgID: captured.Org.OrgID, Username: captured.Org.Username, Instance: captured.Org.InstanceURL,
 		Limits: BackupLimits{
 			Calls: captured.Calls, DailyUsed: captured.Usage.DailyUsed, DailyLimit: captured.Usage.DailyLimit,
@@ -101,6 +117,11 @@ func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 		out.Files = append(out.Files, backupFilesRow(f))
 	}
 	for _, p := range captured.Parts {
+		if kind, ok := snapshot.Components.Of(p.Object); ok {
+			out.Types = append(out.Types, componentPart(kind, p))
+			out.Totals.Objects--
+			continue
+		}
 		row := backupRow(p)
 		out.Objects = append(out.Objects, row)
 		out.Totals.Created += row.Created
@@ -110,6 +131,16 @@ func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
 		out.Totals.Bytes += row.Bytes
 	}
 	return out, err
+}
+
+func componentPart(kind string, p capture.PartResult) ComponentPart {
+	row := ComponentPart{
+		Type: kind, Mode: string(p.Mode), Why: p.Why, Hint: p.Hint, Components: p.Part.Records, Retrieved: p.Read, Bytes: p.Bytes, Broken: p.Broken,
+	}
+	if p.Mode == capture.ModeFull || p.Mode == capture.ModeChanges {
+		row.Added, row.Changed, row.Removed = p.Part.Changes.Created, p.Part.Changes.Updated, p.Part.Changes.Deleted
+	}
+	return row
 }
 
 func backupRow(p capture.PartResult) BackupRow {

@@ -29,8 +29,10 @@ type DiffResult struct {
 	Before  SnapshotRow `json:"before"`  // the earlier snapshot
 	After   SnapshotRow `json:"after"`   // the later snapshot
 	Objects []DiffRow   `json:"objects"` // that differ or cannot be compared, by name
-	Same    int         `json:"same"`    // objects without a difference
-	Totals  DiffRow     `json:"totals"`  // sums over the objects
+	Same    int         `json:"same"`    // objects and metadata types without a difference
+
+	Components []ComponentDiff `json:"components"` // that differ, by type and name
+	Totals     DiffRow         `json:"totals"`     // sums over the objects
 }
 
 // DiffRow counts the changes of one object.
@@ -61,7 +63,7 @@ type FieldChangeRow struct {
 // Diff compares two snapshots of one org, reading only what they do not share. Errors: NotFound for a
 // snapshot or an object that neither holds; Usage for snapshots of different orgs.
 func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
-	out := DiffResult{Objects: []DiffRow{}}
+	out := DiffResult{Objects: []DiffRow{}, Components: []ComponentDiff{}}
 	before, err := in.Store.Load(ctx, in.Before, ofOrg(in.OrgID)...)
 	if err != nil {
 		return out, err
@@ -81,6 +83,12 @@ func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
 		return out, err
 	}
 	for _, object := range objects {
+		if kind, ok := snapshot.Components.Of(object); ok {
+			if err := diffKind(ctx, in, before, after, kind, &out); err != nil {
+				return out, err
+			}
+			continue
+		}
 		row, err := diffObject(ctx, before, after, object, in.Each)
 		if err != nil {
 			return out, fmt.Errorf("compare %s: %w", object, err)
@@ -102,7 +110,7 @@ func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
 // snapshot names.
 func diffObjects(before, after *snapshot.Snapshot, wanted []string) ([]string, error) {
 	var all []string
-	for _, p := range slices.Concat(before.Parts(), after.Parts()) {
+	for _, p := range slices.Concat(before.Parts(), after.Parts(), before.PartsOf(snapshot.Components), after.PartsOf(snapshot.Components)) {
 		all = append(all, p.Object)
 	}
 	slices.Sort(all)

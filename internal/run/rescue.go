@@ -76,7 +76,8 @@ type RescueResult struct {
 	Snapshot SnapshotRow `json:"snapshot"` // where it came from
 	Files    []RescueRow `json:"files"`    // one for each object, sorted by object
 
-	FilesOfRecords []RescuedFilesRow `json:"files_of_records"` // attachments, versions of documents and the like, by object
+	FilesOfRecords []RescuedFilesRow `json:"files_of_records"`   // attachments, versions of documents and the like, by object
+	Metadata       *ProjectResult    `json:"metadata,omitempty"` // the project in the folder metadata, where there is metadata and no object was named
 }
 
 // RescueRow is one object that was written.
@@ -140,15 +141,27 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 			return out, err
 		}
 	}
-	if missing == 0 && lost > 0 {
-		return out, problem.Newf(problem.Partial, "%d files are missing or damaged", lost).
-			Hint("files/OBJECT/files.csv names them; another snapshot may hold them")
+	lacking, err := rescueMetadata(ctx, sn, in, &out)
+	if err != nil {
+		return out, err
 	}
-	if missing > 0 {
-		return out, problem.Newf(problem.Partial, "%d of %d objects are absent, stale or damaged", missing, len(out.Files)).
+	return out, out.verdict(missing, lost, lacking)
+}
+
+// verdict returns an error of kind Partial when anything is missing, or nil.
+func (out *RescueResult) verdict(objects int, files int64, components int) error {
+	switch {
+	case objects > 0:
+		return problem.Newf(problem.Partial, "%d of %d objects are absent, stale or damaged", objects, len(out.Files)).
+			Hint("the result names them; another snapshot may hold them")
+	case files > 0:
+		return problem.Newf(problem.Partial, "%d files are missing or damaged", files).
+			Hint("files/OBJECT/files.csv names them; another snapshot may hold them")
+	case components > 0:
+		return problem.Newf(problem.Partial, "%d metadata types or components are absent or damaged", components).
 			Hint("the result names them; another snapshot may hold them")
 	}
-	return out, nil
+	return nil
 }
 
 // rescueFiles writes the files of records, and returns how many are not there; at least one for an object whose
@@ -175,6 +188,23 @@ func (out *RescueResult) rescueFiles(ctx context.Context, sn *snapshot.Snapshot,
 		out.FilesOfRecords = append(out.FilesOfRecords, row)
 	}
 	return lost, nil
+}
+
+// rescueMetadata writes the components of the snapshot as a project, those of managed packages included, and
+// returns how many are missing.
+func rescueMetadata(ctx context.Context, sn *snapshot.Snapshot, in RescueInput, out *RescueResult) (int, error) {
+	if len(in.Objects) > 0 || len(componentKinds(sn)) == 0 {
+		return 0, nil
+	}
+	project, err := Project(ctx, ProjectInput{
+		Store: in.Store, Snapshot: sn.Info().ID, Installed: true,
+		Create: func(path string) (io.WriteCloser, error) { return in.Create("metadata/" + path) },
+	})
+	if err != nil && problem.KindOf(err) != problem.Partial {
+		return 0, err
+	}
+	out.Metadata = &project
+	return len(project.Missing), nil
 }
 
 // write brings one object out, into a file of its own.

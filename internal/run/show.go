@@ -25,16 +25,18 @@ type ShowInput struct {
 
 // ShowResult is what a snapshot says of itself, or holds of a record.
 type ShowResult struct {
-	Snapshot   SnapshotRow   `json:"snapshot"`            // the snapshot
-	APIVersion string        `json:"api_version"`         // version of the API that it was read with
-	Parts      []PartRow     `json:"parts,omitempty"`     // the objects, by name
-	Files      []FilesRow    `json:"files,omitempty"`     // the files of objects, by name
-	Coverage   []GapRow      `json:"coverage,omitempty"`  // what is not held, and why
-	Proof      *ProofRow     `json:"proof,omitempty"`     // what of the org is held, in numbers that add up
-	Statement  string        `json:"statement,omitempty"` // signed, when it was asked for
-	Verifier   string        `json:"verifier,omitempty"`  // the key that checks the statement
-	Record     *RecordRow    `json:"record,omitempty"`    // the record as it was
-	Tombstone  *TombstoneRow `json:"tombstone,omitempty"` // of a record that is gone
+	Snapshot   SnapshotRow    `json:"snapshot"`             // the snapshot
+	APIVersion string         `json:"api_version"`          // version of the API that it was read with
+	Parts      []PartRow      `json:"parts,omitempty"`      // the objects, by name
+	Files      []FilesRow     `json:"files,omitempty"`      // the files of objects, by name
+	Types      []TypePartRow  `json:"types,omitempty"`      // the metadata types, by name
+	Components []ComponentRow `json:"components,omitempty"` // of the type that was asked for, by name
+	Coverage   []GapRow       `json:"coverage,omitempty"`   // what is not held, and why
+	Proof      *ProofRow      `json:"proof,omitempty"`      // what of the org is held, in numbers that add up
+	Statement  string         `json:"statement,omitempty"`  // signed, when it was asked for
+	Verifier   string         `json:"verifier,omitempty"`   // the key that checks the statement
+	Record     *RecordRow     `json:"record,omitempty"`     // the record as it was
+	Tombstone  *TombstoneRow  `json:"tombstone,omitempty"`  // of a record that is gone
 }
 
 // PartRow is one object in a snapshot.
@@ -52,6 +54,35 @@ type PartRow struct {
 	Fields    int       `json:"fields"`             // number of fields that are held
 	Layers    int       `json:"layers"`             // base and deltas that it is stored in
 	Bytes     int64     `json:"bytes"`              // size as stored
+}
+
+// TypePartRow is one metadata type in a snapshot.
+type TypePartRow struct {
+	Type       string    `json:"type"`             // metadata type
+	State      string    `json:"state"`            // whole or absent
+	Stale      bool      `json:"stale"`            // taken over from an earlier snapshot because reading it failed
+	Reason     string    `json:"reason,omitempty"` // why it is absent or stale
+	Components int64     `json:"components"`       // that are held
+	Listed     int64     `json:"listed"`           // that the org listed
+	NotHeld    int64     `json:"not_held"`         // components whose files are not held
+	Bytes      int64     `json:"bytes"`            // of the files of those that are held, before compression
+	From       time.Time `json:"from,omitzero"`    // window of observation: its beginning, server time
+	To         time.Time `json:"to,omitzero"`      // window of observation: its end, server time
+	FullAt     time.Time `json:"full_at,omitzero"` // when all components were retrieved for the last time, server time
+}
+
+// ComponentRow is one component in a snapshot.
+type ComponentRow struct {
+	Type       string    `json:"type"`                // metadata type
+	Name       string    `json:"name"`                // full name
+	Held       bool      `json:"held"`                // its files are
+	Namespace  string    `json:"namespace,omitempty"` // of the package that it comes from
+	Installed  bool      `json:"installed"`           // it is of a managed package
+	Version    int       `json:"version,omitempty"`   // of a flow
+	Status     string    `json:"status,omitempty"`    // of a flow
+	ModifiedBy string    `json:"modified_by"`         // full name of who changed it last, as the org says
+	Modified   time.Time `json:"modified,omitzero"`   // when, as the org says, server time
+	Sum        string    `json:"sum,omitempty"`       // SHA-256 of the canonical form of its files, hexadecimal
 }
 
 // RecordRow is one record as the snapshot holds it.
@@ -95,12 +126,15 @@ func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
 		}
 	}
 	out.Files = filesRows(sn, in.Object)
+	if err := showComponents(ctx, sn, in.Object, &out); err != nil {
+		return out, err
+	}
 	for _, g := range gapRows(sn.Coverage()) {
 		if in.Object == "" || strings.EqualFold(g.Object, in.Object) {
 			out.Coverage = append(out.Coverage, g)
 		}
 	}
-	if in.Object != "" && len(out.Parts)+len(out.Coverage) == 0 {
+	if in.Object != "" && len(out.Parts)+len(out.Types)+len(out.Coverage) == 0 {
 		return out, unknownObject(sn, in.Object)
 	}
 	if in.Object == "" {
