@@ -30,14 +30,24 @@ type piece struct {
 	frame, size int
 }
 
+// bundle is the object of bodies that was read last: many bodies share one.
+var bundle struct {
+	of     *repository
+	id     string
+	frames [][]byte
+}
+
 // body reads the contents to which a reference refers: snapshot.md, "Bodies".
 func (r *repository) body(reference string) []byte {
 	sum, pieces := readReference(reference)
 	contents := []byte{}
 	for _, p := range pieces {
-		frames, _ := r.read("body", p.id)
-		want(p.frame < len(frames), "body %s has no frame %d", p.id, p.frame)
-		more := readPiece(frames[p.frame])
+		if bundle.id != p.id || bundle.of != r {
+			bundle.frames, _ = r.read("body", p.id)
+			bundle.of, bundle.id = r, p.id
+		}
+		want(p.frame < len(bundle.frames), "body %s has no frame %d", p.id, p.frame)
+		more := readPiece(bundle.frames[p.frame])
 		want(len(more) == p.size, "a piece of %d bytes, not %d", len(more), p.size)
 		contents = append(contents, more...)
 	}

@@ -15,40 +15,38 @@ func componentName(kind, fullName string) string {
 }
 
 // componentFiles reads the files of a component.
-func componentFiles(body []byte) (map[string]string, error) {
+func componentFiles(body []byte) map[string]string {
 	c := &cursor{rest: body}
 	files, last := map[string]string{}, ""
-	for len(c.rest) > 0 && c.err == nil {
-		name := c.text()
-		if name <= last || strings.HasPrefix(name, "/") || path.Clean(name) != name || strings.HasPrefix(name, "..") || strings.ContainsAny(name, "\\:") {
-			c.fail("the path %q", name)
-		}
-		files[name], last = c.text(), name
+	for len(c.rest) > 0 {
+		name := c.take(c.uv())
+		want(name > last && !strings.HasPrefix(name, "/") && path.Clean(name) == name && !strings.HasPrefix(name, "..") &&
+			!strings.ContainsAny(name, "\\:"), "the path %q", name)
+		files[name], last = c.take(c.uv()), name
 	}
-	return files, c.err
+	return files
 }
 
 // components reads the components of one type, and holds those that the test has deployed to what it deployed.
-func (m *maker) components(id string, p part, state map[string]row) {
+func (m *maker) components(id, part string, state map[string]row) {
 	m.t.Helper()
-	kind := strings.TrimPrefix(p.Object, "components/")
+	kind := strings.TrimPrefix(part, "components/")
 	named := map[string]map[string]string{}
 	for rowID, r := range state {
 		name := r.values["FullName"]
 		if name == nil || componentName(kind, *name) != rowID {
-			m.t.Fatalf("%.8s %s: row %s is of %v", id, p.Object, rowID, name)
+			m.t.Fatalf("%.8s %s: row %s is of %v", id, part, rowID, name)
 		}
 		content, sum := r.values["Content"], r.values["Sum"]
 		if content == nil || sum == nil || len(*sum) != 64 {
-			m.t.Errorf("%.8s %s %s: its files are not held", id, p.Object, *name)
+			m.t.Errorf("%.8s %s %s: its files are not held", id, part, *name)
 			continue
 		}
-		body, err := m.reader.body(*content)
+		files, err := try(func() map[string]string { return componentFiles(m.reader.body(*content)) })
 		m.check(err)
-		named[*name], err = componentFiles(body)
-		m.check(err)
+		named[*name] = files
 		if len(named[*name]) == 0 {
-			m.t.Errorf("%.8s %s %s has no files", id, p.Object, *name)
+			m.t.Errorf("%.8s %s %s has no files", id, part, *name)
 		}
 	}
 	if kind != "CustomObject" {

@@ -114,7 +114,7 @@ func (m *maker) dump(id string) map[string][]map[string]any {
 	var err error
 	dump := map[string][]map[string]any{}
 	for _, p := range s.parts {
-		if p.State != "whole" {
+		if p.State != "whole" || strings.Contains(p.Object, "/") {
 			continue
 		}
 		dump[p.Object], err = m.loader.Query(m.t.Context(), "SELECT "+strings.Join(append([]string{"Id"}, p.Fields...), ",")+" FROM "+p.Object)
@@ -127,6 +127,10 @@ func (m *maker) dump(id string) map[string][]map[string]any {
 func (m *maker) compare(id string, s *checked) (values int) {
 	m.t.Helper()
 	for _, p := range s.parts {
+		if strings.HasPrefix(p.Object, "components/") {
+			m.components(id, p.Object, living(s.states[p.Object]))
+			continue
+		}
 		if p.Stale {
 			continue
 		}

@@ -28,6 +28,7 @@ type (
 		Parts, Absent, Stale, Gaps, Records, NewBytes                           int
 		Calls, Dangled, Dangling                                                int   `may:""`
 		Bodies                                                                  tally `may:""`
+		Components                                                              tally `may:""`
 	}
 	tally      struct{ Held, Missing, Bytes int }
 	partLine   struct{ Part statedPart }
@@ -192,7 +193,7 @@ var timeForm = regexp.MustCompile(`\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?\z
 func (r *repository) fill(s *checked) {
 	sum := s.head
 	sum.From, sum.To, sum.Parts, sum.Absent, sum.Stale, sum.Gaps, sum.Records = "", "", 0, 0, 0, len(s.gaps), 0
-	sum.Bodies = tally{}
+	sum.Bodies, sum.Components = tally{}, tally{}
 	for _, p := range s.parts {
 		for _, at := range []string{s.head.Started, s.head.From, s.head.To, p.From, p.To, p.Watermark} {
 			want(timeForm.MatchString(at), "%s: time %q", p.Object, at)
@@ -208,9 +209,15 @@ func (r *repository) fill(s *checked) {
 		}
 		r.replaced(p, state)
 		r.bodies(p, state)
-		sum.Bodies.Held += p.Bodies.Held
-		sum.Bodies.Missing += p.Bodies.Missing
-		sum.Bodies.Bytes += p.Bodies.Bytes
+		sums := []*tally{&sum.Bodies}
+		if strings.HasPrefix(p.Object, "components/") {
+			sums = append(sums, &sum.Components)
+		}
+		for _, t := range sums {
+			t.Held += p.Bodies.Held
+			t.Missing += p.Bodies.Missing
+			t.Bytes += p.Bodies.Bytes
+		}
 		sum.Parts++
 		ofRecords := !strings.Contains(p.Object, "/")
 		if n := len(p.Layers); n > 0 && ofRecords {

@@ -28,8 +28,12 @@ type SnapshotRow struct {
 	Files    int64     `json:"files"`            // files that are held
 	Missing  int64     `json:"files_missing"`    // files that the org has and that could not be read
 	Bytes    int64     `json:"files_bytes"`      // of the files that are held
-	NewBytes int64     `json:"new_bytes"`        // added to the repository
-	Damage   string    `json:"damage,omitempty"` // why nothing but the id is known
+
+	Components        int64 `json:"components"`         // of metadata that are held
+	ComponentsMissing int64 `json:"components_missing"` // of metadata that the org has and could not give
+
+	NewBytes int64  `json:"new_bytes"`        // added to the repository
+	Damage   string `json:"damage,omitempty"` // why nothing but the id is known
 }
 
 func snapshotRow(i snapshot.Info) SnapshotRow {
@@ -41,7 +45,8 @@ func snapshotRow(i snapshot.Info) SnapshotRow {
 		Damage: damage,
 		ID:     i.ID, Short: i.Short(), Kind: i.Kind, OrgID: i.OrgID, OrgName: i.OrgName, Username: i.Username,
 		Started: i.Started, From: i.From, To: i.To, Parent: i.Parent, Partial: i.Partial,
-		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, Files: i.Bodies.Held, Missing: i.Bodies.Missing, Bytes: i.Bodies.Bytes, NewBytes: i.NewBytes,
+		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Records: i.Records, Files: i.Bodies.Held - i.Components.Held, Missing: i.Bodies.Missing - i.Components.Missing, Bytes: i.Bodies.Bytes - i.Components.Bytes,
+		Components: i.Components.Held, ComponentsMissing: i.Components.Missing, NewBytes: i.NewBytes,
 	}
 }
 

@@ -37,6 +37,8 @@ type (
 		Dangling int64  `json:"dangling,omitempty"`
 
 		Bodies *tallyLine `json:"bodies,omitempty"`
+
+		Components *tallyLine `json:"components,omitempty"`
 	}
 	tallyLine struct {
 		Held    int64 `json:"held"`
@@ -336,7 +338,7 @@ func (m *manifest) head() headLine {
 		Parent: i.Parent, Schema: m.schema.String(),
 		Parts: i.Parts, Absent: i.Absent, Stale: i.Stale, Gaps: len(m.gaps),
 		Records: i.Records, NewBytes: i.NewBytes, Calls: i.Calls, Dangled: i.Dangled, Dangling: i.Dangling,
-		Bodies: i.Bodies.line(),
+		Bodies: i.Bodies.line(), Components: i.Components.line(),
 	}
 }
 
@@ -355,6 +357,9 @@ func parseHead(id string, h headLine) (Info, seal.ID, error) {
 	}
 	var err error
 	if i.Bodies, err = h.Bodies.parse(); err != nil {
+		return Info{}, seal.ID{}, err
+	}
+	if i.Components, err = h.Components.parse(); err != nil {
 		return Info{}, seal.ID{}, err
 	}
 	i.Partial = h.Absent+h.Stale > 0 || i.Bodies.Missing > 0
@@ -390,6 +395,9 @@ func summarize(parts []manifestPart, started time.Time) Info {
 			i.Records += p.records()
 		}
 		i.Bodies.add(p.tally, 1)
+		if kindOf(p.object) == Components {
+			i.Components.add(p.tally, 1)
+		}
 		if p.stale {
 			i.Stale++
 		}
@@ -408,7 +416,7 @@ func summarize(parts []manifestPart, started time.Time) Info {
 // check returns an error unless the head fits the parts, and both they and the gaps are in order.
 func (m *manifest) check() error {
 	s, i := summarize(m.parts, m.info.Started), m.info
-	if s.Parts != i.Parts || s.Absent != i.Absent || s.Stale != i.Stale || s.Records != i.Records || s.Bodies != i.Bodies ||
+	if s.Parts != i.Parts || s.Absent != i.Absent || s.Stale != i.Stale || s.Records != i.Records || s.Bodies != i.Bodies || s.Components != i.Components ||
 		!s.From.Equal(i.From) || !s.To.Equal(i.To) {
 		return fmt.Errorf("%w: the head does not fit the parts", errWire)
 	}

@@ -24,11 +24,13 @@ type Info struct {
 	Stale    int       // whole parts taken over from the parent because reading them failed
 	Records  int64     // live records in all parts
 	Bodies   Tally     // of all parts
-	NewBytes int64     // bytes that this snapshot added to the repository, its manifest aside
-	Calls    int64     // API calls that were spent on reading it; 0 when that was not said
-	Dangled  int64     // lookups to records that went since the parent, as they were first read
-	Dangling int64     // of these, those that the org still shows when it is asked again
-	Damage   error     // why nothing but the ID is known of it, of kind Damaged; else nil
+
+	Components Tally // of the parts of components: those whose files are held, those whose are not
+	NewBytes   int64 // bytes that this snapshot added to the repository, its manifest aside
+	Calls      int64 // API calls that were spent on reading it; 0 when that was not said
+	Dangled    int64 // lookups to records that went since the parent, as they were first read
+	Dangling   int64 // of these, those that the org still shows when it is asked again
+	Damage     error // why nothing but the ID is known of it, of kind Damaged; else nil
 }
 
 // Short returns the beginning of the ID that is shown to people.
