@@ -148,7 +148,7 @@ func (f *Field) readNumber(text string) (string, *Error) {
 // offTheGlobe reports a latitude beyond 90 degrees or a longitude beyond 180. Source: SOAP API Developer Guide,
 // "Compound Field Considerations and Limitations": valid values of geolocation components.
 func (f *Field) offTheGlobe(n *big.Rat) bool {
-	most := int64(0)
+	var most int64
 	name := strings.TrimSuffix(f.Name, "__s")
 	switch {
 	case f.CompoundFieldName == "":
