@@ -93,6 +93,25 @@ func TakeDump(ctx context.Context, l *Loader, objects []string) (Dump, error) {
 	return dump, nil
 }
 
+// See answers a query for all records of an object as a client would: with what is in the dump of the fields
+// that are asked for.
+func (d Dump) See(_ context.Context, soql string) ([]map[string]any, error) {
+	object := soql[strings.LastIndexByte(soql, ' ')+1:]
+	var rows []map[string]any
+	for id, values := range d[object] {
+		row := map[string]any{"Id": id}
+		for field, text := range values {
+			var v any
+			if err := json.Unmarshal([]byte(text), &v); err != nil {
+				return nil, fmt.Errorf("%s %s.%s: %w", object, id, field, err)
+			}
+			row[field] = v
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
 // Clone returns a copy that can be changed apart from the original.
 func (d Dump) Clone() Dump {
 	out := Dump{}
