@@ -55,6 +55,7 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 	flags.StringVar(&in.approve, "approve", "", "`digest` of the plan that was reviewed")
 	flags.StringVar(&in.journal, "journal", "", "`file` of the journal; default PLAN.journal")
 	flags.StringVar(&in.org, "org", "", "`name` of the org, when the one that the repository remembers is not right")
+	flags.StringVar(&in.report, "report", "", "new `file` for the report, .html or .json")
 	flags.BoolVar(&in.resume, "resume", false, "go on with a plan that was approved and begun; its journal has the approval")
 	flags.BoolVar(&in.putBack, "put-back", false, "put back automation that an application of this plan switched off, and do nothing else")
 	return a.repoFlags(cmd)
@@ -65,8 +66,8 @@ const maxPlanFile = 2 << 30
 
 // applyFlags are the flags of apply.
 type applyFlags struct {
-	approve, journal, org string
-	resume, putBack       bool
+	approve, journal, org, report string
+	resume, putBack               bool
 }
 
 // approval returns the digest that was approved: as given, or as the journal of an application that was
@@ -125,6 +126,10 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	if in.putBack {
 		return a.putBack(ctx, org, in.journal)
 	}
+	report, err := openReport(in.report)
+	if err != nil {
+		return err
+	}
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
 		Org: org, Store: store, File: file, Digest: approve, Journal: in.journal, Deployer: org,
@@ -132,6 +137,9 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
 	})
 	shown.end()
+	if failed := writeReport(report, applyResult{ApplyResult: result, Approved: true}, err); failed != nil {
+		err = errors.Join(err, failed)
+	}
 	if err != nil && len(result.Steps) == 0 && len(result.Moved) == 0 {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}

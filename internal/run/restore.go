@@ -69,6 +69,8 @@ type RestoreResult struct {
 
 	Conflicts  []ConflictRow   `json:"conflicts"`          // what is left alone because someone worked on it since
 	Fidelity   []FidelityRow   `json:"fidelity"`           // how values come back, by object and field
+	Foreseen   []ForeseenRow   `json:"foreseen"`           // what the org would refuse as its schema is now
+	Restorable []RestorableRow `json:"restorable"`         // how many rows of each object it is expected to take
 	Automation []AutomationRow `json:"automation"`         // what acts on the rows
 	Deferred   []DeferredRow   `json:"deferred,omitempty"` // what a second pass sets, and why
 	Notes      []string        `json:"notes,omitempty"`    // what the reader of the plan should know
@@ -276,6 +278,8 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit,
 	})
 	if err == nil {
+		w.foreseen, w.restorable = plan.Foresee(p, w.eq.Schema)
+		p.Notes = append(p.Notes, foreseenNotes(w.restorable, w.foreseen)...)
 		return p, acts.warn(ctx, in.Source, p)
 	}
 	if limit, ok := errors.AsType[*plan.CapError](err); ok {
@@ -356,7 +360,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-		Automation: automationRows(p.Automation), Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
+		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
 	}
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())

@@ -42,6 +42,9 @@ type wanted struct {
 
 	prefixes map[string]bool // of the chosen records; made when it is asked for
 
+	foreseen   []plan.Foreseen
+	restorable []plan.Restorable
+
 	limit     int // changes at most
 	delta     state.Delta
 	conflicts []state.Conflict

@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/emulator"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 	"holdfast/internal/testkit"
 )
@@ -354,4 +355,14 @@ func (a actor) insert(object, field, text string) string {
 func (a actor) remove(id string) {
 	a.Helper()
 	a.write(org.Delete, org.Row{ID: id})
+}
+
+// again signs in anew, so that nothing is remembered of the schema.
+func (w *ward) again() *salesforce.Org {
+	w.Helper()
+	client, err := salesforce.Connect(w.Context(), salesforce.Config{
+		InstanceURL: w.server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(w.server.AccessToken)},
+	})
+	w.must(err)
+	return client
 }
