@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -448,4 +451,45 @@ func TestDatesAreBelievedOnlyWhereTheyAreTrue(t *testing.T) {
 	if row := e.held("StaticResource")["Sheet"]; row.Content == "" || string(e.files(row)[0].Body) != "body {}\r\n" {
 		t.Error("what was not retrieved again is lost")
 	}
+}
+
+// TestManyComponents captures an org of 25,000 components, one of them poisonous, with 40 profiles, in a long run.
+func TestManyComponents(t *testing.T) {
+	if os.Getenv("HOLDFAST_LONG") == "" {
+		t.Skip("25,000 components take minutes (make long)")
+	}
+	e := componentOrg(t)
+	const classes = 22_000 // and a tenth of that in objects, which count for themselves
+	files, _ := generated(classes, 0)
+	names := slices.Sorted(maps.Keys(files))
+	for some := range slices.Chunk(names, 9_000) {
+		part := map[string]string{}
+		for _, name := range some {
+			part[name] = files[name]
+		}
+		e.deploy(part)
+	}
+	_, people := generated(200, 40)
+	e.deploy(people)
+	e.opts.Metadata = poisoned{e.client, sf.ComponentKey{Type: "ApexClass", Name: "Gen00777"}}
+	begun, calls := time.Now(), e.client.Usage().Calls
+	e.backPartial("components/ApexClass")
+	t.Logf("first: %v, %d calls, %d classes, %d objects", time.Since(begun).Round(time.Second), e.client.Usage().Calls-calls,
+		len(e.held("ApexClass")), len(e.held("CustomObject")))
+	if len(e.held("ApexClass")) != classes || e.held("ApexClass")["Gen00777"].Content != "" {
+		t.Error("classes are missing, or the poison is held")
+	}
+	e.opts.Metadata = e.client
+	begun, calls = time.Now(), e.client.Usage().Calls
+	e.back()
+	t.Logf("second: %v, %d calls", time.Since(begun).Round(time.Second), e.client.Usage().Calls-calls)
+	for path, body := range people {
+		key, _ := component.Known().Resolve(path)
+		if e.held("Profile")[key.Name].Sum != component.Sum("Profile", []component.Entry{{Path: path, Body: []byte(body)}}) {
+			t.Errorf("%s is not whole", key.Name)
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.Logf("%d MiB from the system, the emulated org included", m.Sys>>20)
 }

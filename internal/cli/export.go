@@ -33,8 +33,9 @@ func (a *app) exportCommand() *cobra.Command {
 		use: "export FOLDER [SNAPSHOT]", group: groupVerbs,
 		short: "write the metadata of a snapshot as an SFDX project, or all as a Git history",
 		long: `Writes the metadata of a snapshot, or of the latest, into a new folder as an SFDX project: sfdx-project.json, the
-components in source format below force-app, and manifest/package.xml, which names them. Components of managed packages
-are left out unless --managed is given. Earlier versions of flows are not written.
+components in source format below force-app, and manifest/package.xml, which names them. Of components of managed packages
+only what the org has added is written, such as fields of its own, unless --managed is given. Earlier versions of flows are
+not written.
 
 With --git, FOLDER is a Git repository, which is made when it is not there, and each snapshot up to the one that is named
 becomes commits on a branch: one by everyone who changed something since the snapshot before, as the org says who changed

@@ -47,7 +47,10 @@ func diffKind(ctx context.Context, in DiffInput, before, after *snapshot.Snapsho
 		return nil
 	}
 	var touched []touch
-	err := diffComponents(ctx, before, after, kind, func(t touch) { touched = append(touched, t) })
+	err := diffComponents(ctx, before, after, kind, func(t touch) error {
+		touched = append(touched, t)
+		return nil
+	})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type ProjectInput struct {
 	OrgID     sf.ID    // what "latest" is the latest of; empty: of every org
 	Snapshot  string   // beginning of an ID, or "latest"
 	Types     []string // metadata types; empty: all
-	Installed bool     // also components of managed packages, which no project can deploy
+	Installed bool     // also components of managed packages, which no project can deploy; else what the org added to them
 
 	// Create makes a new file of that path, with slashes, and the folders to it. It fails when there is one.
 	Create func(path string) (io.WriteCloser, error)
@@ -31,7 +31,7 @@ type ProjectResult struct {
 	Snapshot   SnapshotRow `json:"snapshot"`          // where it came from
 	Types      []TypeRow   `json:"types"`             // by name
 	Files      int         `json:"files"`             // written, in all
-	Installed  int         `json:"installed"`         // components of managed packages that were left out
+	Installed  int         `json:"installed"`         // components of managed packages that were left out, to which the org added nothing
 	NotHeld    int         `json:"not_held"`          // components whose files the snapshot does not hold
 	Stale      int         `json:"stale"`             // types that were taken over because reading them failed
 	APIVersion string      `json:"api_version"`       // of the project
@@ -137,10 +137,6 @@ func (p *project) kind(ctx context.Context, kind string) error {
 		if err != nil {
 			return err
 		}
-		if c.Installed() && !p.in.Installed {
-			p.out.Installed++
-			continue
-		}
 		if isVersion(c) {
 			continue
 		}
@@ -175,10 +171,16 @@ func (p *project) component(ctx context.Context, c component.Row) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(files) == 0 {
+	if len(files) == 0 && (!c.Installed() || p.in.Installed) {
 		p.out.NotHeld++
 		p.out.Missing = append(p.out.Missing, name)
 		return 0, nil
+	}
+	if c.Installed() && !p.in.Installed {
+		if files = component.Local(c, files); len(files) == 0 {
+			p.out.Installed++
+			return 0, nil
+		}
 	}
 	source, err := p.table.ToSource(c.ComponentKey, files)
 	if err != nil {

@@ -118,11 +118,33 @@ func (t touch) how() component.Difference {
 	return component.Changed
 }
 
-func (t touch) key() sf.ComponentKey {
+// row is the component as it is, or was.
+func (t touch) row() component.Row {
 	if t.after != nil {
-		return t.after.ComponentKey
+		return *t.after
 	}
-	return t.before.ComponentKey
+	return *t.before
+}
+
+func (t touch) key() sf.ComponentKey { return t.row().ComponentKey }
+
+// files reads the files that a project has of the component before and after.
+func (t touch) files(ctx context.Context, store *snapshot.Store) (before, after []component.Entry, err error) {
+	read := func(row *component.Row) ([]component.Entry, error) {
+		if row == nil {
+			return nil, nil
+		}
+		files, err := componentFiles(ctx, store, *row)
+		if err != nil || !row.Installed() {
+			return files, err
+		}
+		return component.Local(*row, files), nil
+	}
+	if before, err = read(t.before); err != nil {
+		return nil, nil, err
+	}
+	after, err = read(t.after)
+	return before, after, err
 }
 
 // committer is who makes the commits, and the author of what nobody is known to have done.
@@ -131,7 +153,7 @@ const committer = "Holdfast"
 // snapshot writes the commits of one snapshot.
 func (h *history) snapshot(ctx context.Context, sn *snapshot.Snapshot) error {
 	h.out.Snapshots++
-	touched, err := touches(ctx, h.before, sn)
+	touched, err := touches(ctx, h.in.Store, h.before, sn)
 	if err != nil {
 		return err
 	}
@@ -176,7 +198,7 @@ func latest(group []touch, sn *snapshot.Snapshot) time.Time {
 }
 
 // touches returns the components whose files differ between two snapshots, sorted. The first may be nil.
-func touches(ctx context.Context, before, after *snapshot.Snapshot) ([]touch, error) {
+func touches(ctx context.Context, store *snapshot.Store, before, after *snapshot.Snapshot) ([]touch, error) {
 	kinds := componentKinds(after)
 	if before != nil {
 		kinds = append(kinds, componentKinds(before)...)
@@ -184,16 +206,18 @@ func touches(ctx context.Context, before, after *snapshot.Snapshot) ([]touch, er
 	slices.Sort(kinds)
 	var out []touch
 	for _, kind := range slices.Compact(kinds) {
-		err := eachTouch(ctx, before, after, kind, func(t touch) {
-			row := t.after
-			if row == nil {
-				row = t.before
+		err := eachTouch(ctx, before, after, kind, func(t touch) error {
+			if t.before != nil && t.after != nil && t.before.Sum == t.after.Sum || isVersion(t.row()) {
+				return nil
 			}
-			same := t.before != nil && t.after != nil && t.before.Sum == t.after.Sum
-			if same || row.Installed() || isVersion(*row) {
-				return
+			if t.row().Installed() {
+				old, now, err := t.files(ctx, store)
+				if err != nil || component.Sum(kind, old) == component.Sum(kind, now) {
+					return err
+				}
 			}
 			out = append(out, t)
+			return nil
 		})
 		if err != nil {
 			return nil, err
@@ -205,7 +229,7 @@ func touches(ctx context.Context, before, after *snapshot.Snapshot) ([]touch, er
 
 // eachTouch calls fn with each component of a type that differs in anything. A snapshot that does not hold
 // the type says nothing of it: its components are neither added nor removed by that.
-func eachTouch(ctx context.Context, before, after *snapshot.Snapshot, kind string, fn func(touch)) error {
+func eachTouch(ctx context.Context, before, after *snapshot.Snapshot, kind string, fn func(touch) error) error {
 	part := snapshot.Components.Name(kind)
 	if p, ok := after.Part(part); !ok || p.State != snapshot.Whole {
 		return nil
@@ -219,14 +243,17 @@ func eachTouch(ctx context.Context, before, after *snapshot.Snapshot, kind strin
 		if err != nil {
 			return err
 		}
-		if row.Content != "" {
-			fn(touch{after: &row})
+		if row.Content == "" {
+			continue
+		}
+		if err := fn(touch{after: &row}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func diffComponents(ctx context.Context, before, after *snapshot.Snapshot, kind string, fn func(touch)) error {
+func diffComponents(ctx context.Context, before, after *snapshot.Snapshot, kind string, fn func(touch) error) error {
 	part := snapshot.Components.Name(kind)
 	row := func(sn *snapshot.Snapshot, id sf.ID) (*component.Row, error) {
 		r, found, err := sn.Record(ctx, part, id)
@@ -254,7 +281,9 @@ func diffComponents(ctx context.Context, before, after *snapshot.Snapshot, kind 
 		if t.after != nil && t.after.Content == "" {
 			continue // it is there, and its files are not held: that is no change of them
 		}
-		fn(t)
+		if err := fn(t); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -358,21 +387,21 @@ func message(group []touch, row CommitRow, sn *snapshot.Snapshot, completes bool
 
 // component writes the files of a component, and removes those that it has no more.
 func (h *history) component(ctx context.Context, t touch) error {
-	source := func(row *component.Row) ([]component.Entry, error) {
-		if row == nil {
-			return nil, nil
-		}
-		files, err := componentFiles(ctx, h.in.Store, *row)
-		if err != nil {
-			return nil, err
-		}
-		return h.table.ToSource(row.ComponentKey, files)
-	}
-	old, err := source(t.before)
+	was, is, err := t.files(ctx, h.in.Store)
 	if err != nil {
 		return err
 	}
-	now, err := source(t.after)
+	source := func(files []component.Entry) ([]component.Entry, error) {
+		if len(files) == 0 {
+			return nil, nil
+		}
+		return h.table.ToSource(t.key(), files)
+	}
+	old, err := source(was)
+	if err != nil {
+		return err
+	}
+	now, err := source(is)
 	if err != nil {
 		return err
 	}

@@ -32,14 +32,7 @@ const npspAccountTypes = `<?xml version="1.0" encoding="UTF-8"?>
 // data APIs. It returns the Ids by table and row number of the data set.
 func InstallNPSP(t testing.TB, ctx context.Context, l *Loader, dataset string) map[string]map[string]string {
 	t.Helper()
-	for _, namespace := range NPSPPackages {
-		deployFiles(t, ctx, l, map[string]string{
-			"package.xml": PackageXML("InstalledPackage", namespace),
-			"installedPackages/" + namespace + ".installedPackage": `<?xml version="1.0" encoding="UTF-8"?>
-<InstalledPackage xmlns="http://soap.sforce.com/2006/04/metadata"><versionNumber>1.0</versionNumber></InstalledPackage>
-`,
-		})
-	}
+	InstallPackages(t, ctx, l)
 	files, err := SourceToMdapi(filepath.Join(Shared(t, "projects", "npsp"), "force-app"))
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +59,19 @@ func InstallNPSP(t testing.TB, ctx context.Context, l *Loader, dataset string) m
 		t.Fatal(err)
 	}
 	return ids
+}
+
+// InstallPackages installs the five packages from the org's package registry.
+func InstallPackages(t testing.TB, ctx context.Context, l *Loader) {
+	t.Helper()
+	for _, namespace := range NPSPPackages {
+		deployFiles(t, ctx, l, map[string]string{
+			"package.xml": PackageXML("InstalledPackage", namespace),
+			"installedPackages/" + namespace + ".installedPackage": `<?xml version="1.0" encoding="UTF-8"?>
+<InstalledPackage xmlns="http://soap.sforce.com/2006/04/metadata"><versionNumber>1.0</versionNumber></InstalledPackage>
+`,
+		})
+	}
 }
 
 // NPSPRegistry returns the package registry of the five packages: namespace → folder.
