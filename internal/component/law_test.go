@@ -309,3 +309,61 @@ func TestFilesAreResolved(t *testing.T) {
 		t.Error("what is known was replaced")
 	}
 }
+
+// FuzzArchive: an archive is refused with an error of ours, or its files are what the standard library reads.
+func FuzzArchive(f *testing.F) {
+	for _, files := range [][]component.Entry{{{Path: "package.xml", Body: []byte("<x/>")}}, {{Path: "a/b", Body: bytes.Repeat([]byte("ab"), 500)}, {Path: "a/c", Body: nil}}} {
+		raw, err := component.Pack(files)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	limits := component.Limits{Entries: 100, Unpacked: 1 << 20, File: 1 << 19, Ratio: 100}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		a, err := component.OpenArchive(raw, limits)
+		if err != nil {
+			if !errors.Is(err, component.ErrArchive) {
+				t.Fatal(err)
+			}
+			return
+		}
+		total := 0
+		for e, err := range a.Entries() {
+			if err != nil {
+				if !errors.Is(err, component.ErrArchive) {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err := component.CheckPath(e.Path); err != nil {
+				t.Fatal(err)
+			}
+			total += len(e.Body)
+		}
+		if total > 1<<20 {
+			t.Fatalf("%d bytes", total)
+		}
+	})
+}
+
+// FuzzUnbundle: what is read is written as it was.
+func FuzzUnbundle(f *testing.F) {
+	raw, err := component.Bundle([]component.Entry{{Path: "a", Body: []byte("x")}, {Path: "b/c", Body: nil}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		files, err := component.Unbundle(raw)
+		if err != nil {
+			if !errors.Is(err, component.ErrBundle) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again, err := component.Bundle(files); err != nil || !bytes.Equal(again, raw) {
+			t.Fatalf("%q, then %q: %v", raw, again, err)
+		}
+	})
+}
