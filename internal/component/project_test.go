@@ -2,9 +2,6 @@ package component_test
 
 import (
 	"bytes"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,24 +12,9 @@ import (
 // projectFiles reads the files of a public project below its package folders.
 func projectFiles(t *testing.T, name string, folders ...string) []component.Entry {
 	t.Helper()
-	root := testkit.Shared(t, "projects", name)
 	var files []component.Entry
-	for _, folder := range folders {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(p string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			body, err := os.ReadFile(p)
-			rel, relErr := filepath.Rel(root, p)
-			files = append(files, component.Entry{Path: filepath.ToSlash(rel), Body: body})
-			if err == nil {
-				err = relErr
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for path, body := range testkit.ProjectFiles(t, name, folders...) {
+		files = append(files, component.Entry{Path: path, Body: body})
 	}
 	return files
 }

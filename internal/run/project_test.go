@@ -3,9 +3,6 @@ package run_test
 import (
 	"bytes"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,20 +19,9 @@ import (
 // sourceFiles reads the files of a public project below its package folders.
 func sourceFiles(t *testing.T, name string, folders ...string) []component.Entry {
 	t.Helper()
-	root := testkit.Shared(t, "projects", name)
 	var files []component.Entry
-	for _, folder := range folders {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(p string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			body, err := os.ReadFile(p)
-			files = append(files, component.Entry{Path: filepath.ToSlash(p), Body: body})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for path, body := range testkit.ProjectFiles(t, name, folders...) {
+		files = append(files, component.Entry{Path: path, Body: body})
 	}
 	return files
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // sourceFolders says which metadata type the folders of a project in source format hold, and the
@@ -149,4 +150,24 @@ func escapeXML(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder does not fail
 	return b.String()
+}
+
+// ProjectFiles returns the files of a public project below its package folders, by their paths in it.
+func ProjectFiles(t testing.TB, name string, folders ...string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	root := os.DirFS(Shared(t, "projects", name))
+	for _, folder := range folders {
+		err := fs.WalkDir(root, folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			files[path], err = fs.ReadFile(root, path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
