@@ -90,6 +90,13 @@ func (tr *traffic) work(ctx context.Context, n int, bucket, second blob.Bucket, 
 		if step < 0 {
 			step = 8 + s
 		}
+		p.bucket, p.second = bucket, second
+		if todo.name == "copy" || todo.name == "repair" {
+			// They do so much that without patience some weather would never let them pass.
+			chance := rand.New(rand.NewPCG(seed, uint64(s)))
+			pace := blob.Pace{Sleep: blobtest.Sleep, Chance: chance.Float64}
+			p.bucket, p.second = blob.NewRetry(bucket, pace), blob.NewRetry(second, pace)
+		}
 		if err := repeat(ctx, func() error { return todo.do(ctx, p, step) }); err != nil {
 			return fmt.Errorf("process %d, %s: %w", n, todo.name, err)
 		}
