@@ -12,6 +12,8 @@ export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
 # Other clients that are tested unmodified: jsforce, which this node finds, and the SFDMU plugin of sf.
 export HOLDFAST_NODE ?= $(CURDIR)/.cache/bin/node
 export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
+# A reader of Parquet by other authors.
+export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
