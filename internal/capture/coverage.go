@@ -56,8 +56,11 @@ var foreignKinds = []struct{ suffix, words string }{
 	{"__ChangeEvent", "a change event, which is not stored"},
 	{"ChangeEvent", "a change event, which is not stored"},
 	{"__x", "an external object, whose records live in another system"},
-	{"__b", "a big object, which bulk queries do not read"},
 }
+
+// isBig reports a big object: any number of rows, found by their index alone, neither counted nor logged when
+// they go. Source: Big Objects Implementation Guide.
+func isBig(o *sf.Object) bool { return strings.HasSuffix(o.Name, "__b") }
 
 // uncoverable says why no record of the object can be held, if so.
 func uncoverable(o *sf.Object) (snapshot.Gap, bool) {
@@ -175,6 +178,9 @@ func (r Rules) schemaGaps(now *sf.Object, fields []string, then *sf.Object, held
 // with every write, also those of the platform; LastModifiedDate is what getUpdated falls back to.
 // Source: REST API Developer Guide, "Get Updated".
 func stampField(o *sf.Object) string {
+	if isBig(o) {
+		return "" // a query filters on the fields of its index alone
+	}
 	for _, name := range []string{"SystemModstamp", "LastModifiedDate"} {
 		if f := o.Field(name); f != nil && f.Type == sf.TypeDatetime {
 			return f.Name
@@ -186,7 +192,7 @@ func stampField(o *sf.Object) string {
 // Covered returns the fields of the object that a capture holds, sorted, without Id, and whether it
 // holds the object at all. What an org refuses only when it is asked is not known here.
 func Covered(o *sf.Object) ([]string, bool) {
-	if _, out := uncoverable(o); out {
+	if _, out := uncoverable(o); out || isBig(o) {
 		return nil, false
 	}
 	fields, _ := Rules{}.coveredFields(o)

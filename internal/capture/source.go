@@ -46,6 +46,7 @@ type Source interface {
 var refusals = map[string]bool{
 	"INVALID_TYPE":                          true,
 	"INVALID_TYPE_FOR_OPERATION":            true,
+	"BIG_OBJECT_UNSUPPORTED_OPERATION":      true,
 	"EXTERNAL_OBJECT_EXCEPTION":             true,
 	"EXTERNAL_OBJECT_UNSUPPORTED_EXCEPTION": true,
 	"FUNCTIONALITY_NOT_ENABLED":             true,

@@ -67,8 +67,12 @@ func (o Options) plan(schema *sf.Schema, earlier map[string]held, parent *snapsh
 			s.gaps = append(s.gaps, g)
 			continue
 		}
+		if isBig(object) && !isHeld && !names(o.Include, object.Name) && !slices.Contains(o.Rules.Only, object.Name) {
+			s.gaps = append(s.gaps, gap(object.Name, "", RuleKind, "a big object, of which every row is read each time: it is held when it is asked for by its name"))
+			continue
+		}
 		switch {
-		case len(o.Include) > 0 && !names(o.Include, object.Name):
+		case len(o.Include) > 0 && !names(o.Include, object.Name), isBig(object) && isHeld && !names(o.Include, object.Name) && !slices.Contains(o.Rules.Only, object.Name):
 			if isHeld {
 				s.carry = append(s.carry, object.Name)
 				_, gaps := o.Rules.coveredFields(object)

@@ -2,9 +2,11 @@ package salesforce
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"holdfast/internal/problem"
 )
@@ -31,13 +33,22 @@ type ledger struct {
 	used    int64 // as the org last told
 	limit   int64 // 0: not told yet
 	learned int64 // value of sent when used was last set
+
+	now  func() time.Time
+	lost []time.Time // until when each call that had no answer may still be counted by the org
 }
+
+// lostFor is how long a call without an answer may take to be counted: the platform's own bound of a call is
+// ten minutes. Until then it stands beside what the org tells, which may not know of it.
+const lostFor = 10 * time.Minute
 
 // take reserves one call. It returns the number of the call for settle.
 func (l *ledger) take() (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ceiling := int64(l.share * float64(l.limit)); l.limit > 0 && l.used+l.pending+1 > ceiling {
+	now := l.now()
+	l.lost = slices.DeleteFunc(l.lost, now.After)
+	if ceiling := int64(l.share * float64(l.limit)); l.limit > 0 && l.used+l.pending+int64(len(l.lost))+1 > ceiling {
 		return 0, problem.New(problem.Limits, fmt.Sprintf(
 			"the API budget is used up: %d of %d daily calls, %d allowed", l.used, l.limit, ceiling)).
 			Hint("wait until the org's 24-hour window frees calls, or allow a larger share of them")
@@ -55,9 +66,7 @@ func (l *ledger) settle(call int64, info string) {
 	used, limit, ok := parseLimitInfo(info)
 	if !ok {
 		// Not told: count the call ourselves, which can only be too much.
-		if l.limit > 0 {
-			l.used++
-		}
+		l.lost = append(l.lost, l.now().Add(lostFor))
 		return
 	}
 	l.limit = limit

@@ -112,6 +112,7 @@ func Connect(ctx context.Context, c Config) (*Org, error) {
 		pace: pace{now: c.Now, sleep: c.Sleep, chance: c.Chance},
 	}
 	o.fillDefaults()
+	o.ledger.now = o.pace.now
 	if c.Budget.Bandwidth > 0 {
 		o.http = slowed(o.http, &flow{rate: c.Budget.Bandwidth, pace: o.pace})
 	}
