@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -459,7 +460,10 @@ func TestManyComponents(t *testing.T) {
 		t.Skip("25,000 components take minutes (make long)")
 	}
 	e := componentOrg(t)
-	const classes = 22_000 // and a tenth of that in objects, which count for themselves
+	classes := 22_000 // and a tenth of that in objects, which count for themselves
+	if n, err := strconv.Atoi(os.Getenv("HOLDFAST_COMPONENTS")); err == nil {
+		classes = n
+	}
 	files, _ := generated(classes, 0)
 	names := slices.Sorted(maps.Keys(files))
 	for some := range slices.Chunk(names, 9_000) {
