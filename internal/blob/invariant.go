@@ -19,6 +19,9 @@ type Rules struct {
 	// Refers returns the keys of what an object that was just put refers to. It must not use the
 	// Invariant.
 	Refers func(ctx context.Context, key string) ([]string, error)
+	// Fixed reports whether all that is ever put under the key is the same, so that it can be put again when
+	// somebody else has deleted it. Nil is no key.
+	Fixed func(key string) bool
 }
 
 // Invariant is a bucket that watches another and its user; docs/format/repository.md, "Invariants, and
@@ -66,7 +69,7 @@ func (v *Invariant) Put(ctx context.Context, key string, body []byte) error {
 		return err
 	}
 	if err == nil {
-		if known {
+		if known && (v.rules.Fixed == nil || !v.rules.Fixed(key)) {
 			return fmt.Errorf("put %s: %w: it was there, and was overwritten", key, ErrInvariant)
 		}
 		if err := v.same(ctx, key, body); err != nil {

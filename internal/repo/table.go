@@ -466,7 +466,10 @@ func (k *keyTable) put(ctx context.Context, m *seal.Master, name string, t *seal
 		err := k.bucket.Put(ctx, place, body)
 		if errors.Is(err, blob.ErrExist) {
 			// It may be ours: the answer to a first request was lost, and it was made again.
-			if there, getErr := k.bucket.Get(ctx, place, 0, -1); getErr == nil && bytes.Equal(there, body) {
+			there, getErr := k.bucket.Get(ctx, place, 0, -1)
+			// The name of an addition is nobody else's: when it is gone by now, so is its generation, and
+			// whoever adds finds that out.
+			if getErr == nil && bytes.Equal(there, body) || !t.Base && errors.Is(getErr, blob.ErrNotFound) {
 				err = nil
 			}
 		}

@@ -51,6 +51,8 @@ func openStore(t testing.TB, bucket blob.Bucket) *Store {
 // is deleted but keys, sorted runs, and what no snapshot reaches.
 func watched(bucket blob.Bucket) blob.Bucket {
 	return blob.NewInvariant(bucket, blob.Rules{
+		// A process that stood still closes a generation that others have closed, gone on from and taken away.
+		Fixed: func(key string) bool { return strings.HasSuffix(key, closedMark) },
 		MayDelete: func(key string) bool {
 			c, _, _ := strings.Cut(key, "/")
 			if c == string(classSpill) || c == "keys" {
