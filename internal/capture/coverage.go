@@ -26,6 +26,7 @@ const (
 	RuleVanished     Rule = "vanished"      // held before, not described any more
 	RuleCompound     Rule = "compound"      // held as the fields that it is made of
 	RuleBase64       Rule = "base64"        // bytes of files are not held
+	RuleFilesEarlier Rule = "files-earlier" // files are held as an earlier snapshot read them
 	RuleFileMissing  Rule = "file-missing"  // some files could not be read; the snapshot is partial
 	RuleFieldGone    Rule = "field-gone"    // held before, not described any more
 	RuleFieldType    Rule = "field-type"    // of another type than before; read again

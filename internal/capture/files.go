@@ -145,11 +145,15 @@ func (c *capture) captureFiles(ctx context.Context) error {
 	}
 	for _, p := range soFar.Parts() {
 		object := c.schema.Object(p.Object)
-		if object == nil || p.State != snapshot.Whole {
+		if object == nil {
 			continue
 		}
 		shape, has := c.opts.Rules.filesOf(object)
 		if !has {
+			continue
+		}
+		if p.State != snapshot.Whole {
+			c.noFiles(shape, "its records are not held")
 			continue
 		}
 		if !wanted || len(c.opts.Include) > 0 && !names(c.opts.Include, object.Name) {
@@ -172,13 +176,22 @@ func (c *capture) carryFiles(s fileShape) error {
 		if err := c.snap.Carry(s.name()); err != nil {
 			return fmt.Errorf("carry the files of %s over: %w", s.object.Name, err)
 		}
+		if _, wanted := c.wantsFiles(); !wanted {
+			c.gap(gap(s.name(), "", RuleFilesEarlier, "the bytes of files were not read: those are held that an earlier snapshot read by %s",
+				part.To.UTC().Format(sf.DatetimeLayout)))
+		}
 		c.endFiles(FilesResult{Object: s.object.Name, Mode: ModeCarried, Bodies: part.Bodies})
 		return nil
 	}
-	for _, field := range s.fields {
-		c.gap(gap(s.object.Name, field, RuleBase64, "the bytes of files were not asked for"))
-	}
+	c.noFiles(s, "the bytes of files were not asked for")
 	return nil
+}
+
+// noFiles names the fields whose bytes are not held.
+func (c *capture) noFiles(s fileShape, why string) {
+	for _, field := range s.fields {
+		c.gap(gap(s.object.Name, field, RuleBase64, "%s", why))
+	}
 }
 
 // heldFiles returns the part of the last snapshot.
@@ -223,9 +236,6 @@ func (f *files) run(ctx context.Context) error {
 	if f.held, f.isHeld = f.heldFiles(f.fileShape); f.isHeld && f.unchanged() {
 		return f.carryFiles(f.fileShape)
 	}
-	if !f.isHeld && f.records.Records == 0 {
-		return nil
-	}
 	if halt := f.halted(); halt != nil {
 		return f.giveUp(fmt.Errorf("not begun: %w", halt))
 	}
@@ -245,6 +255,10 @@ func (f *files) run(ctx context.Context) error {
 func (f *files) unchanged() bool {
 	if f.held.Stale || f.held.Bodies.Missing > 0 || f.opts.Full || !readIn(f.held, f.parent.Info()) {
 		return false
+	}
+	earlier := func(g snapshot.Gap) bool { return g.Object == f.name() && Of(g.Reason) == RuleFilesEarlier }
+	if slices.ContainsFunc(f.parent.Coverage(), earlier) {
+		return false // the last snapshot holds them beside records that it read later
 	}
 	was, found := f.parent.Part(f.object.Name)
 	return found && was.State == snapshot.Whole && was.Digest == f.records.Digest

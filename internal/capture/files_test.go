@@ -338,8 +338,8 @@ func TestFilesGoOnAfterACut(t *testing.T) {
 	e.wantFiles("ContentVersion", "VersionData", 8)
 }
 
-// TestFilesThatTheQuotaDoesNotReachAreMissing, by number and name, and are read by the next run alone.
-func TestFilesThatTheQuotaDoesNotReachAreMissing(t *testing.T) {
+// TestFilesBeyondTheLimitAreMissing, by number and name, and are read by the next run alone.
+func TestFilesBeyondTheLimitAreMissing(t *testing.T) {
 	e := newFiles(t)
 	for i := range 12 {
 		e.file("", "v", e.bytesOf(uint64(i), 3000))
