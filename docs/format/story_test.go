@@ -34,7 +34,7 @@ type maker struct {
 func newMaker(t *testing.T) *maker {
 	t.Helper()
 	// The backups of many days are made in one: the calls of one day would not do.
-	server, err := emulator.Start(t.Context(), emulator.Options{Seed: 3, DailyCalls: 200_000})
+	server, err := emulator.Start(t.Context(), emulator.Options{Seed: 3, DailyCalls: 200_000, Permissions: []string{"QueryAllFiles"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,14 +111,11 @@ func (m *maker) backup(args ...string) string {
 func (m *maker) dump(id string) map[string][]map[string]any {
 	m.t.Helper()
 	s := m.reader.manifest(id)
-	var err error
 	dump := map[string][]map[string]any{}
 	for _, p := range s.parts {
-		if p.State != "whole" || strings.Contains(p.Object, "/") {
-			continue
+		if p.State == "whole" && !strings.HasPrefix(p.Object, "components/") { // which are held to the org as they are read
+			dump[p.Object] = m.dumpPart(p)
 		}
-		dump[p.Object], err = m.loader.Query(m.t.Context(), "SELECT "+strings.Join(append([]string{"Id"}, p.Fields...), ",")+" FROM "+p.Object)
-		m.check(err)
 	}
 	return dump
 }
@@ -135,7 +132,11 @@ func (m *maker) compare(id string, s *checked) (values int) {
 			continue
 		}
 		state, seen := living(s.states[p.Object]), m.seen[id][p.Object]
-		if p.State == "whole" && p.Expected != len(seen) || len(state) != len(seen) {
+		if strings.HasPrefix(p.Object, "files/") {
+			values += m.compareFiles(id, s, p, seen)
+			continue
+		}
+		if p.State == "whole" && p.Expected != len(seen) && p.Expected != -1 || len(state) != len(seen) {
 			m.t.Errorf("%.8s %s: %d records and expected %d, the org had %d", id, p.Object, len(state), p.Expected, len(seen))
 		}
 		for _, want := range seen {
@@ -260,6 +261,7 @@ func TestSecondReader(t *testing.T) {
 		return testkit.Row{"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2026-12-31", "Amount": "-0.25"}
 	})
 	packed := insert("Box__c", 5, func(int) testkit.Row { return testkit.Row{"Name": "Box", "Weight__c": "1.20"} })
+	attached := m.files(insert, accounts[0])
 	m.refusing("Opportunity")
 	before := m.backup()
 	m.run("check", "practice") // writes a note
@@ -268,6 +270,8 @@ func TestSecondReader(t *testing.T) {
 	m.check(m.loader.Delete(ctx, append(contacts[10:14:14], accounts[100])))
 	m.check(m.loader.EmptyRecycleBin(ctx, contacts[10:12]))
 	insert("Account", 2, func(int) testkit.Row { return testkit.Row{"Name": "Late"} })
+	m.check(m.loader.Delete(ctx, attached[:2]))
+	m.check(m.loader.Update(ctx, "Attachment", []testkit.Row{{"Id": attached[3], "Body": "b3RoZXI="}}))
 	after := m.backup()
 	plan := m.run("restore", "practice", "--undo", before+".."+after, "--plan", m.path("undo.plan"))
 	m.run("apply", m.path("undo.plan"), "--approve", plan["digest"].(string))
@@ -361,12 +365,13 @@ func (m *maker) coverage(s *checked) {
 			missing[g.Object+"."+g.Field] = true
 		}
 	}
+	files := heldFiles(s)
 	for _, p := range s.parts {
 		if p.State == "absent" && !missing[p.Object+"."] {
 			m.t.Errorf("%s is absent and no gap", p.Object)
 		}
 		for f := range s.types[p.Object] {
-			if p.State == "whole" && f != "Id" && slices.Contains(p.Fields, f) == missing[p.Object+"."+f] {
+			if p.State == "whole" && f != "Id" && (slices.Contains(p.Fields, f) || files[p.Object+"."+f]) == missing[p.Object+"."+f] {
 				m.t.Errorf("%s.%s is neither held nor a gap, or both", p.Object, f)
 			}
 		}
