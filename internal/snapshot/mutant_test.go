@@ -75,7 +75,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 				if err == nil {
 					continue
 				}
-				if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() < 1 ||
+				if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() < 1 || bytes.Contains(out, []byte("panic: test timed out")) ||
 					!bytes.Contains(out, []byte("FAIL")) && !bytes.Contains(out, []byte("panic:")) {
 					return fmt.Errorf("%s: %w\n%s", m.name, err, out)
 				}
@@ -112,7 +112,7 @@ func tested() []string {
 func (k killer) ask(t *testing.T, internal, dir, name string) ([]byte, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, filepath.Base(k.pkg)+".test"),
-		"-test.run", k.run, "-test.failfast", "-test.timeout", "5m")
+		"-test.run", k.run, "-test.failfast", "-test.timeout", "30m")
 	cmd.Dir = filepath.Join(internal, k.pkg)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "HOLDFAST_HARNESS=") || strings.HasPrefix(v, "HOLDFAST_LONG=") || strings.HasPrefix(v, "HOLDFAST_VERSITYGW=") ||
