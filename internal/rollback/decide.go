@@ -1,0 +1,265 @@
+package rollback
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"holdfast/internal/component"
+	"holdfast/internal/sf"
+)
+
+// Decide works out how the changes are taken back from what is there now.
+func Decide(in Input) (Plan, error) {
+	d := &decision{version: in.APIVersion, first: newBuilder(), second: newBuilder()}
+	var flows []Change
+	for _, c := range in.sorted() {
+		var err error
+		switch {
+		case c.Key.Type == "FlowDefinition": // says of its flow which version is active, and the versions say so, too
+		case c.Key.Type == "Flow":
+			flows = append(flows, c)
+		default:
+			err = d.component(c)
+		}
+		if err != nil {
+			return Plan{}, fmt.Errorf("%s %s: %w", c.Key.Type, c.Key.Name, err)
+		}
+	}
+	if err := d.flows(flows); err != nil {
+		return Plan{}, err
+	}
+	slices.SortStableFunc(d.plan.Actions, func(a, b Action) int { return a.Key.Compare(b.Key) })
+	for _, b := range []*builder{d.first, d.second} {
+		if dep, ok := b.deployment(in.APIVersion); ok {
+			d.plan.Deployments = append(d.plan.Deployments, dep)
+		}
+	}
+	return d.plan, nil
+}
+
+// decision is the state of one Decide.
+type decision struct {
+	version       string
+	plan          Plan
+	first, second *builder // deployments: what can go together, and what has to wait for it
+}
+
+func (d *decision) act(a Action) { d.plan.Actions = append(d.plan.Actions, a) }
+
+// component decides about one component that is no flow.
+func (d *decision) component(c Change) error {
+	switch {
+	case c.Before == nil && c.Now == nil:
+		d.act(Action{Key: c.Key, Verb: Nothing})
+	case c.installed():
+		d.act(Action{Key: c.Key, Verb: Cannot, Why: "it belongs to an installed package, which the org does not let anybody deploy"})
+	case !c.held():
+		d.act(Action{Key: c.Key, Verb: Cannot, Why: "its files are not held in every state"})
+	case c.Before == nil:
+		d.remove(c)
+	case c.After == nil:
+		d.restore(c)
+	case c.Now == nil:
+		d.act(Action{Key: c.Key, Verb: Keep, Why: "somebody has removed it since"})
+	default:
+		return d.takeBack(c)
+	}
+	return nil
+}
+
+// remove takes away what the change made.
+func (d *decision) remove(c Change) {
+	if component.Sum(c.Key.Type, c.After.Files) != component.Sum(c.Key.Type, c.Now.Files) {
+		d.act(Action{Key: c.Key, Verb: Keep, Why: "the change made it, and somebody has changed it since"})
+		return
+	}
+	if why := undeletable(c.Key); why != "" {
+		d.act(Action{Key: c.Key, Verb: Cannot, Why: why})
+		return
+	}
+	d.act(Action{Key: c.Key, Verb: Remove})
+	d.first.remove(c.Key)
+}
+
+// undeletable says why no deployment deletes a component, or "".
+// Source: Metadata API Developer Guide, Deleting Components from an Organization; Settings.
+func undeletable(key sf.ComponentKey) string {
+	switch key.Type {
+	case "StandardValueSet", "Settings":
+		return "the org has it always; what it said before the change is not held"
+	}
+	return ""
+}
+
+// restore puts back what the change removed.
+func (d *decision) restore(c Change) {
+	if c.Now == nil {
+		d.act(Action{Key: c.Key, Verb: PutBack})
+		d.first.put(c.Key, c.Before.Files)
+		return
+	}
+	if component.Sum(c.Key.Type, c.Before.Files) == component.Sum(c.Key.Type, c.Now.Files) {
+		d.act(Action{Key: c.Key, Verb: Nothing})
+		return
+	}
+	d.act(Action{Key: c.Key, Verb: Keep, Why: "the change removed it, and somebody has made it anew since"})
+}
+
+// takeBack takes the change back from a component that was there before, and is there now.
+func (d *decision) takeBack(c Change) error {
+	files := c.files()
+	if doc, ok := single(files); ok {
+		return d.document(c, doc)
+	}
+	var out []component.Entry
+	changed := false
+	for _, f := range files {
+		body, kept := undoFile(c.Key.Type, f)
+		if kept {
+			d.act(Action{Key: c.Key, Verb: Keep, Why: fmt.Sprintf("somebody has changed %s since", path.Base(f.path))})
+			return nil
+		}
+		if body != nil {
+			out = append(out, component.Entry{Path: f.path, Body: body})
+		}
+		changed = changed || string(body) != string(f.now)
+	}
+	if !changed {
+		d.act(Action{Key: c.Key, Verb: Nothing})
+		return nil
+	}
+	d.act(Action{Key: c.Key, Verb: TakeBack})
+	d.first.put(c.Key, out)
+	return nil
+}
+
+// single returns the only file of a component, when it is a document of which parts can be taken back.
+func single(files []file) (file, bool) {
+	if len(files) != 1 {
+		return file{}, false
+	}
+	for _, raw := range [][]byte{files[0].before, files[0].after, files[0].now} {
+		if _, err := component.Parse(raw); err != nil {
+			return file{}, false
+		}
+	}
+	return files[0], true
+}
+
+// undoFile returns what a file of several should be, nil for none; kept when somebody has changed it since.
+func undoFile(kind string, f file) (body []byte, kept bool) {
+	switch {
+	case sameFile(kind, f.before, f.after), sameFile(kind, f.before, f.now):
+		return f.now, false
+	case sameFile(kind, f.after, f.now):
+		return f.before, false
+	}
+	return f.now, true
+}
+
+func sameFile(kind string, a, b []byte) bool {
+	if a == nil || b == nil {
+		return (a == nil) == (b == nil)
+	}
+	if string(a) == string(b) {
+		return true
+	}
+	x, okA := component.Canonical(kind, a)
+	y, okB := component.Canonical(kind, b)
+	return okA && okB && string(x) == string(y)
+}
+
+// document takes back the parts of a component that is one document.
+func (d *decision) document(c Change, f file) error {
+	before, after, now, err := parse(f)
+	if err != nil {
+		return err
+	}
+	u := component.Undo(c.Key.Type, before, after, now)
+	action := Action{Key: c.Key, Parts: u.Parts, Conflicts: u.Conflicts, Verb: TakeBack}
+	switch {
+	case len(u.Parts) == 0 && len(u.Conflicts) == 0:
+		action.Verb = Nothing
+	case len(u.Parts) == 0:
+		action.Verb, action.Why = Keep, "somebody has changed the same parts since"
+	}
+	d.act(action)
+	if len(u.Parts) == 0 {
+		return nil
+	}
+	kind := component.Known().Kind(c.Key.Type)
+	switch {
+	case c.Key.Type == "Profile":
+		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(merging(now, u))}})
+	case kind != nil && len(kind.Children) > 0:
+		d.inside(c.Key, kind, f.path, u)
+	default:
+		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(u.Document)}})
+	}
+	return nil
+}
+
+func parse(f file) (before, after, now *component.Node, err error) {
+	if before, err = component.Parse(f.before); err != nil {
+		return nil, nil, nil, err
+	}
+	if after, err = component.Parse(f.after); err != nil {
+		return nil, nil, nil, err
+	}
+	now, err = component.Parse(f.now)
+	return before, after, now, err
+}
+
+// merging is the part of a document that is deployed where a deployment adds to what is there: what changes,
+// and what is no longer granted as not given. Source: Metadata API Developer Guide, Profile.
+func merging(now *component.Node, u component.Undoing) *component.Node {
+	doc := &component.Node{Name: u.Document.Name, Attrs: u.Document.Attrs}
+	for _, p := range u.Parts {
+		from := u.Document
+		if p.How == component.Removed {
+			from = now
+		}
+		for _, n := range component.Part(doc.Name, from, p.Element, p.Key) {
+			if p.How == component.Removed {
+				n = component.Revoked(doc.Name, n)
+			}
+			if n != nil {
+				doc.Nodes = append(doc.Nodes, n)
+			}
+		}
+	}
+	return doc
+}
+
+// inside takes back parts of a component some of whose parts are components themselves: each is deployed, or
+// deleted, by its own name, so that nothing else in the file is touched.
+func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string, u component.Undoing) {
+	doc := &component.Node{Name: u.Document.Name, Attrs: u.Document.Attrs}
+	own := false
+	for _, p := range u.Parts {
+		child, isChild := kind.Child(p.Element)
+		if !isChild {
+			own = true
+			continue
+		}
+		name := sf.ComponentKey{Type: child.Name, Name: component.ChildName(key, p.Key)}
+		if p.How == component.Removed {
+			d.first.remove(name)
+			continue
+		}
+		d.first.want(name)
+		doc.Nodes = append(doc.Nodes, component.Part(kind.Name, u.Document, p.Element, p.Key)...)
+	}
+	if own {
+		d.first.want(key)
+		for _, n := range u.Document.Nodes {
+			if _, isChild := kind.Child(n.Name); !isChild {
+				doc.Nodes = append(doc.Nodes, n)
+			}
+		}
+	}
+	if len(doc.Nodes) > 0 {
+		d.first.file(component.Entry{Path: file, Body: component.Print(component.Arrange(kind.Name, doc))})
+	}
+}
