@@ -53,6 +53,10 @@ var Rules = []Rule{
 		Why: "a pseudonym follows from a value, a rule and a key alone, so that a law can be a test",
 	},
 	{
+		Package: "rollback", May: []string{"component", "sf"},
+		Why: "how a deployment is taken back is decided from three states alone, so that a table of tests covers it",
+	},
+	{
 		Package: "automation", May: []string{"component", "sf"},
 		Why: "what acts on records, and the files that switch it, is decided from the files alone",
 	},
@@ -162,7 +166,7 @@ var Rules = []Rule{
 
 	// The verbs.
 	{
-		Package: "run", May: []string{"automation", "component", "mask", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
+		Package: "run", May: []string{"automation", "component", "rollback", "mask", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{

@@ -24,6 +24,8 @@ func PrintManifest(m sf.Manifest) []byte {
 		n.Nodes = append(n.Nodes, &Node{Name: "name", Text: t.Name})
 		root.Nodes = append(root.Nodes, n)
 	}
-	root.Nodes = append(root.Nodes, &Node{Name: "version", Text: m.Version})
+	if m.Version != "" { // destructive changes have none
+		root.Nodes = append(root.Nodes, &Node{Name: "version", Text: m.Version})
+	}
 	return Print(root)
 }

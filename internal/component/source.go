@@ -62,7 +62,7 @@ func (k *Kind) decompose(name string, file Entry) ([]Entry, error) {
 	var out []Entry
 	rest := &Node{Name: root.Name, Attrs: root.Attrs}
 	for _, n := range root.Nodes {
-		child, ok := k.child(n.Name)
+		child, ok := k.Child(n.Name)
 		id := n.Value(child.Key)
 		if !ok || CheckPath(id) != nil || strings.Contains(id, "/") {
 			rest.Nodes = append(rest.Nodes, n)
@@ -87,7 +87,8 @@ func (k *Kind) decompose(name string, file Entry) ([]Entry, error) {
 	return out, nil
 }
 
-func (k *Kind) child(element string) (Child, bool) {
+// Child returns the type of component that an element of the file is, if it is one.
+func (k *Kind) Child(element string) (Child, bool) {
 	for _, c := range k.Children {
 		if c.Element == element {
 			return c, true

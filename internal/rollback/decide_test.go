@@ -1,0 +1,206 @@
+package rollback_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"holdfast/internal/component"
+	"holdfast/internal/rollback"
+	"holdfast/internal/sf"
+)
+
+const space = ` xmlns="` + component.Namespace + `">`
+
+// xml is a component of one document.
+func xml(kind, name, path, body string) *rollback.Component {
+	return &rollback.Component{
+		Component: sf.Component{ComponentKey: sf.ComponentKey{Type: kind, Name: name}},
+		Files:     []component.Entry{{Path: path, Body: []byte("<" + kind + space + body + "</" + kind + ">")}},
+	}
+}
+
+func object(fields ...string) *rollback.Component {
+	var b strings.Builder
+	b.WriteString("<label>Thing</label>")
+	for _, f := range fields {
+		name, label, _ := strings.Cut(f, "=")
+		fmt.Fprintf(&b, "<fields><fullName>%s__c</fullName><label>%s</label><type>Text</type></fields>", name, label)
+	}
+	return xml("CustomObject", "Thing__c", "objects/Thing__c.object", b.String())
+}
+
+func profile(grants ...string) *rollback.Component {
+	var b strings.Builder
+	for _, g := range grants {
+		field, edit, _ := strings.Cut(g, "=")
+		fmt.Fprintf(&b, "<fieldPermissions><editable>%s</editable><field>%s</field><readable>true</readable></fieldPermissions>", edit, field)
+	}
+	return xml("Profile", "Admin", "profiles/Admin.profile", b.String())
+}
+
+func class(code string) *rollback.Component {
+	c := xml("ApexClass", "Pay", "classes/Pay.cls-meta.xml", "<status>Active</status>")
+	c.Files = append(c.Files, component.Entry{Path: "classes/Pay.cls", Body: []byte(code)})
+	return c
+}
+
+func flow(version int, status string) *rollback.Component {
+	c := xml("Flow", fmt.Sprintf("Renew-%d", version), fmt.Sprintf("flows/Renew-%d.flow", version), fmt.Sprintf("<label>v%d</label>", version))
+	c.Version, c.Status = version, status
+	return c
+}
+
+// change joins three states of one component.
+func change(before, after, now *rollback.Component) rollback.Change {
+	for _, c := range []*rollback.Component{before, after, now} {
+		if c != nil {
+			return rollback.Change{Key: c.ComponentKey, Before: before, After: after, Now: now}
+		}
+	}
+	panic("a change of nothing")
+}
+
+// decide returns the plan as text, a line for each action and each thing that is deployed or deleted.
+func decide(t *testing.T, changes ...rollback.Change) string {
+	t.Helper()
+	plan, err := rollback.Decide(rollback.Input{Changes: changes, APIVersion: "66.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, a := range plan.Actions {
+		fmt.Fprintf(&b, "%s %s %s", a.Verb, a.Key.Type, a.Key.Name)
+		for _, c := range a.Conflicts {
+			fmt.Fprintf(&b, " !%s %s", c.Element, c.Key)
+		}
+		b.WriteString("\n")
+	}
+	for i, d := range plan.Deployments {
+		for _, m := range d.Manifest.Types {
+			fmt.Fprintf(&b, "%d deploy %s %s\n", i+1, m.Name, strings.Join(m.Members, " "))
+		}
+		for _, k := range d.Deleted {
+			fmt.Fprintf(&b, "%d delete %s %s\n", i+1, k.Type, k.Name)
+		}
+		if _, err := d.Archive(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+// TestTrap30TheInverseIsExact: what is deployed and deleted is exactly the inverse of the change, and never
+// anything that was there before it.
+func TestTrap30TheInverseIsExact(t *testing.T) {
+	for name, c := range map[string]struct {
+		changes []rollback.Change
+		want    string
+	}{
+		"a field added, a class edited, a flow deleted": {
+			[]rollback.Change{
+				change(object("A=a"), object("A=a", "B=b"), object("A=a", "B=b")),
+				change(class("old"), class("new"), class("new")),
+				change(flow(1, "Active"), nil, nil),
+			},
+			"take back ApexClass Pay\ntake back CustomObject Thing__c\nput back Flow Renew\n" +
+				"1 deploy ApexClass Pay\n1 deploy Flow Renew\n1 delete CustomField Thing__c.B__c\n",
+		},
+		"a field removed and one changed; someone has added a third": {
+			[]rollback.Change{change(object("A=a", "B=b"), object("A=x"), object("A=x", "C=c"))},
+			"take back CustomObject Thing__c\n1 deploy CustomField Thing__c.A__c Thing__c.B__c\n",
+		},
+		"a field that someone has changed since": {
+			[]rollback.Change{change(object("A=a"), object("A=x"), object("A=y"))},
+			"keep CustomObject Thing__c !fields A__c\n",
+		},
+		"an object made by the change, and worked on since": {
+			[]rollback.Change{change(nil, object("A=a"), object("A=a", "B=b"))},
+			"keep CustomObject Thing__c\n",
+		},
+		"an object made by the change": {
+			[]rollback.Change{change(nil, object("A=a"), object("A=a"))},
+			"remove CustomObject Thing__c\n1 delete CustomObject Thing__c\n",
+		},
+		"a class that someone has edited since": {
+			[]rollback.Change{change(class("old"), class("new"), class("newer"))},
+			"keep ApexClass Pay\n",
+		},
+		"a flow whose third version breaks": {
+			[]rollback.Change{
+				change(flow(2, "Active"), flow(2, "Obsolete"), flow(2, "Obsolete")), change(nil, flow(3, "Active"), flow(3, "Active")),
+			},
+			"activate Flow Renew\n1 deploy FlowDefinition Renew\n",
+		},
+		"a flow that no version of ran": {
+			[]rollback.Change{change(flow(1, "Draft"), flow(1, "Active"), flow(1, "Active"))},
+			"deactivate Flow Renew\n1 deploy FlowDefinition Renew\n",
+		},
+		"a flow that the change made": {
+			[]rollback.Change{change(nil, flow(1, "Active"), flow(1, "Active"))},
+			"remove Flow Renew\n1 deploy FlowDefinition Renew\n2 delete Flow Renew-1\n",
+		},
+		"a flow that someone has switched to another version since": {
+			[]rollback.Change{
+				change(flow(1, "Active"), flow(1, "Obsolete"), flow(1, "Obsolete")), change(nil, flow(2, "Active"), flow(2, "Obsolete")),
+				change(nil, nil, flow(3, "Active")),
+			},
+			"keep Flow Renew\n",
+		},
+		"nothing, as it is back already": {
+			[]rollback.Change{change(class("old"), class("new"), class("old")), change(nil, object("A=a"), nil)},
+			"nothing ApexClass Pay\nnothing CustomObject Thing__c\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := decide(t, c.changes...); got != c.want {
+				t.Errorf("\n%swanted\n%s", got, c.want)
+			}
+			slices.Reverse(c.changes)
+			if got := decide(t, c.changes...); got != c.want {
+				t.Errorf("in another order:\n%s", got)
+			}
+		})
+	}
+}
+
+// TestProfilesAreMerged: of a profile only what changes is deployed, and what is no longer granted is
+// written down as not given, because a deployment that leaves it out leaves it as it is.
+func TestProfilesAreMerged(t *testing.T) {
+	plan, err := rollback.Decide(rollback.Input{APIVersion: "66.0", Changes: []rollback.Change{change(
+		profile("A.X=true", "A.Same=true"), profile("A.X=false", "A.Same=true", "A.New=true"), profile("A.X=false", "A.Same=true", "A.New=true", "A.Later=true"),
+	)}})
+	if err != nil || len(plan.Deployments) != 1 || len(plan.Deployments[0].Files) != 1 {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	root, err := component.Parse(plan.Deployments[0].Files[0].Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range root.Nodes {
+		got = append(got, n.Value("field")+" "+n.Value("readable")+" "+n.Value("editable"))
+	}
+	slices.Sort(got)
+	if want := []string{"A.New false false", "A.X true true"}; !slices.Equal(got, want) {
+		t.Errorf("%v, wanted %v", got, want)
+	}
+}
+
+// TestWhatIsNotHeldIsNotTouched: a component of an installed package, or one whose files a state lacks, is
+// named and left alone.
+func TestWhatIsNotHeldIsNotTouched(t *testing.T) {
+	lacking := class("old")
+	lacking.Files = nil
+	installed := class("old")
+	installed.Manageable = "installed"
+	for _, before := range []*rollback.Component{lacking, installed} {
+		if got := decide(t, change(before, class("new"), class("new"))); got != "cannot ApexClass Pay\n" {
+			t.Error(got)
+		}
+		if got := decide(t, change(before, nil, nil)); got != "cannot ApexClass Pay\n" {
+			t.Error(got)
+		}
+	}
+}
