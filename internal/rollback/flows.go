@@ -47,6 +47,8 @@ func (d *decision) flow(key sf.ComponentKey, f *flowStates) {
 	switch {
 	case installedFlow(f):
 		d.act(Action{Key: key, Verb: Cannot, Why: "it belongs to an installed package, which the org does not let anybody deploy"})
+	case current != 0 && was != 0 && sameVersion(f.now[current], f.before[was]) && current != is:
+		d.act(Action{Key: key, Verb: Nothing, Why: fmt.Sprintf("%s is active, and does what %s did before", versionText(current), versionText(was))})
 	case current != is && current != was:
 		d.act(Action{Key: key, Verb: Keep, Why: fmt.Sprintf("somebody has switched it to %s since", versionText(current))})
 	case len(f.before) == 0 && len(f.now) > 0:
@@ -75,7 +77,7 @@ func (d *decision) flow(key sf.ComponentKey, f *flowStates) {
 // it is switched off first.
 func (d *decision) removeFlow(key sf.ComponentKey, f *flowStates, current int) {
 	for n, c := range f.now {
-		if after := f.after[n]; after == nil || component.Sum("Flow", after.Files) != component.Sum("Flow", c.Files) {
+		if !sameVersion(f.after[n], c) {
 			d.act(Action{Key: key, Verb: Keep, Why: "the change made it, and somebody has changed it since"})
 			return
 		}
@@ -87,6 +89,27 @@ func (d *decision) removeFlow(key sf.ComponentKey, f *flowStates, current int) {
 	for n := range f.now {
 		d.second.remove(sf.ComponentKey{Type: "Flow", Name: fmt.Sprintf("%s-%d", key.Name, n)})
 	}
+}
+
+// sameVersion reports that two versions do the same, whichever of them is active.
+func sameVersion(a, b *Component) bool {
+	if a == nil || b == nil || len(a.Files) != 1 || len(b.Files) != 1 {
+		return false
+	}
+	x, okA := withoutStatus(a.Files[0].Body)
+	y, okB := withoutStatus(b.Files[0].Body)
+	return okA && okB && string(x) == string(y)
+}
+
+// withoutStatus returns the canonical form of the file of a version, but for whether it is active, which
+// stands in it, too.
+func withoutStatus(raw []byte) ([]byte, bool) {
+	doc, err := component.Parse(raw)
+	if err != nil {
+		return nil, false
+	}
+	doc.Nodes = slices.DeleteFunc(doc.Nodes, func(n *component.Node) bool { return n.Name == "status" })
+	return component.Canonical("Flow", component.Print(doc))
 }
 
 // active returns the number of the active version, or 0.

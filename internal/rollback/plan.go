@@ -1,6 +1,10 @@
 package rollback
 
 import (
+	"bytes"
+	"slices"
+	"time"
+
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
 )
@@ -36,11 +40,53 @@ type Deployment struct {
 	Deleted  []sf.ComponentKey // after the files are in place, sorted
 }
 
-// Plan is how a change is taken back.
+// Values are values of records that go with components that the change deleted. No deployment brings them
+// back: a restore of records does, once the components are there.
+type Values struct {
+	Object  string
+	Field   string // "" for the records of the object
+	Records int64  // that the snapshot before the change holds of the object
+}
+
+// Source names the snapshots that a plan was decided from, and what of them it is about.
+type Source struct {
+	Before, After, Live string
+	Only                []string // components as "Type Name", sorted; none is all
+}
+
+// Plan is how a change is taken back. Decide fills Actions and Deployments.
 type Plan struct {
+	Org    sf.ID
+	Made   time.Time // by the clock of the org
+	Source Source
+	Tests  sf.TestLevel // that the deployments ask for; "" leaves it to the org
+	Notes  []string
+
 	Actions     []Action // by key
+	Values      []Values
 	Deployments []Deployment
 }
+
+// Equal reports that the org would be sent the same.
+func (d Deployment) Equal(other Deployment) bool {
+	same := func(a, b component.Entry) bool { return a.Path == b.Path && bytes.Equal(a.Body, b.Body) }
+	return d.Manifest.Version == other.Manifest.Version && slices.EqualFunc(d.Files, other.Files, same) &&
+		slices.Equal(d.Deleted, other.Deleted) && slices.Equal(d.Members(), other.Members())
+}
+
+// Members are the components that its manifest names, sorted.
+func (d Deployment) Members() []sf.ComponentKey {
+	var out []sf.ComponentKey
+	for _, t := range d.Manifest.Types {
+		for _, name := range t.Members {
+			out = append(out, sf.ComponentKey{Type: t.Name, Name: name})
+		}
+	}
+	return out
+}
+
+// Count is how many components are deployed and deleted.
+func (d Deployment) Count() int { return len(d.Members()) + len(d.Deleted) }
 
 // Conflicts counts the components and parts that stay as somebody has set them since.
 func (p Plan) Conflicts() int {
