@@ -26,6 +26,9 @@ const (
 	entryPrior   = "prior"
 	entryOff     = "off"
 	entryBack    = "back"
+	entrySend    = "send"
+	entrySent    = "sent"
+	entryEnded   = "ended"
 )
 
 // messageClip bounds the text of an org's error in the journal, in bytes.
@@ -39,15 +42,15 @@ type entry struct {
 	Org   string     `json:"org,omitempty"`         // begin
 	At    string     `json:"at,omitempty"`          // begin, end: server time
 	Batch int        `json:"batch,omitempty"`       // intent, job, abort, outcome: from 1
-	Step  int        `json:"step,omitempty"`        // intent, step: index in the plan, from 0
-	Op    string     `json:"op,omitempty"`          // intent
+	Step  int        `json:"step,omitempty"`        // intent, step, send, sent, ended: index in the plan, from 0
+	Op    string     `json:"op,omitempty"`          // intent, send, sent, ended
 	Rows  [][2]int   `json:"rows,omitempty"`        // intent: closed ranges of row indexes, ascending
 	Sum   string     `json:"sum,omitempty"`         // intent of an insert: check of the rows as sent
-	Job   string     `json:"job,omitempty"`         // job
+	Job   string     `json:"job,omitempty"`         // job, sent, ended
 	Out   []entryRow `json:"out,omitempty"`         // outcome
 	Snap  string     `json:"snapshot,omitempty"`    // verify
 	Diff  int64      `json:"unexplained,omitempty"` // verify
-	State string     `json:"state,omitempty"`       // end
+	State string     `json:"state,omitempty"`       // end, ended
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
 	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"
 }
@@ -96,7 +99,7 @@ func decodeEntry(body []byte) (entry, error) {
 		if e.Batch < 1 {
 			return entry{}, fmt.Errorf("journal entry: %s without a batch", e.T)
 		}
-	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack:
+	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded:
 	default:
 		return entry{}, problem.Newf(problem.Usage, "journal entry %q is of a later version", e.T)
 	}

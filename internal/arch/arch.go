@@ -155,7 +155,7 @@ var Rules = []Rule{
 		Why: "capture declares the Source it reads: the client is handed in, so the emulator or a recording fits, too",
 	},
 	{
-		Package: "apply", May: []string{"plan", "automation", "component", "snapshot", "state", "sf", "problem"},
+		Package: "apply", May: []string{"plan", "automation", "rollback", "component", "snapshot", "state", "sf", "problem"},
 		Why: "apply declares the Target it writes: the client is handed in, and every write is behind a journal",
 	},
 

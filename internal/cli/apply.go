@@ -26,7 +26,8 @@ import (
 // applyResult is what `apply --json` prints.
 type applyResult struct {
 	run.ApplyResult
-	Approved bool `json:"approved" doc:"false when the plan was only shown: there was no approval"`
+	Approved bool                  `json:"approved" doc:"false when the plan was only shown: there was no approval"`
+	Rollback *run.RolledBackResult `json:"rollback,omitempty" doc:"of a rollback plan, which has no steps"`
 }
 
 func (a *app) applyCommand() *cobra.Command {
@@ -37,6 +38,9 @@ func (a *app) applyCommand() *cobra.Command {
 		long: `Carries out exactly the plan in the file. The approval names its digest, so that other bytes than those that
 were reviewed are refused. Without --approve the plan is shown; on a terminal the approval is then asked
 for, elsewhere nothing more happens.
+
+A plan of ` + "`holdfast rollback`" + ` is deployed: the org checks each deployment first, without doing it; then the org is
+observed, and nothing is deployed unless exactly what is left of the plan would take the change back.
 
 Nothing is written when a record has moved since the plan was made. Every call is in the journal before
 it is sent: after a crash run the same command again, and it goes on where it stopped. At the end the org
@@ -87,11 +91,22 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	if in.journal == "" {
 		in.journal = path + ".journal"
 	}
+	file, err := readPlanFile(path)
+	if err != nil {
+		return err
+	}
+	if run.IsRollback(file) {
+		shown, err := run.ReadRollback(file)
+		if err != nil {
+			return fmt.Errorf("plan file %s: %w", path, err)
+		}
+		return a.applyRollback(ctx, path, file, shown, in)
+	}
 	approve, err := in.approval()
 	if err != nil {
 		return err
 	}
-	file, p, err := readPlan(path)
+	p, err := readPlan(path, file)
 	if err != nil {
 		return err
 	}
@@ -166,8 +181,8 @@ func (a *app) putBack(ctx context.Context, org *salesforce.Org, journal string) 
 	})
 }
 
-// readPlan reads a plan file, whole.
-func readPlan(path string) ([]byte, *plan.Plan, error) {
+// readPlanFile reads a plan file, whole.
+func readPlanFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() { // to open a pipe is to wait for whoever writes to it
 		err = fmt.Errorf("%s is not a file", path)
@@ -177,22 +192,28 @@ func readPlan(path string) ([]byte, *plan.Plan, error) {
 		f, err = os.Open(path)
 	}
 	if err != nil {
-		return nil, nil, problem.Wrap(problem.Usage, err, "plan file").Hint("make a plan with `holdfast restore … --plan FILE`")
+		return nil, problem.Wrap(problem.Usage, err, "plan file").
+			Hint("make a plan with `holdfast restore … --plan FILE` or `holdfast rollback … --plan FILE`")
 	}
 	defer f.Close()
 	file, err := io.ReadAll(io.LimitReader(f, maxPlanFile+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("plan file: %w", err)
+		return nil, fmt.Errorf("plan file: %w", err)
 	}
 	if len(file) > maxPlanFile {
-		return nil, nil, problem.Newf(problem.Usage, "plan file %s is longer than %s", path, size(maxPlanFile))
+		return nil, problem.Newf(problem.Usage, "plan file %s is longer than %s", path, size(maxPlanFile))
 	}
+	return file, nil
+}
+
+// readPlan reads a plan of records.
+func readPlan(path string, file []byte) (*plan.Plan, error) {
 	p, err := plan.Decode(bytes.NewReader(file))
 	if err != nil {
-		return nil, nil, problem.Wrap(problem.Usage, err, "plan file "+path).
+		return nil, problem.Wrap(problem.Usage, err, "plan file "+path).
 			Hint("a plan file must not be changed; make a new one with `holdfast restore`")
 	}
-	return file, p, nil
+	return p, nil
 }
 
 // askApproval shows the plan and, on a terminal, asks for the approval. It returns the digest when
@@ -210,6 +231,11 @@ func (a *app) askApproval(path, digest string, p *plan.Plan) (string, error) {
 	if err != nil || !ask {
 		return "", err
 	}
+	return a.askYes(digest)
+}
+
+// askYes asks on the terminal whether the plan of that digest is approved, and returns the digest if so.
+func (a *app) askYes(digest string) (string, error) {
 	fmt.Fprint(a.err, "Approve and apply this plan? Type yes: ")
 	answer, err := bufio.NewReader(io.LimitReader(a.in, 1024)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

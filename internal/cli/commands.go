@@ -13,6 +13,7 @@ func (a *app) commands() []*cobra.Command {
 		a.historyCommand(),
 		a.findCommand(),
 		a.restoreCommand(),
+		a.rollbackCommand(),
 		a.applyCommand(),
 		a.seedCommand(),
 		a.successorsCommand(),

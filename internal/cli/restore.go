@@ -97,7 +97,11 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 // undoOfApplied returns the states around the application of a plan, as --undo has them, and the records
 // that it wrote.
 func undoOfApplied(path string) (undo string, records []string, err error) {
-	_, p, err := readPlan(path)
+	file, err := readPlanFile(path)
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := readPlan(path, file)
 	if err != nil {
 		return "", nil, err
 	}

@@ -122,6 +122,9 @@ var contextTypes = []string{
 	"ExternalDataSource", "Flow", "Layout",
 }
 
+// ContextTypes returns the types whose components a profile is about.
+func ContextTypes() []string { return slices.Clone(contextTypes) }
+
 // InContext reports a type whose components a profile is about: it is given back with what it says of
 // those that were asked for in the same request.
 func InContext(kind string) bool { return slices.Contains(contextTypes, kind) }

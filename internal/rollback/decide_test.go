@@ -47,7 +47,7 @@ func class(code string) *rollback.Component {
 }
 
 func flow(version int, status string) *rollback.Component {
-	c := xml("Flow", fmt.Sprintf("Renew-%d", version), fmt.Sprintf("flows/Renew-%d.flow", version), fmt.Sprintf("<label>v%d</label>", version))
+	c := xml("Flow", strings.TrimSuffix(fmt.Sprintf("Renew-%d", version), "-0"), fmt.Sprintf("flows/Renew-%d.flow", version), fmt.Sprintf("<label>v%d</label>", version))
 	c.Version, c.Status = version, status
 	return c
 }
@@ -136,6 +136,14 @@ func TestTrap30TheInverseIsExact(t *testing.T) {
 		"a flow that no version of ran": {
 			[]rollback.Change{change(flow(1, "Draft"), flow(1, "Active"), flow(1, "Active"))},
 			"deactivate Flow Renew\n1 deploy FlowDefinition Renew\n",
+		},
+		"a flow that did not run, and was deleted": {
+			[]rollback.Change{change(flow(1, "Draft"), nil, nil)},
+			"put back Flow Renew\n1 deploy Flow Renew\n",
+		},
+		"a flow whose versions are not known": {
+			[]rollback.Change{change(flow(0, ""), flow(1, "Active"), flow(1, "Active"))},
+			"cannot Flow Renew\n",
 		},
 		"a flow that the change made": {
 			[]rollback.Change{change(nil, flow(1, "Active"), flow(1, "Active"))},

@@ -325,7 +325,8 @@ func (d Deployment) check() error {
 		return errors.New("it does nothing")
 	case len(d.Files) > maxDeployFiles || size > maxDeployBytes:
 		return fmt.Errorf("%w: %d files of %d bytes", ErrTooLarge, len(d.Files), size)
-	case !slices.IsSortedFunc(d.Deleted, sf.ComponentKey.Compare):
+	case len(d.Deleted) != len(slices.Compact(slices.SortedFunc(slices.Values(d.Deleted), sf.ComponentKey.Compare))),
+		!slices.IsSortedFunc(d.Deleted, sf.ComponentKey.Compare):
 		return errors.New("its deletions are not in order")
 	}
 	return nil

@@ -2,6 +2,7 @@ package rollback
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"holdfast/internal/component"
@@ -47,6 +48,8 @@ func (d *decision) flow(key sf.ComponentKey, f *flowStates) {
 	switch {
 	case installedFlow(f):
 		d.act(Action{Key: key, Verb: Cannot, Why: "it belongs to an installed package, which the org does not let anybody deploy"})
+	case f.before[0] != nil || f.after[0] != nil || f.now[0] != nil:
+		d.act(Action{Key: key, Verb: Cannot, Why: "its versions are not held in every state"})
 	case current != 0 && was != 0 && sameVersion(f.now[current], f.before[was]) && current != is:
 		d.act(Action{Key: key, Verb: Nothing, Why: fmt.Sprintf("%s is active, and does what %s did before", versionText(current), versionText(was))})
 	case current != is && current != was:
@@ -55,6 +58,14 @@ func (d *decision) flow(key sf.ComponentKey, f *flowStates) {
 		d.removeFlow(key, f, current)
 	case current == was && len(made) == 0 && len(f.now) > 0:
 		d.act(Action{Key: key, Verb: Nothing})
+	case was == 0 && len(f.after) == 0 && len(f.now) == 0:
+		newest := slices.Max(slices.Collect(maps.Keys(f.before)))
+		if len(f.before[newest].Files) == 0 {
+			d.act(Action{Key: key, Verb: Cannot, Why: "the file of " + versionText(newest) + " is not held"})
+			return
+		}
+		d.act(Action{Key: key, Verb: PutBack, Why: versionText(newest) + " comes back, and is not active, as before"})
+		d.first.put(key, rename(f.before[newest].Files, key.Name))
 	case was == 0 && current == 0: // no version ran, and none does: versions that are there harm nobody
 		d.act(Action{Key: key, Verb: Nothing})
 	case was == 0:

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/capture"
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+	"holdfast/internal/salesforce"
+	"holdfast/internal/sf"
+)
+
+// rollbackResult is what `rollback --json` prints.
+type rollbackResult struct {
+	run.RollbackResult
+	PlanFile string `json:"plan_file,omitempty" doc:"where the plan was written"`
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	var in run.RollbackInput
+	var undo, planFile, tests string
+	cmd := a.command(spec{
+		use: "rollback ORG", group: groupVerbs,
+		short: "plan how to take a deployment back; nothing is deployed",
+		long: `Compares the metadata of two snapshots around a deployment, observes what the org has now, and decides what takes
+the change back: components that it deleted are put back, those that it changed become what they were, part by part, those
+that it made are deleted, and the version of a flow that was active is active again. What somebody has changed since
+stays, and is shown as a conflict.
+
+Nothing is deployed: that is what ` + "`holdfast apply`" + ` does with the plan, once someone has approved it. The plan holds every
+file that is deployed, and everything that is deleted. What one of the snapshots does not tell for certain is never deleted.
+
+Values of records do not come back with components. Where the change deleted fields or objects, the plan says which
+` + "`holdfast restore`" + ` brings their values back afterwards.`,
+		example: `holdfast rollback prod --undo 4f1c..9ab2
+holdfast rollback prod --undo 4f1c..latest --plan release.plan
+holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component CustomObject:Invoice__c --plan pay.plan`,
+		kinds: []problem.Kind{
+			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
+			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+		},
+		result: rollbackResult{}, min: 1, max: 1, org: true,
+	}, func(cmd *cobra.Command, args []string) error {
+		before, after, ok := strings.Cut(undo, "..")
+		if !ok || before == "" || after == "" || strings.Contains(after, ".") {
+			return problem.Newf(problem.Usage, "rollback: --undo %q does not name two snapshots", undo).
+				Hint("name those around the deployment: --undo BEFORE..AFTER")
+		}
+		in.Before, in.After, in.Tests = before, after, sf.TestLevel(tests)
+		levels := []sf.TestLevel{"", sf.NoTestRun, sf.RunLocalTests, sf.RunAllTestsInOrg, sf.RunRelevantTests}
+		if !slices.Contains(levels, in.Tests) {
+			return problem.Newf(problem.Usage, "rollback: --tests %q is no test level", tests).
+				Hint("NoTestRun, RunLocalTests, RunAllTestsInOrg or RunRelevantTests")
+		}
+		return a.rollback(cmd.Context(), args[0], in, planFile)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&undo, "undo", "", "the two `snapshots` around the deployment, as BEFORE..AFTER; latest is the newest backup")
+	flags.StringArrayVar(&in.Only, "component", nil, "take the change of this `component` back alone, as TYPE:NAME; may be repeated")
+	flags.StringVar(&tests, "tests", "", "`level` of the Apex tests that the deployments run; default is what the org does by itself")
+	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
+	return a.repoFlags(cmd)
+}
+
+func (a *app) rollback(ctx context.Context, name string, in run.RollbackInput, planFile string) error {
+	if planFile != "" { // found out before the org is read
+		if _, err := os.Lstat(planFile); err == nil {
+			return planExists(planFile)
+		}
+		if _, err := os.Stat(filepath.Dir(planFile)); err != nil {
+			return onDisk(fmt.Errorf("plan file %s: %w", planFile, err))
+		}
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	manners, err := a.manners(name, config.Manners{})
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name, salesforce.Budget{})
+	if err != nil {
+		return err
+	}
+	watch := a.newProgress("rollback " + name)
+	in.Org, in.Store, in.APIVersion = org, store, salesforce.DefaultAPIVersion
+	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured}
+	result, err := run.Rollback(ctx, in)
+	watch.end()
+	if err != nil {
+		return fmt.Errorf("rollback %s: %w", name, err)
+	}
+	out := rollbackResult{RollbackResult: result}
+	if planFile != "" {
+		if err := writePlan(planFile, result.File); err != nil {
+			return err
+		}
+		out.PlanFile = planFile
+	}
+	return a.print(out, func(w io.Writer) {
+		writeRollback(w, name, result)
+		switch {
+		case len(result.Deployments) == 0:
+			fmt.Fprintln(w, "nothing is to be deployed")
+		case planFile == "":
+			fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
+		default:
+			fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(planFile), result.Digest, plain(planFile))
+		}
+	})
+}
+
+// writeRollback writes what a rollback plan would do, as rollback and apply show it.
+func writeRollback(w io.Writer, org string, r run.RollbackResult) {
+	fmt.Fprintf(w, "take back what changed from %.8s to %.8s, on the org as of %s\n", r.Before, r.After, stamp(r.Made))
+	for _, a := range r.Actions {
+		fmt.Fprintf(w, "%s %s %s", a.Action, a.Type, plain(a.Name))
+		if a.Why != "" {
+			fmt.Fprintf(w, ": %s", plain(a.Why))
+		}
+		fmt.Fprintln(w)
+		writeSome(w, "all of them are in the plan", a.Parts, func(p run.PartDiff) string {
+			return fmt.Sprintf("  %s %s %s", p.How, p.Element, plain(p.Key))
+		})
+		writeSome(w, "all of them are in the plan", a.Conflicts, func(p run.PartDiff) string {
+			return fmt.Sprintf("  stays, because somebody has changed it since: %s %s", p.Element, plain(p.Key))
+		})
+	}
+	for _, d := range r.Deployments {
+		fmt.Fprintf(w, "deployment %d: %s, %s\n", d.Number, plural(len(d.Deploy), "component"), plural(len(d.Delete), "deletion"))
+		for _, k := range d.Delete {
+			fmt.Fprintf(w, "  deletes %s\n", plain(k))
+		}
+	}
+	if r.Tests != "" {
+		fmt.Fprintf(w, "tests: %s\n", r.Tests)
+	}
+	for _, name := range r.Destroyed {
+		fmt.Fprintf(w, "lost: what people have entered into %s\n", plain(name))
+	}
+	fmt.Fprintf(w, "%s: later work stays; %s cannot go back\n", plural(r.Conflicts, "conflict"), plural(r.Impossible, "component"))
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", plain(note))
+	}
+	for _, v := range r.Values {
+		fmt.Fprintf(w, "values, afterwards: %s\n", restoreOf(org, r.Before, v))
+	}
+}
+
+// restoreOf is the command that brings values back which no deployment does.
+func restoreOf(org, before string, v run.ValuesRow) string {
+	text := fmt.Sprintf("holdfast restore %s --to %.8s --object %s", org, before, v.Object)
+	if v.Field != "" {
+		text += " --field " + v.Object + "." + v.Field
+	}
+	return text + " --plan FILE"
+}
+
+// applyRollback carries out a rollback plan, or shows it when there is no approval.
+func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
+	if in.putBack {
+		return problem.New(problem.Usage, "apply: --put-back is about plans of records; a rollback switches nothing off")
+	}
+	approve, err := in.approval()
+	if err != nil {
+		return err
+	}
+	if approve == "" {
+		if approve, err = a.askRollback(path, shown); approve == "" {
+			return err
+		}
+	}
+	if approve != shown.Digest {
+		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, shown.Digest).
+			Hint("review the plan again and approve it as it is")
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	name := in.org
+	if name == "" {
+		if name, err = orgOf(ctx, store, shown.OrgID); err != nil {
+			return err
+		}
+	}
+	manners, err := a.manners(name, config.Manners{})
+	if err != nil {
+		return err
+	}
+	org, err := a.connect(ctx, name, salesforce.Budget{})
+	if err != nil {
+		return err
+	}
+	watch := a.newProgress("apply " + path)
+	result, err := run.ApplyRollback(ctx, run.ApplyRollbackInput{
+		Org: org, Store: store, File: file, Digest: approve, Journal: in.journal,
+		Capture:  capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured},
+		Progress: func(d apply.Deploying) { watch.deploying(d, len(shown.Deployments)) },
+	})
+	watch.end()
+	if err != nil && result.Plan == nil {
+		return fmt.Errorf("apply %s: %w", path, err)
+	}
+	out := applyResult{ApplyResult: run.NoRecords(result.OrgID, result.Digest, in.journal), Approved: true, Rollback: &result}
+	return errors.Join(a.print(out, func(w io.Writer) { writeRolledBack(w, name, result) }), err)
+}
+
+// askRollback shows the plan and, on a terminal, asks for the approval.
+func (a *app) askRollback(path string, shown run.RollbackResult) (string, error) {
+	ask := terminal(a.in) && terminal(a.err) && !a.json
+	out := applyResult{ApplyResult: run.NoRecords(shown.OrgID, shown.Digest, ""), Rollback: &run.RolledBackResult{RollbackResult: shown, Sent: []run.SentRow{}}}
+	err := a.print(out, func(w io.Writer) {
+		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), shown.OrgID, stamp(shown.Made))
+		writeRollback(w, "ORG", shown)
+		fmt.Fprintf(w, "digest %s\n", shown.Digest)
+		if !ask {
+			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), shown.Digest)
+		}
+	})
+	if err != nil || !ask {
+		return "", err
+	}
+	return a.askYes(shown.Digest)
+}
+
+// deploying is told what is deployed.
+func (p *progress) deploying(d apply.Deploying, of int) {
+	text := d.How + " " + d.ID
+	if d.Ended && !d.Success {
+		text += " was refused"
+	}
+	p.step(d.Step, of, "deploy", text)
+}
+
+func writeRolledBack(w io.Writer, org string, r run.RolledBackResult) {
+	switch {
+	case r.DoneBefore:
+		fmt.Fprintln(w, "an earlier run carried this plan out; nothing was deployed, and this is its report again")
+	case r.Resumed:
+		fmt.Fprintln(w, "an earlier run of this plan was taken up again")
+	}
+	rows := make([][]string, 0, len(r.Sent))
+	for _, s := range r.Sent {
+		state := "not known"
+		if s.Ended && s.Success {
+			state = "done"
+		} else if s.Ended {
+			state = "refused"
+		}
+		rows = append(rows, []string{count(int64(s.Deployment)), s.How, s.ID, state, count(int64(s.Tests))})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"DEPLOYMENT", "SENT TO", "ID", "ENDED", "TESTS"}, rows)
+	}
+	for _, s := range r.Sent {
+		writeSome(w, "--json lists them", s.Problems, func(p run.ProblemRow) string {
+			return fmt.Sprintf("refused: %s %s: %s", p.Type, plain(p.Name), plain(p.Problem))
+		})
+	}
+	if r.Observed == "" {
+		return
+	}
+	if r.Left > 0 {
+		fmt.Fprintf(w, "observed again as %.8s: %s would still have to be deployed or deleted\n", r.Observed, plural(r.Left, "component"))
+		return
+	}
+	fmt.Fprintf(w, "observed again as %.8s: nothing remains to be deployed; %s left alone as planned\n", r.Observed, plural(r.Conflicts, "conflict"))
+	for _, v := range r.Values {
+		fmt.Fprintf(w, "values come back with: %s\n", restoreOf(org, r.Before, v))
+	}
+}

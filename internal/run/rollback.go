@@ -1,0 +1,241 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/capture"
+	"holdfast/internal/component"
+	"holdfast/internal/problem"
+	"holdfast/internal/rollback"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// MetadataOrg is an org whose components can be read.
+type MetadataOrg interface {
+	capture.Source
+	capture.Metadata
+}
+
+// RollbackInput says which change of components to take back.
+type RollbackInput struct {
+	Org   MetadataOrg
+	Store *snapshot.Store
+
+	// Before and After are the snapshots around the change: the beginning of an ID, or "latest" for the newest backup.
+	Before, After string
+	// Only are the components that it is about, as Type:Name; none is all that changed.
+	Only []string
+
+	Tests      sf.TestLevel    // that the deployments run; "" is what the org does by itself: local tests of Apex in production
+	APIVersion string          // of the deployments
+	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
+}
+
+// RollbackResult is a plan: nothing was deployed.
+type RollbackResult struct {
+	Plan   *rollback.Plan `json:"-"`
+	File   []byte         `json:"-"`      // the bytes to review, approve and apply
+	Digest string         `json:"digest"` // SHA-256 of the plan file, hexadecimal: what an approval names
+
+	OrgID       sf.ID           `json:"org_id"`              // Id of the org
+	Before      string          `json:"before"`              // id of the snapshot before the change
+	After       string          `json:"after"`               // id of the snapshot after it
+	Live        string          `json:"live"`                // id of the org as it was found
+	Made        time.Time       `json:"made"`                // when the org was found so, server time
+	Only        []string        `json:"only,omitempty"`      // components that the plan is about; none: all
+	Tests       string          `json:"tests,omitempty"`     // test level of the deployments
+	Actions     []ActionRow     `json:"actions"`             // what becomes of each component
+	Deployments []DeploymentRow `json:"deployments"`         // what is deployed, in order
+	Conflicts   int             `json:"conflicts"`           // components and parts that stay as somebody has set them since
+	Impossible  int             `json:"impossible"`          // components that cannot go back
+	Values      []ValuesRow     `json:"values,omitempty"`    // what a restore of records brings back afterwards
+	Destroyed   []string        `json:"destroyed,omitempty"` // objects and fields that are deleted, with what people have entered since
+	Notes       []string        `json:"notes,omitempty"`     // what the reader of the plan should know
+}
+
+// ActionRow says what becomes of one component.
+type ActionRow struct {
+	Type      string     `json:"type"`                // metadata type
+	Name      string     `json:"name"`                // full name
+	Action    string     `json:"action"`              // put back, take back, remove, activate, deactivate, keep, nothing or cannot
+	Why       string     `json:"why,omitempty"`       // of keep and cannot, and where it helps
+	Parts     []PartDiff `json:"parts,omitempty"`     // what changes inside, as the org is now
+	Conflicts []PartDiff `json:"conflicts,omitempty"` // what stays inside, because somebody has changed it since
+}
+
+// DeploymentRow is one deployment.
+type DeploymentRow struct {
+	Number int      `json:"number"` // from 1
+	Deploy []string `json:"deploy"` // components, as "Type Name"
+	Delete []string `json:"delete"` // components, as "Type Name"
+	Files  []string `json:"files"`  // paths in the archive
+}
+
+// ValuesRow are values that no deployment brings back.
+type ValuesRow struct {
+	Object  string `json:"object"`          // API name
+	Field   string `json:"field,omitempty"` // API name; empty: the records of the object
+	Records int64  `json:"records"`         // of the object in the snapshot before the change
+}
+
+// Rollback observes the components of the live org and makes the plan that takes a change of components
+// back. It deploys nothing.
+//
+// Errors: Usage for a request that makes no sense, NotFound for a snapshot or component that is not held,
+// Conflict for snapshots that cannot tell what the change was, Limits for a plan that no org takes.
+func Rollback(ctx context.Context, in RollbackInput) (RollbackResult, error) {
+	r, err := in.load(ctx)
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	plan, err := r.decide(ctx)
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	plan.Tests = in.Tests
+	return rolled(plan)
+}
+
+// rolled writes the plan down and lays its content out in rows.
+func rolled(plan rollback.Plan) (RollbackResult, error) {
+	file, err := rollback.Encode(plan)
+	if errors.Is(err, rollback.ErrTooLarge) {
+		return RollbackResult{}, problem.Wrap(problem.Limits, err, "plan").Hint("roll back in parts, with --component")
+	}
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	return ShownRollback(plan, file), nil
+}
+
+// ShownRollback lays out a plan that was read from a file.
+func ShownRollback(plan rollback.Plan, file []byte) RollbackResult {
+	out := RollbackResult{
+		Plan: &plan, File: file, Digest: rollback.Digest(file), OrgID: plan.Org, Made: plan.Made,
+		Before: plan.Source.Before, After: plan.Source.After, Live: plan.Source.Live, Only: plan.Source.Only, Tests: string(plan.Tests),
+		Actions: []ActionRow{}, Deployments: []DeploymentRow{}, Conflicts: plan.Conflicts(), Notes: plan.Notes, Destroyed: destroyed(plan),
+	}
+	for _, a := range plan.Actions {
+		if a.Verb == rollback.Cannot {
+			out.Impossible++
+		}
+		out.Actions = append(out.Actions, ActionRow{
+			Type: a.Key.Type, Name: a.Key.Name, Action: string(a.Verb), Why: a.Why, Parts: partRows(a.Parts), Conflicts: partRows(a.Conflicts),
+		})
+	}
+	for i, d := range plan.Deployments {
+		row := DeploymentRow{Number: i + 1, Deploy: keyTexts(d.Members()), Delete: keyTexts(d.Deleted), Files: []string{}}
+		for _, f := range d.Files {
+			row.Files = append(row.Files, f.Path)
+		}
+		out.Deployments = append(out.Deployments, row)
+	}
+	for _, v := range plan.Values {
+		out.Values = append(out.Values, ValuesRow(v))
+	}
+	return out
+}
+
+func partRows(parts []component.PartChange) []PartDiff {
+	var rows []PartDiff
+	for _, p := range parts {
+		rows = append(rows, PartDiff{Element: p.Element, Key: p.Key, How: string(p.How)})
+	}
+	return rows
+}
+
+func keyTexts(keys []sf.ComponentKey) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.Type + " " + k.Name
+	}
+	return out
+}
+
+// destroyed names what is deleted together with values of records.
+func destroyed(plan rollback.Plan) []string {
+	var out []string
+	for _, d := range plan.Deployments {
+		for _, k := range d.Deleted {
+			if k.Type == "CustomField" || k.Type == "CustomObject" {
+				out = append(out, k.Name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// load loads the snapshots of the request and checks that they are of this org, in this order.
+func (in RollbackInput) load(ctx context.Context) (*reversal, error) {
+	who, err := in.Org.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &reversal{in: in}
+	load := func(id string) (*snapshot.Snapshot, error) {
+		filters := []snapshot.Filter{snapshot.OfOrg(who.OrgID)}
+		if id == snapshot.Latest { // not what an earlier plan observed
+			filters = append(filters, snapshot.OfKind("backup"))
+		}
+		return in.Store.Load(ctx, id, filters...)
+	}
+	if r.before, err = load(in.Before); err != nil {
+		return nil, err
+	}
+	if r.after, err = load(in.After); err != nil {
+		return nil, err
+	}
+	before, after := r.before.Info(), r.after.Info()
+	switch {
+	case before.OrgID != who.OrgID || after.OrgID != who.OrgID:
+		return nil, problem.Newf(problem.Usage, "the snapshots are of org %s and this is org %s", before.OrgID, who.OrgID)
+	case before.ID == after.ID:
+		return nil, problem.New(problem.Usage, "nothing changed between a snapshot and itself").
+			Hint("name the snapshot before the change and one after it: --undo BEFORE..AFTER")
+	case after.Started.Before(before.Started):
+		return nil, problem.Newf(problem.Usage, "snapshot %s was taken before %s", after.Short(), before.Short()).
+			Hint("name the earlier one first: --undo %s..%s", after.Short(), before.Short())
+	}
+	for _, text := range in.Only {
+		kind, name, ok := strings.Cut(text, ":")
+		if !ok || kind == "" || name == "" {
+			return nil, problem.Newf(problem.Usage, "%q names no component", text).Hint("write it as ApexClass:Pay or CustomObject:Invoice__c")
+		}
+		r.only = append(r.only, kind+" "+name)
+	}
+	slices.Sort(r.only)
+	r.only = slices.Compact(r.only)
+	return r, nil
+}
+
+// values names what the data snapshot brings back once the components are there: fields and objects that
+// the change deleted, or whose type it changed.
+func (r *reversal) values(plan *rollback.Plan) {
+	for _, a := range plan.Actions {
+		if a.Key.Type != "CustomObject" {
+			continue
+		}
+		part, held := wholePart(r.before, a.Key.Name)
+		if !held || part.Records == 0 {
+			continue
+		}
+		if a.Verb == rollback.PutBack {
+			plan.Values = append(plan.Values, rollback.Values{Object: a.Key.Name, Records: part.Records})
+			continue
+		}
+		for _, p := range a.Parts {
+			if p.Element == "fields" && (p.How == component.Added || r.retyped[a.Key.Name+"."+p.Key]) && slices.Contains(part.Fields, p.Key) {
+				plan.Values = append(plan.Values, rollback.Values{Object: a.Key.Name, Field: p.Key, Records: part.Records})
+			}
+		}
+	}
+	if len(plan.Values) > 0 {
+		plan.Notes = append(plan.Notes, "values of records do not come back with this plan: a restore of records brings them back afterwards")
+	}
+}
