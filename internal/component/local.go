@@ -16,7 +16,7 @@ func Local(c Row, files []Entry) []Entry {
 	}
 	local := &Node{Name: root.Name}
 	for _, n := range root.Nodes {
-		child, ok := k.child(n.Name)
+		child, ok := k.Child(n.Name)
 		name := n.Value(child.Key)
 		custom := child.Name != "CustomField" || strings.Contains(name, "__") // a standard field is of nobody's making
 		if ok && custom && !strings.HasPrefix(name, c.Namespace+"__") {
