@@ -302,6 +302,9 @@ func (c *copying) copyObject(ctx context.Context, ref Ref) (int64, error) {
 		return int64(len(body)), err
 	}
 	there, err := c.to.Get(ctx, ref.Key(), 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		return 0, errMoved // another copy has deleted it
+	}
 	if err == nil && !bytes.Equal(there, body) {
 		_, err = c.verify(ctx, ref, c.in.Named(ref.Class), there)
 	}
@@ -340,6 +343,9 @@ func putSame(ctx context.Context, to blob.Bucket, key string, body []byte) error
 		return err
 	}
 	there, err := to.Get(ctx, key, 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		return errMoved // others have gone on, and have taken it away
+	}
 	if err == nil && !bytes.Equal(there, body) {
 		err = problem.Newf(problem.Damaged, "%s holds other bytes at %v", key, to).
 			Hint("run `holdfast repair` there, from the other place")
@@ -351,16 +357,24 @@ func putSame(ctx context.Context, to blob.Bucket, key string, body []byte) error
 // a whole; in a new copy then the config, which makes that exist.
 func (c *copying) publish(ctx context.Context, l listing, state *tableState) error {
 	generation := state.table.Generation
-	var names []string
-	for key := range l.tables {
+	var secrets, roots []string // additions: what a root was sealed with comes before the root
+	for _, key := range slices.Sorted(maps.Keys(l.tables)) {
 		g, name, ok := parseTableKey(key)
 		counts := strings.HasPrefix(l.tables[key][0], c.keys.dir()+tableDir)
-		if ok && g == generation && strings.HasPrefix(name, addPrefix) && counts {
-			names = append(names, name)
+		if !ok || g != generation || !strings.HasPrefix(name, addPrefix) || !counts {
+			continue
+		}
+		add, _, err := c.keys.object(ctx, l, generation, name)
+		if err != nil {
+			return err
+		}
+		if len(add.Roots) == 0 {
+			secrets = append(secrets, name)
+		} else {
+			roots = append(roots, name)
 		}
 	}
-	slices.Sort(names)
-	for _, name := range append(names, seal.TableBase) {
+	for _, name := range slices.Concat(secrets, roots, []string{seal.TableBase}) {
 		body, err := c.tableBytes(ctx, l, generation, name)
 		if err != nil {
 			return err

@@ -338,3 +338,35 @@ func TestSharesOfAVerificationAreEverything(t *testing.T) {
 		t.Errorf("share 4 of 3: %v", err)
 	}
 }
+
+// TestACopyIsWholeWheneverItEnds lets a copy die before each operation in the second place: that holds what it
+// was promised, or nothing yet, and every root that is in it is whole.
+func TestACopyIsWholeWheneverItEnds(t *testing.T) {
+	p := &process{bucket: &blob.Memory{}, second: &blob.Memory{}, seed: 6}
+	grown := []string{"init", "full", "note", "copy", "increment", "late", "note"}
+	for step, name := range grown {
+		if err := protocolNamed(name).do(t.Context(), p, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, start := range map[string]*blob.Memory{"a new copy": {}, "an earlier one": p.second.(*blob.Memory)} {
+		kept := p.kept
+		if name == "a new copy" {
+			kept.copied = nil
+		}
+		for at, ended := 0, false; !ended; at++ {
+			second := start.Clone()
+			dying := blob.NewFault(second, nil, func(op blob.Op) blob.Outcome {
+				if op.N == at {
+					return blob.Halt
+				}
+				return blob.Pass
+			})
+			_, err := openBucket(t, p.bucket).Copy(t.Context(), repo.At(dying), CopyOptions{Parallel: 1}, nil)
+			ended = err == nil
+			if err := copyHolds(t.Context(), second, kept); err != nil {
+				t.Fatalf("%s that dies before operation %d: %v", name, at, err)
+			}
+		}
+	}
+}

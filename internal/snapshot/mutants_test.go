@@ -136,7 +136,9 @@ var mutants = []mutant{
 	{"copy is not settled", "repo/copy.go", "if err := blob.Settle(ctx, c.to); err != nil {", "if MUT { } else $"},
 	{"copy keeps destroyed keys", "repo/copy.go", "if err := c.keysThere.forget(ctx, now, newest, true); err != nil {", "if MUT { } else $"},
 	{"full place is taken for a copy", "repo/copy.go", "len(c.there.files) == 0 {", "len(c.there.files) == 0 && !MUT {"},
-	{"copy has no base", "repo/copy.go", "append(names, seal.TableBase) {\n\t\tbody", "append(names, seal.TableBase) {\n\t\tif MUT && name == seal.TableBase { continue }\n\t\tbody"},
+	{"copy has no base", "repo/copy.go", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tbody", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tif MUT && name == seal.TableBase { continue }\n\t\tbody"},
+
+	{"root is copied before its secret", "repo/copy.go", "if len(add.Roots) == 0 {", "if (len(add.Roots) == 0) != MUT {"},
 
 	// Repair.
 	{"object is taken away before its copy is read", "repo/mend.go", "body, err := from.bucket.Get(ctx, m.Key, 0, -1)", "if MUT { _ = r.bucket.Delete(ctx, m.Key) }\n\t$"},
