@@ -496,3 +496,81 @@ func TestLaw12RollbackDiesAnywhereAndGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// What no document of the platform tells how to do: a deleted field comes back with its values, and a
+// deleted object with its records, through the plan of the deployment and the restores that it names.
+func TestDeletedFieldAndObjectComeBackWithTheirValues(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	lost := map[string]string{"objects/Lost__c.object": strings.ReplaceAll(thing("A=a")["objects/Thing__c.object"], ">Thing", ">Lost")}
+	r.server.Intercept(func(q emulator.Request) emulator.Fault {
+		if q.Op == "GET sobjects" {
+			return emulator.Fault{Rewrite: testkit.Narrow("Account", "User", "Thing__c", "Lost__c")}
+		}
+		return emulator.Fault{}
+	})
+	r.deploy(nil, thing("A=a", "B=b"), lost)
+	insert := func(object string, rows ...testkit.Row) []string {
+		ids, err := r.loader.Insert(t.Context(), object, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.server.Clock().Advance(time.Hour)
+		return ids
+	}
+	things := insert("Thing__c", testkit.Row{"Name": "one", "A__c": "large", "B__c": "b"}, testkit.Row{"Name": "two", "A__c": "#N/A"}, testkit.Row{"Name": "three"})
+	insert("Lost__c", testkit.Row{"Name": "gone", "A__c": "x"}, testkit.Row{"Name": "gone too"})
+	whole := append([]string{"Thing__c", "Lost__c", "User"}, few...)
+	before := r.take(whole...)
+	r.deploy([]sf.ComponentKey{{Type: "CustomField", Name: "Thing__c.A__c"}, {Type: "CustomObject", Name: "Lost__c"}})
+	after := r.take(append([]string{"Thing__c", "User"}, few...)...)
+	if err := r.loader.Update(t.Context(), "Thing__c", []testkit.Row{{"Id": things[0], "B__c": "later"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.server.Clock().Advance(time.Hour)
+
+	out := r.roll(before, after)
+	want := []run.ValuesRow{{Object: "Lost__c", Records: 2}, {Object: "Thing__c", Field: "A__c", Records: 3}}
+	if !slices.Equal(out.Values, want) {
+		t.Fatalf("%+v\n%s", out.Values, shown(out.RollbackResult))
+	}
+	r.server.Clock().Advance(time.Hour)
+	for _, v := range out.Values {
+		s := run.Selection{Objects: []string{v.Object}}
+		if v.Field != "" {
+			s.Fields = []string{v.Object + "." + v.Field}
+		}
+		p, err := run.Restore(t.Context(), run.RestoreInput{
+			Source: r.client, Store: r.store, Snapshot: before, Selection: s, Capture: capture.Options{Include: []string{v.Object, "User"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		applied, err := run.Apply(t.Context(), run.ApplyInput{
+			Org: r.client, Store: r.store, File: p.File, Digest: p.Digest, Journal: filepath.Join(t.TempDir(), v.Object),
+			Capture: capture.Options{Include: []string{v.Object, "User"}},
+		})
+		if err != nil || applied.Failed > 0 || applied.Unexplained > 0 {
+			t.Fatalf("%v %+v", err, applied)
+		}
+	}
+	for query, want := range map[string]string{
+		"SELECT Name, A__c, B__c FROM Thing__c ORDER BY Name": "one large later, three <nil> <nil>, two #N/A <nil>",
+		"SELECT Name, A__c FROM Lost__c ORDER BY Name":        "gone x, gone too <nil>",
+	} {
+		rows, err := r.loader.Query(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, row := range rows {
+			text := fmt.Sprint(row["Name"], " ", row["A__c"])
+			if strings.Contains(query, "B__c") {
+				text += fmt.Sprint(" ", row["B__c"])
+			}
+			got = append(got, text)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %s", query, strings.Join(got, ", "))
+		}
+	}
+}
