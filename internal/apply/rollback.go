@@ -223,11 +223,22 @@ func (u *undoing) carryOut(ctx context.Context, i int) error {
 	if !equal(seen.Rest, u.plan.Deployments[i:]) {
 		return u.stale()
 	}
-	how := SendDeploy
-	if validated.Tests > 0 {
-		how = SendQuick
+	if validated.Tests == 0 || u.tried(i) {
+		return u.send(ctx, i, SendDeploy, "")
 	}
-	return u.send(ctx, i, how, validated.ID)
+	err = u.send(ctx, i, SendQuick, validated.ID)
+	if err != nil && u.open != nil && u.open.ID == "" && ctx.Err() == nil && u.journal.broken == nil {
+		// An org may refuse what it validated as a quick deployment, such as for its coverage: then it is deployed in
+		// full, once it is known that nothing was.
+		u.uncertain = true
+		return nil
+	}
+	return err
+}
+
+// tried reports that a quick deployment was sent for that deployment of the plan.
+func (u *undoing) tried(i int) bool {
+	return slices.ContainsFunc(u.out.Sent, func(d Deploying) bool { return d.Step == i && d.How == SendQuick })
 }
 
 // validate has the org check a deployment, without doing anything.
@@ -258,7 +269,7 @@ func (u *undoing) find(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	state := ""
+	var state string
 	switch {
 	case equal(seen.Rest, u.plan.Deployments[i:]):
 		state = "failed" // it never arrived, and is sent now

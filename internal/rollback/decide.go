@@ -15,9 +15,9 @@ func Decide(in Input) (Plan, error) {
 	var flows []Change
 	for _, c := range in.sorted() {
 		var err error
-		switch {
-		case c.Key.Type == "FlowDefinition": // says of its flow which version is active, and the versions say so, too
-		case c.Key.Type == "Flow":
+		switch c.Key.Type {
+		case "FlowDefinition": // says of its flow which version is active, and the versions say so, too
+		case "Flow":
 			flows = append(flows, c)
 		default:
 			err = d.component(c)
@@ -26,9 +26,7 @@ func Decide(in Input) (Plan, error) {
 			return Plan{}, fmt.Errorf("%s %s: %w", c.Key.Type, c.Key.Name, err)
 		}
 	}
-	if err := d.flows(flows); err != nil {
-		return Plan{}, err
-	}
+	d.flows(flows)
 	slices.SortStableFunc(d.plan.Actions, func(a, b Action) int { return a.Key.Compare(b.Key) })
 	for _, b := range []*builder{d.first, d.second} {
 		if dep, ok := b.deployment(in.APIVersion); ok {

@@ -16,7 +16,7 @@ type flowStates struct {
 
 // flows decides about the flows: which version is active is switched, versions are not deployed over one
 // another. Source: Metadata API Developer Guide, Flow, FlowDefinition.
-func (d *decision) flows(changes []Change) error {
+func (d *decision) flows(changes []Change) {
 	byName := map[string]*flowStates{}
 	var names []string
 	put := func(c *Component, into func(*flowStates) map[int]*Component) {
@@ -39,7 +39,6 @@ func (d *decision) flows(changes []Change) error {
 	for _, name := range names {
 		d.flow(sf.ComponentKey{Type: "Flow", Name: name}, byName[name])
 	}
-	return nil
 }
 
 func (d *decision) flow(key sf.ComponentKey, f *flowStates) {

@@ -404,6 +404,46 @@ func TestRollbackOfChosenComponents(t *testing.T) {
 	}
 }
 
+// slow is an org that refuses quick deployments.
+type slow struct{ run.DeployOrg }
+
+func (slow) QuickDeploy(context.Context, string) (string, error) {
+	return "", problem.New(problem.Failed, "INVALID_ID_FIELD: does not qualify")
+}
+
+// A validation that ran tests is deployed without running them again, and in full where the org refuses that.
+func TestRollbackAfterTestsIsAQuickDeployment(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, classFiles("Pay", "public class Pay {}"), classFiles("PayTest", "@isTest private class PayTest { @isTest static void runs() { new Pay(); } }"))
+	before := r.take()
+	for how, wrap := range map[string]func(run.DeployOrg) run.DeployOrg{
+		"validate quick":                 func(o run.DeployOrg) run.DeployOrg { return o },
+		"validate quick validate deploy": func(o run.DeployOrg) run.DeployOrg { return slow{o} },
+	} {
+		r.deploy(nil, classFiles("Pay", "public class Pay { Integer a = 2; }"))
+		in := r.request(before, r.take())
+		in.Tests = sf.RunLocalTests
+		p, err := run.Rollback(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		applying := r.applying(p, filepath.Join(t.TempDir(), "j"))
+		applying.Org = wrap(r.client)
+		out, err := run.ApplyRollback(t.Context(), applying)
+		if err != nil || !out.Verified {
+			t.Fatalf("%s: %v %+v", how, err, out.Sent)
+		}
+		var sent []string
+		for _, s := range out.Sent {
+			sent = append(sent, s.How)
+		}
+		if strings.Join(sent, " ") != how || out.Sent[0].Tests != 1 {
+			t.Errorf("%s: %+v", how, out.Sent)
+		}
+		r.server.Clock().Advance(time.Hour)
+	}
+}
+
 // dying is an org whose caller dies at one of its calls: before the call, or after it, without the answer.
 type dying struct {
 	run.DeployOrg
