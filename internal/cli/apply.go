@@ -120,26 +120,12 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, digest).
 			Hint("review the plan again and approve it as it is")
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	name := in.org
-	if name == "" {
-		if name, err = orgOf(ctx, store, p.Org); err != nil {
-			return err
-		}
-	}
-	manners, err := a.manners(name, config.Manners{})
-	if err != nil {
-		return err
-	}
-	org, err := a.connect(ctx, name, salesforce.Budget{})
+	at, err := a.applyAt(ctx, p.Org, in.org)
 	if err != nil {
 		return err
 	}
 	if in.putBack {
-		return a.putBack(ctx, org, in.journal)
+		return a.putBack(ctx, at.org, in.journal)
 	}
 	report, err := openReport(in.report)
 	if err != nil {
@@ -147,9 +133,9 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
-		Org: org, Store: store, File: file, Digest: approve, Journal: in.journal, Deployer: org,
+		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Deployer: at.org,
 		Options: apply.Options{Progress: shown.applied},
-		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
+		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()
 	if failed := writeReport(report, applyResult{ApplyResult: result, Approved: true}, err); failed != nil {
@@ -160,6 +146,36 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	out := applyResult{ApplyResult: result, Approved: true}
 	return errors.Join(a.print(out, func(w io.Writer) { writeApplied(w, result) }), err)
+}
+
+// place is where a plan is applied.
+type place struct {
+	store *snapshot.Store
+	name  string // of the org
+	rules capture.Rules
+	org   *salesforce.Org
+}
+
+// applyAt opens the repository and signs in to the org that a plan is for, under that name or else the one
+// that the repository remembers.
+func (a *app) applyAt(ctx context.Context, id sf.ID, name string) (place, error) {
+	at := place{name: name}
+	var err error
+	if at.store, err = a.openStore(ctx); err != nil {
+		return at, err
+	}
+	if at.name == "" {
+		if at.name, err = orgOf(ctx, at.store, id); err != nil {
+			return at, err
+		}
+	}
+	manners, err := a.manners(at.name, config.Manners{})
+	if err != nil {
+		return at, err
+	}
+	at.rules = rulesOf(manners)
+	at.org, err = a.connect(ctx, at.name, salesforce.Budget{})
+	return at, err
 }
 
 // putBack puts automation back.

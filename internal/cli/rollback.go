@@ -170,8 +170,11 @@ func restoreOf(org, before string, v run.ValuesRow) string {
 
 // applyRollback carries out a rollback plan, or shows it when there is no approval.
 func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
-	if in.putBack {
-		return problem.New(problem.Usage, "apply: --put-back is about plans of records; a rollback switches nothing off")
+	switch {
+	case in.putBack:
+		return problem.New(problem.Usage, "apply: --put-back is about plans of records").Hint("a rollback switches nothing off")
+	case in.report != "":
+		return problem.New(problem.Usage, "apply: --report is about plans of records").Hint("--json tells what a rollback did")
 	}
 	approve, err := in.approval()
 	if err != nil {
@@ -186,28 +189,14 @@ func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, shown.Digest).
 			Hint("review the plan again and approve it as it is")
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	name := in.org
-	if name == "" {
-		if name, err = orgOf(ctx, store, shown.OrgID); err != nil {
-			return err
-		}
-	}
-	manners, err := a.manners(name, config.Manners{})
-	if err != nil {
-		return err
-	}
-	org, err := a.connect(ctx, name, salesforce.Budget{})
+	at, err := a.applyAt(ctx, shown.OrgID, in.org)
 	if err != nil {
 		return err
 	}
 	watch := a.newProgress("apply " + path)
 	result, err := run.ApplyRollback(ctx, run.ApplyRollbackInput{
-		Org: org, Store: store, File: file, Digest: approve, Journal: in.journal,
-		Capture:  capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured},
+		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal,
+		Capture:  capture.Options{OrgName: at.name, Rules: at.rules, Progress: watch.captured},
 		Progress: func(d apply.Deploying) { watch.deploying(d, len(shown.Deployments)) },
 	})
 	watch.end()
@@ -215,7 +204,7 @@ func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 	out := applyResult{ApplyResult: run.NoRecords(result.OrgID, result.Digest, in.journal), Approved: true, Rollback: &result}
-	return errors.Join(a.print(out, func(w io.Writer) { writeRolledBack(w, name, result) }), err)
+	return errors.Join(a.print(out, func(w io.Writer) { writeRolledBack(w, at.name, result) }), err)
 }
 
 // askRollback shows the plan and, on a terminal, asks for the approval.
