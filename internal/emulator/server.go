@@ -156,7 +156,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.bulk = bulk.New(bulk.Config{Org: engine, Seed: o.Seed, PageRows: o.BulkPageRows, ChunkRows: o.BulkChunkRows, Rule: s.requests.batchRule, Weather: s.requests.storm.weather})
 	s.metadata = m.Metadata
 	s.rest = rest.New(rest.Config{
-		Org: engine, Cursors: cursors, Components: components(s.metadata), ValueSet: s.metadata.ValueSet,
+		Org: engine, Cursors: cursors, Components: components(s.metadata), ValueSet: s.metadata.ValueSet, Layouts: s.metadata,
 	})
 	s.soap = soap.New(soap.Config{
 		Org: engine, Metadata: s.metadata, Session: s.sessions.caller, Login: s.login, Logout: s.sessions.close,

@@ -200,6 +200,21 @@ func TestSearch(t *testing.T) {
 	c.soap("u/66.0", "search", "<searchString>FIND {blue} RETURNING Account(Name)</searchString>").ok(200).has("<sf:Name>Blue Harbour</sf:Name>")
 }
 
+// layoutShed is an object whose layout has one of each thing that describeLayout tells.
+const (
+	layoutManifest = `<Package xmlns="http://soap.sforce.com/2006/04/metadata"><types><members>*</members><name>CustomObject</name></types>` +
+		`<types><members>*</members><name>Layout</name></types><version>65.0</version></Package>`
+	layoutShed = `<CustomObject xmlns="http://soap.sforce.com/2006/04/metadata"><label>Shed</label><pluralLabel>Sheds</pluralLabel>` +
+		`<nameField><label>Name</label><type>Text</type></nameField><deploymentStatus>Deployed</deploymentStatus><sharingModel>ReadWrite</sharingModel>` +
+		`<fields><fullName>Place__c</fullName><label>Place</label><type>Location</type><displayLocationInDecimal>true</displayLocationInDecimal><scale>4</scale></fields>` +
+		`<fields><fullName>Next__c</fullName><label>Next</label><type>Lookup</type><referenceTo>Shed__c</referenceTo><relationshipName>Nexts</relationshipName></fields></CustomObject>`
+	shedLayout = `<Layout xmlns="http://soap.sforce.com/2006/04/metadata"><layoutSections><label>Roof &amp; Walls</label><layoutColumns>` +
+		`<layoutItems><behavior>Required</behavior><field>Name</field></layoutItems><layoutItems><behavior>Edit</behavior><field>Place__c</field></layoutItems>` +
+		`<layoutItems><emptySpace>true</emptySpace></layoutItems></layoutColumns><layoutColumns><layoutItems><page>Plan</page></layoutItems></layoutColumns>` +
+		`<style>TwoColumnsTopToBottom</style></layoutSections><layoutSections><label>Links</label><layoutColumns/><style>CustomLinks</style></layoutSections>` +
+		`<relatedLists><fields>NAME</fields><relatedList>Shed__c.Next__c</relatedList><sortField>NAME</sortField><sortOrder>Desc</sortOrder></relatedLists></Layout>`
+)
+
 // Every kind of answer of the partner API is one that its WSDL allows.
 func TestSOAPAnswersValidate(t *testing.T) {
 	c := start(t, emulator.Options{})
@@ -249,6 +264,14 @@ func TestSOAPAnswersValidate(t *testing.T) {
 		every += "<sObjectType>" + o.Name + "</sObjectType>"
 	}
 	keep("describeSObjects", "describeSObjects", every)
+	c.deploy("ZipFile", "id", packed(t, "package.xml", layoutManifest, "objects/Shed__c.object", layoutShed, "layouts/Shed__c-Shed Layout.layout", shedLayout)).
+		has("<status>Succeeded</status>")
+	for _, object := range []string{"Account", "Contact", "Opportunity"} {
+		keep("describeLayout of "+object, "describeLayout", "<sObjectType>"+object+"</sObjectType>").has("<heading>Information</heading>")
+	}
+	keep("describeLayout of a deployed one", "describeLayout", "<sObjectType>Shed__c</sObjectType><recordTypeIds>012000000000000AAA</recordTypeIds>").
+		has("<heading>Roof &amp; Walls</heading>", "<type>EmptySpace</type>", "<type>VisualforcePage</type>", "<relatedLists>", "<lookupId>Id</lookupId>",
+			"<ascending>false</ascending>", "<components ", "<value>Place__Latitude__s</value>")
 	keep("setPassword", "setPassword", "<userId>"+c.s.UserID+"</userId><password>another one</password>")
 	keep("resetPassword", "resetPassword", "<userId>"+c.s.UserID+"</userId>")
 	for name, fault := range map[string][2]string{
@@ -256,7 +279,8 @@ func TestSOAPAnswersValidate(t *testing.T) {
 		"id": {"setPassword", ""}, "field": {"query", "<queryString>SELECT Nme FROM Account</queryString>"},
 		"object": {"query", "<queryString>SELECT Id FROM Foo</queryString>"}, "query": {"query", "<queryString>SELECT</queryString>"},
 		"search": {"search", "<searchString>FIND</searchString>"}, "operation": {"eatCake", ""}, "date": {"getUpdated", ""},
-		"describe": {"describeSObject", ""},
+		"describe": {"describeSObject", ""}, "layout": {"describeLayout", ""}, "named layout": {"describeLayout", "<sObjectType>User</sObjectType><layoutName>x</layoutName>"},
+		"record type": {"describeLayout", "<sObjectType>Account</sObjectType><recordTypeIds>012000000000001AAA</recordTypeIds>"},
 	} {
 		if a := keep("fault of "+name, fault[0], fault[1]); a.status != 500 {
 			t.Errorf("%s is no fault: %s", name, a.body)

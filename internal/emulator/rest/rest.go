@@ -25,6 +25,8 @@ type Config struct {
 	Components func(kind string) []Component
 	// ValueSet returns the values of a standard value set, or nil; nil: there are none.
 	ValueSet func(name string) []org.PicklistValue
+	// Layouts tells of layouts and list views; nil: their resources are not there.
+	Layouts Layouts
 }
 
 // New returns the REST API of an org.
@@ -62,6 +64,15 @@ func resources() []resource {
 		{"GET", []string{"limits", "recordCount"}, (*API).recordCount},
 		{"GET", []string{"sobjects"}, (*API).describeGlobalIfModified},
 		{"GET", []string{"sobjects", "*", "describe"}, (*API).describeIfModified},
+		{"GET", []string{"sobjects", "*", "describe", "layouts"}, (*API).layouts},
+		{"GET", []string{"sobjects", "*", "describe", "layouts", "*"}, (*API).layoutOfType},
+		{"GET", []string{"sobjects", "*", "describe", "compactLayouts"}, (*API).compactLayouts},
+		{"GET", []string{"sobjects", "*", "describe", "compactLayouts", "*"}, (*API).compactLayoutOf},
+		{"GET", []string{"compactLayouts"}, (*API).primaryCompactLayouts},
+		{"GET", []string{"sobjects", "*", "listviews"}, (*API).listViews},
+		{"GET", []string{"sobjects", "*", "listviews", "*"}, (*API).listView},
+		{"GET", []string{"sobjects", "*", "listviews", "*", "describe"}, (*API).describeListView},
+		{"GET", []string{"sobjects", "*", "listviews", "*", "results"}, (*API).listViewResults},
 		{"GET", []string{"sobjects", "*", "updated"}, (*API).updated},
 		{"GET", []string{"sobjects", "*", "deleted"}, (*API).deleted},
 		{"GET", []string{"sobjects", "*"}, (*API).describeBasic},

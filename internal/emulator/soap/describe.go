@@ -136,11 +136,7 @@ func fieldText(f *org.Field) string {
 		some("maskType", f.MaskType) + element("name", f.Name) +
 		flags(flag{"nameField", f.NameField}, flag{"namePointing", f.NamePointing}, flag{"nillable", f.Nillable},
 			flag{"permissionable", f.Permissionable}))
-	for _, v := range f.Picklist {
-		b.WriteString("<picklistValues>" + flags(flag{"active", v.Active}, flag{"defaultValue", v.Default}) + optional("label", v.Label) +
-			some("validFor", v.ValidFor) + element("value", v.Value) + "</picklistValues>")
-	}
-	b.WriteString(flags(flag{"polymorphicForeignKey", f.PolymorphicForeignKey}) + element("precision", f.Precision) +
+	b.WriteString(picklistText(f) + flags(flag{"polymorphicForeignKey", f.PolymorphicForeignKey}) + element("precision", f.Precision) +
 		flags(flag{"queryByDistance", f.QueryByDistance}) + some("referenceTargetField", f.ReferenceTargetField))
 	for _, object := range f.ReferenceTo {
 		b.WriteString(element("referenceTo", object))
@@ -153,6 +149,16 @@ func fieldText(f *org.Field) string {
 		element("scale", f.Scale) + flags(flag{"searchPrefilterable", f.SearchPrefilterable}) + element("soapType", soapType(f.SoapType)) +
 		flags(flag{"sortable", f.Sortable}) + element("type", f.Type) +
 		flags(flag{"unique", f.Unique}, flag{"updateable", f.Updateable}, flag{"writeRequiresMasterRead", f.WriteRequiresMasterRead})
+}
+
+// picklistText spells the values of a picklist.
+func picklistText(f *org.Field) string {
+	var b strings.Builder
+	for _, v := range f.Picklist {
+		b.WriteString("<picklistValues>" + flags(flag{"active", v.Active}, flag{"defaultValue", v.Default}) + optional("label", v.Label) +
+			some("validFor", v.ValidFor) + element("value", v.Value) + "</picklistValues>")
+	}
+	return b.String()
 }
 
 // defaultText spells a constant default with its type.

@@ -183,6 +183,7 @@ var partner = map[string]operation{
 	"retrieve": retrieve, "query": query, "queryAll": queryAll, "queryMore": queryMore, "search": search,
 	"getUpdated": getUpdated, "getDeleted": getDeleted,
 	"describeGlobal": describeGlobal, "describeSObject": describeSObject, "describeSObjects": describeSObjects,
+	"describeLayout": describeLayout,
 }
 
 func (a *API) dispatch(c *call) ([]byte, error) {

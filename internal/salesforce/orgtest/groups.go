@@ -26,6 +26,8 @@ var groups = []group{
 	{needs: []Need{Metadata}, fixture: things, laws: keyRules},
 	{laws: soapRules},
 	{needs: []Need{Metadata}, laws: deployRules},
+	{needs: []Need{Metadata}, laws: layoutRules},
+	{needs: []Need{Metadata, Users}, laws: layoutUserRules},
 	{needs: []Need{Metadata}, laws: flowRules},
 	{needs: []Need{Production}, laws: productionRules},
 	{needs: []Need{Metadata, Users}, fixture: things, laws: accessRules},

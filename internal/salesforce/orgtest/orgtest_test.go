@@ -136,6 +136,11 @@ emulator and its authors read it.
 - The later of two rows of an update with the same Id is refused; the platform may let a few of them through (Help 000386990).
 - An e-mail message makes no EmailMessageRelation by itself.
 - A search looks for words in names, addresses and texts; it knows no synonyms, no stems and no ranking.
+- A layout is described with its sections, items, custom related lists and record types; buttons, actions, the highlights panel, related
+  content, related lists of standard relationships, quick actions, approval layouts and named layouts are not. The platform's own layouts,
+  compact layouts and list views of standard objects are not those of the emulator.
+- A list view is said in SOQL unless it has a filter logic, a filter or scope by something other than a field of the object, or a distance; of
+  its columns, those are left out whose names are in no document.
 - Metadata of types that change nothing in data are stored and returned, and not checked for more than their form and references.
 - There is no streaming, no Connect or UI API, no Analytics, no Data Cloud, and no mail server: mail is counted.
 - Limits are those that clients meet (requests a day, rows and bytes of a call, jobs, files); CPU time and heap are not measured.
