@@ -266,7 +266,7 @@ func TestSOAPAnswersValidate(t *testing.T) {
 	keep("describeSObjects", "describeSObjects", every)
 	c.deploy("ZipFile", "id", packed(t, "package.xml", layoutManifest, "objects/Shed__c.object", layoutShed, "layouts/Shed__c-Shed Layout.layout", shedLayout)).
 		has("<status>Succeeded</status>")
-	for _, object := range []string{"Account", "Contact", "Opportunity"} {
+	for _, object := range []string{"Account", "Contact", "OpportunityContactRole"} {
 		keep("describeLayout of "+object, "describeLayout", "<sObjectType>"+object+"</sObjectType>").has("<heading>Information</heading>")
 	}
 	keep("describeLayout of a deployed one", "describeLayout", "<sObjectType>Shed__c</sObjectType><recordTypeIds>012000000000000AAA</recordTypeIds>").

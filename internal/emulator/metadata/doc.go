@@ -4,7 +4,8 @@
 // A deploy is one transaction. Each component succeeds or fails for itself; when one fails and
 // rollbackOnError is set, nothing of the deploy remains. What the engine knows (objects, fields, record
 // types, value sets, rules, custom metadata records, installed packages) changes what describes and
-// writes do; every other component is stored as it came. Apex does not run: its tests pass unless they
+// writes do; layouts, compact layouts and list views are described as they are deployed and assigned;
+// every other component is stored as it came. Apex does not run: its tests pass unless they
 // were declared to fail.
 //
 // A retrieve composes files of components and follows the rules of the platform about wildcards,

@@ -33,6 +33,9 @@ func (s *Store) Layouts(caller org.Caller, object *org.Object) org.Pages {
 		}
 		out.Mappings = append(out.Mappings, org.PageMapping{RecordType: rt, Layout: l.ID, Picklists: object.PicklistsOf(rt.ID)})
 	}
+	if len(object.RecordTypes) == 0 {
+		out.Layouts = append(out.Layouts, s.layout(caller, object, assigned[""]))
+	}
 	return out
 }
 
@@ -165,7 +168,10 @@ func rowsOf(columns [][]org.PageItem) [][]org.PageItem {
 // itemKinds are the things that stand on a layout beside fields, as describe calls them. Source: LayoutItem of the metadata
 // WSDL and layoutComponentType of the partner WSDL.
 var itemKinds = []struct{ element, kind string }{
-	{"customLink", "CustomLink"}, {"page", "VisualforcePage"}, {"scontrol", "SControl"}, {"canvas", "Canvas"},
+	{"customLink", "CustomLink"},
+	{"page", "VisualforcePage"},
+	{"scontrol", "SControl"},
+	{"canvas", "Canvas"},
 	{"component", "AuraComponent"},
 }
 

@@ -59,8 +59,12 @@ type Pages struct {
 	Mappings []PageMapping
 }
 
-// Of returns the mapping and the layout of a record type.
+// Of returns the mapping and the layout of a record type. An object without record types has a layout and no mapping,
+// and the master record type stands for it. Source: Salesforce Inspector, which asks so of any object with layouts.
 func (p Pages) Of(recordType sf.ID) (PageMapping, PageLayout, bool) {
+	if len(p.Mappings) == 0 && recordType == masterRecordType {
+		return PageMapping{}, p.Layouts[0], true
+	}
 	for _, m := range p.Mappings {
 		if m.ID != recordType {
 			continue

@@ -137,7 +137,7 @@ func (a *API) layouts(w http.ResponseWriter, c *wire.Call) error {
 	}
 	pages := a.cfg.Layouts.Layouts(c.Caller, o)
 	reply := layoutsReply{Mappings: []layoutMapping{}, Selector: []bool{pages.Choice()}}
-	if len(pages.Mappings) == 1 {
+	if len(pages.Mappings) <= 1 {
 		reply.Layouts = []layout{layoutOf(c, pages.Layouts[0])}
 	}
 	for _, m := range pages.Mappings {
@@ -287,8 +287,8 @@ func (a *API) compactLayouts(w http.ResponseWriter, c *wire.Call) error {
 	}
 	for _, m := range all.Mappings {
 		reply.Mappings = append(reply.Mappings, compactMapping{
-			Available: m.Available, ID: text(string(m.Layout.ID)), Name: m.Layout.Name, RecordTypeID: m.RecordType.ID, RecordTypeName: m.RecordType.Name,
-			URLs: map[string]string{"compactLayout": path + string(m.RecordType.ID)},
+			Available: m.Available, ID: text(string(m.Layout.ID)), Name: m.Layout.Name, RecordTypeID: m.ID, RecordTypeName: m.Name,
+			URLs: map[string]string{"compactLayout": path + string(m.ID)},
 		})
 	}
 	return wire.Reply(w, http.StatusOK, reply)
@@ -306,7 +306,7 @@ func (a *API) compactLayoutOf(w http.ResponseWriter, c *wire.Call) error {
 	}
 	id, err := sf.ParseID(c.Path[4])
 	for _, m := range all.Mappings {
-		if err == nil && m.RecordType.ID == id {
+		if err == nil && m.ID == id {
 			return wire.Reply(w, http.StatusOK, compactOf(c, o, m.Layout))
 		}
 	}

@@ -117,7 +117,7 @@ func (a *API) listView(w http.ResponseWriter, c *wire.Call) error {
 }
 
 func (a *API) describeListView(w http.ResponseWriter, c *wire.Call) error {
-	_, _, d, err := a.describedView(c)
+	_, d, err := a.describedView(c)
 	if err != nil {
 		return err
 	}
@@ -125,13 +125,13 @@ func (a *API) describeListView(w http.ResponseWriter, c *wire.Call) error {
 }
 
 // describedView says a list view in SOQL. The refusal of one that cannot be said is unverified.
-func (a *API) describedView(c *wire.Call) (*org.Object, org.ListView, listDescription, error) {
+func (a *API) describedView(c *wire.Call) (org.ListView, listDescription, error) {
 	o, v, err := a.viewOf(c)
 	if err != nil {
-		return o, v, listDescription{}, err
+		return v, listDescription{}, err
 	}
 	if !v.Compatible {
-		return o, v, listDescription{}, wire.BadRequest("INVALID_OPERATION", "List view "+v.Name+" is not compatible with SOQL.")
+		return v, listDescription{}, wire.BadRequest("INVALID_OPERATION", "List view "+v.Name+" is not compatible with SOQL.")
 	}
 	d := listDescription{ID: v.ID.Short(), SObject: o.Name, OrderBy: []listOrder{}}
 	for _, column := range v.Columns {
@@ -161,7 +161,7 @@ func (a *API) describedView(c *wire.Call) (*org.Object, org.ListView, listDescri
 	for i, order := range d.OrderBy {
 		d.Query += []string{" ORDER BY ", ", "}[min(i, 1)] + order.Path + " ASC NULLS FIRST"
 	}
-	return o, v, d, nil
+	return v, d, nil
 }
 
 // sort orders by the first column that sorts, and by the Id. Source: the same guide, where that column is the name; the
@@ -207,7 +207,7 @@ const (
 
 // listViewResults runs the query of a list view. Times are in the way of Java. Source: the same.
 func (a *API) listViewResults(w http.ResponseWriter, c *wire.Call) error {
-	_, v, d, err := a.describedView(c)
+	v, d, err := a.describedView(c)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,9 @@ func describeLayout(a *API, c *call) (string, error) {
 			if err != nil || !ok {
 				return "", wire.BadRequest("INVALID_ID_FIELD", "invalid record type id: "+text)
 			}
-			mappings = append(mappings, m)
+			if m.ID != "" {
+				mappings = append(mappings, m)
+			}
 			if !slices.ContainsFunc(layouts, func(l org.PageLayout) bool { return l.ID == page.ID }) {
 				layouts = append(layouts, page)
 			}

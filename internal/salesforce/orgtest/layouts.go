@@ -98,10 +98,11 @@ func (p page) item(t *testing.T, field string) pageItem {
 	return pageItem{}
 }
 
-func (o *Org) layouts(object string) layouts {
+// layouts are those of the house.
+func (o *Org) layouts() layouts {
 	o.t.Helper()
 	var l layouts
-	o.Get("sobjects/" + object + "/describe/layouts").OK(200).Into(&l)
+	o.Get("sobjects/" + houseObject + "/describe/layouts").OK(200).Into(&l)
 	return l
 }
 
@@ -175,7 +176,7 @@ var layoutRules = []law{
 			o.furnish(text("Color__c", "")+text("Fixed__c", ""), map[string]string{
 				"layouts/" + firstLayout + ".layout": layoutFile(nameItem+layoutItem("Edit", "Color__c"), layoutItem("Readonly", "Fixed__c"), ""),
 			}, map[string][]string{"Layout": {firstLayout}})
-			l := o.layouts(houseObject)
+			l := o.layouts()
 			if len(l.Layouts) != 1 || len(l.RecordTypeMappings) != 1 || !l.RecordTypeMappings[0].Master || l.RecordTypeMappings[0].LayoutID != l.Layouts[0].ID ||
 				!strings.HasPrefix(l.Layouts[0].ID, "00h") || !slices.Equal(l.RecordTypeSelectorRequired, []bool{false}) {
 				t.Fatalf("%+v", l)
@@ -203,8 +204,19 @@ var layoutRules = []law{
 		document("SOAP API Developer Guide, describeLayout(): layouts has one element at least; partner WSDL, DescribeLayoutResult"),
 		func(t *testing.T, o *Org) {
 			o.build(text("Color__c", ""))
-			if l := o.layouts(houseObject); len(l.Layouts) != 1 || !l.Layouts[0].item(t, "Name").Required {
+			if l := o.layouts(); len(l.Layouts) != 1 || !l.Layouts[0].item(t, "Name").Required {
 				t.Errorf("%+v", l)
+			}
+		},
+	},
+	{
+		"layouts/without-record-types", "An object that has no record types tells its layout by the master record type, too",
+		client("Salesforce Inspector asks for the layout of 012000000000000AAA of a record without RecordTypeId"),
+		func(t *testing.T, o *Org) {
+			var p page
+			o.Get("sobjects/OpportunityContactRole/describe/layouts/012000000000000AAA").OK(200).Into(&p)
+			if len(p.DetailLayoutSections) == 0 || len(p.EditLayoutSections) == 0 {
+				t.Errorf("%+v", p)
 			}
 		},
 	},
@@ -213,7 +225,7 @@ var layoutRules = []law{
 		document("REST API Developer Guide, sObject Layouts for Objects with Multiple Record Types: null for the layouts section"),
 		func(t *testing.T, o *Org) {
 			o.typed("Admin")
-			l := o.layouts(houseObject)
+			l := o.layouts()
 			if l.Layouts != nil || len(l.RecordTypeMappings) != 3 || !slices.Equal(l.RecordTypeSelectorRequired, []bool{true}) {
 				t.Fatalf("%+v", l)
 			}
@@ -225,7 +237,7 @@ var layoutRules = []law{
 		document("Metadata API Developer Guide, Profile: ProfileLayoutAssignments"),
 		func(t *testing.T, o *Org) {
 			o.typed("Admin")
-			l := o.layouts(houseObject)
+			l := o.layouts()
 			for recordType, want := range map[string]string{"Alpha": "Name Kind__c / ", "Beta": "Name - / ", "Master": "Name - / "} {
 				if got := places(o.layoutOf(l, recordType).DetailLayoutSections); got != want {
 					t.Errorf("%s shows %q, want %q", recordType, got, want)
@@ -238,7 +250,7 @@ var layoutRules = []law{
 		wsdl("partner WSDL, RecordTypeMapping: picklistsForRecordType"),
 		func(t *testing.T, o *Org) {
 			o.typed("Admin")
-			for _, m := range o.layouts(houseObject).RecordTypeMappings {
+			for _, m := range o.layouts().RecordTypeMappings {
 				got := ""
 				for _, p := range m.PicklistsForRecordType {
 					for _, v := range p.PicklistValues {
@@ -261,7 +273,7 @@ var layoutRules = []law{
 				"layouts/" + firstLayout + ".layout": layoutFile(nameItem, "", "<relatedLists><fields>NAME</fields><fields>Color__c</fields><relatedList>"+houseObject+
 					".Next__c</relatedList><sortField>Color__c</sortField><sortOrder>Desc</sortOrder></relatedLists>"),
 			}, map[string][]string{"Layout": {firstLayout}})
-			lists := o.layouts(houseObject).Layouts[0].RelatedLists
+			lists := o.layouts().Layouts[0].RelatedLists
 			if len(lists) != 1 {
 				t.Fatalf("%+v", lists)
 			}
@@ -406,15 +418,15 @@ var layoutUserRules = []law{
 			set := o.granted(nil)
 			o.Create("ObjectPermissions", Values{"ParentId": set, "SobjectType": houseObject, "PermissionsRead": true})
 			other := o.Second()
-			if got := places(other.layoutOf(other.layouts(houseObject), "Alpha").DetailLayoutSections); got != "Name / " && got != "Name - / " {
+			if got := places(other.layoutOf(other.layouts(), "Alpha").DetailLayoutSections); got != "Name / " && got != "Name - / " {
 				t.Errorf("a field that was not given is shown: %q", got)
 			}
 			o.Create("FieldPermissions", Values{"ParentId": set, "SobjectType": houseObject, "Field": houseObject + ".Kind__c", "PermissionsRead": true})
-			p := other.layoutOf(other.layouts(houseObject), "Alpha")
+			p := other.layoutOf(other.layouts(), "Alpha")
 			if i := p.item(t, "Kind__c"); i.EditableForNew || i.EditableForUpdate {
 				t.Errorf("a field that may be read can be written: %+v", i)
 			}
-			if got := places(o.layoutOf(o.layouts(houseObject), "Alpha").DetailLayoutSections); got != "Name - / " {
+			if got := places(o.layoutOf(o.layouts(), "Alpha").DetailLayoutSections); got != "Name - / " {
 				t.Errorf("the layout of another profile is shown: %q", got)
 			}
 		},
