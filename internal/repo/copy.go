@@ -134,13 +134,14 @@ func (c *copying) run(ctx context.Context) error {
 			return err
 		}
 	}
-	needed, err := c.needed(ctx, state, here)
+	needed, unread, err := c.needed(ctx, state, here)
 	if err != nil {
 		return err
 	}
 	if err := c.copyObjects(ctx, needed, here); err != nil {
 		return err
 	}
+	c.lacking(unread)
 	if len(c.result.Missing) > 0 {
 		if now, err := c.keys.load(ctx); err != nil || now.table.Generation != state.table.Generation {
 			return errors.Join(err, errMoved)
@@ -156,7 +157,7 @@ func (c *copying) run(ctx context.Context) error {
 	if err := c.publish(ctx, l, state); err != nil {
 		return err
 	}
-	return c.clean(ctx, l, needed, here)
+	return c.clean(ctx, l, state, needed, here)
 }
 
 // lookThere lists the copy and reads its key table, which is nil where no copy is yet.
@@ -222,14 +223,19 @@ func (s *tableState) accountsFor(earlier *tableState) error {
 }
 
 // needed returns what the copy must have: what the roots reach, expired ones too, and what is found by
-// name. A root that cannot be read is told, and reaches nothing.
-func (c *copying) needed(ctx context.Context, state *tableState, here Contents) (map[Ref]bool, error) {
+// name; and the roots of which nobody can say here what they reach, because they are damaged.
+func (c *copying) needed(ctx context.Context, state *tableState, here Contents) (map[Ref]bool, []Flaw, error) {
 	needed := make(map[Ref]bool)
+	var unread []Flaw
 	for _, root := range slices.SortedFunc(maps.Keys(state.roots), compareRefs) {
 		needed[root] = true
 		err := c.in.Reach(ctx, []Ref{root}, func(ref Ref) { needed[ref] = true })
-		if err != nil && problem.KindOf(err) != problem.Damaged {
-			return nil, err
+		if problem.KindOf(err) == problem.Damaged {
+			unread = append(unread, Flaw{Key: root.Key(), Err: err})
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
 		}
 	}
 	for ref := range here.Objects {
@@ -237,7 +243,18 @@ func (c *copying) needed(ctx context.Context, state *tableState, here Contents) 
 			needed[ref] = true
 		}
 	}
-	return needed, nil
+	return needed, unread, nil
+}
+
+// lacking adds roots that could not be read to what could not be copied: the copy may have them, and what
+// they reach is not known to be there.
+func (c *copying) lacking(unread []Flaw) {
+	for _, f := range unread {
+		if !slices.ContainsFunc(c.result.Missing, func(m Flaw) bool { return m.Key == f.Key }) {
+			c.result.Missing = append(c.result.Missing, f)
+		}
+	}
+	slices.SortFunc(c.result.Missing, func(a, b Flaw) int { return strings.Compare(a.Key, b.Key) })
 }
 
 // copyObjects copies what the copy does not have.
@@ -268,9 +285,7 @@ func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Con
 			return err
 		})
 	}
-	err := g.Wait()
-	slices.SortFunc(c.result.Missing, func(a, b Flaw) int { return strings.Compare(a.Key, b.Key) })
-	return errors.Join(err, ctx.Err())
+	return errors.Join(g.Wait(), ctx.Err())
 }
 
 func (c *copying) step(total int) {
@@ -420,8 +435,10 @@ func (c *copying) tableBytes(ctx context.Context, l listing, generation uint64, 
 
 // clean takes away what the repository has let go of: earlier generations of the key table, which hold
 // keys that may be destroyed, key files, and where it is asked for objects. It deletes only what was in
-// the copy before the repository was looked at, and was in that no more.
-func (c *copying) clean(ctx context.Context, l listing, needed map[Ref]bool, here Contents) error {
+// the copy before the repository was looked at, and was in that no more. What the key table still names
+// is lost there rather than let go of; and while something is damaged there, an object that nothing seems
+// to need may be the only one of its kind.
+func (c *copying) clean(ctx context.Context, l listing, state *tableState, needed map[Ref]bool, here Contents) error {
 	now, err := c.keysThere.list(ctx)
 	if err != nil {
 		return err
@@ -431,14 +448,16 @@ func (c *copying) clean(ctx context.Context, l listing, needed map[Ref]bool, her
 		return err
 	}
 	for _, key := range slices.Concat(c.there.files, c.there.identities) {
-		if slices.Contains(l.files, key) || slices.Contains(l.identities, key) {
+		name, isIdentity := strings.CutPrefix(key, c.keys.dir()+identityDir)
+		used := isIdentity && slices.ContainsFunc(state.table.Members, func(m seal.Member) bool { return m.Identity == name })
+		if used || slices.Contains(l.files, key) || slices.Contains(l.identities, key) {
 			continue
 		}
 		if err := c.to.Delete(ctx, key); err != nil {
 			return fmt.Errorf("delete an old key file: %w", err)
 		}
 	}
-	if !c.in.Delete {
+	if !c.in.Delete || len(c.result.Missing) > 0 {
 		return nil
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(c.objects), compareRefs) {

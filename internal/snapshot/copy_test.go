@@ -199,6 +199,37 @@ func TestDamageStopsACopy(t *testing.T) {
 	}
 }
 
+// TestCopyKeepsWhatADamagedSnapshotMayNeed damages a snapshot and loses a segment, both of which the copy has:
+// nothing says any more that the segment is needed, and yet no copy takes it away.
+func TestCopyKeepsWhatADamagedSnapshotMayNeed(t *testing.T) {
+	memory, kept := rich(t)
+	second := &blob.Memory{}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := keysOf(t, second)
+	for _, key := range whole {
+		switch class(key) {
+		case "snapshot":
+			memory.Corrupt(key, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+		case "segment":
+			memory.Corrupt(key, func([]byte) []byte { return nil })
+		}
+	}
+	for _, damage := range []bool{false, true} {
+		got, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{Delete: true, Damage: damage}, nil)
+		if problem.KindOf(err) != problem.Damaged || len(got.Missing) == 0 || got.Deleted.Objects > 0 {
+			t.Errorf("with damage %v: %+v, %v", damage, got, err)
+		}
+	}
+	if now := keysOf(t, second); !slices.Equal(now, whole) {
+		t.Errorf("the copy had %d objects and has %d", len(whole), len(now))
+	}
+	if err := repaired(t.Context(), memory, second, kept); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRepairTrustsNoCopy damages an object in both places: neither is touched. Then the copy's is sound: it
 // takes the place of the damaged bytes, which are kept.
 func TestRepairTrustsNoCopy(t *testing.T) {
