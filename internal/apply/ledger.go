@@ -76,7 +76,7 @@ type ledger struct {
 	seen    *Verification
 
 	prior        *entry // what was there before automation was switched off
-	off, back    bool
+	back         bool   // and is there again
 	org          sf.ID
 	switchesOnly bool // the rows of the plan are not looked at
 }

@@ -35,10 +35,12 @@ const (
 )
 
 // switchOff writes down what is there, and then switches off what the plan says. What is there is read
-// anew: the plan may be hours old. A component that is gone, or off already, is left alone.
+// anew: the plan may be hours old. A component that is gone, or off already, is left alone. A run that goes
+// on switches off again what the journal has as off: the earlier one may have died after it had put that
+// back, and before it wrote so.
 func (a *application) switchOff(ctx context.Context) error {
 	wanted := a.ledger.plan.SwitchedOff()
-	if len(wanted) == 0 || a.ledger.switched() || a.ledger.count(rowPending) == 0 {
+	if len(wanted) == 0 || a.ledger.count(rowPending) == 0 {
 		return nil
 	}
 	if a.opts.Deployer == nil {
@@ -171,7 +173,7 @@ func (a *application) deploy(ctx context.Context, what string, files []component
 		why = fmt.Sprintf("test %s.%s: %s", f.Class, f.Method, f.Message)
 	}
 	return "", problem.Newf(problem.Conflict, "%s: deployment %s failed: %s", what, d.ID, why).
-		Hint("make a plan without --automation off, or mend what the org says")
+		Hint("make a plan without --automation-off, or mend what the org says")
 }
 
 func (a *application) testLevel(keys []sf.ComponentKey) sf.TestLevel {
@@ -268,16 +270,12 @@ func (l *ledger) switchResult() Switched {
 	return Switched{Off: l.prior.Names, Back: l.back}
 }
 
-// switched reports that automation is off now.
-func (l *ledger) switched() bool { return l.prior != nil && l.off && !l.back }
-
 // foldSwitch takes in the entries about automation and reports whether this was one.
 func (l *ledger) foldSwitch(e entry) bool {
 	switch e.T {
 	case entryPrior:
-		l.prior, l.off, l.back = &entry{Prior: e.Prior, Names: e.Names}, false, false
+		l.prior, l.back = &entry{Prior: e.Prior, Names: e.Names}, false
 	case entryOff:
-		l.off = true
 	case entryBack:
 		l.back = true
 	default:

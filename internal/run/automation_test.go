@@ -181,3 +181,46 @@ func TestAutomationIsBackAfterADeathAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// A run fails at a row, puts automation back, and dies before it can write so: the run that goes on
+// switches it off again.
+func TestAutomationIsOffAgainWhenARunGoesOn(t *testing.T) {
+	w, want, before, _ := haunted(t, emulatorOptions)
+	r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, AutomationOff: true})
+	in := w.input(r, filepath.Join(t.TempDir(), "j"))
+	in.Deployer = w.client
+	ctx, fail := context.WithCancel(t.Context())
+	defer fail()
+	var mu sync.Mutex
+	deployed, failed := 0, false
+	w.intercept(func(q emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		deploy := strings.Contains(q.Op, "deployRequest")
+		switch {
+		case q.Method == "GET":
+		case deploy:
+			deployed++
+		case deployed == 1:
+			failed = true
+			fail()
+			return emulator.Fault{Cut: true}
+		case deployed > 1: // the proof of what was put back
+			return emulator.Fault{Cut: true}
+		}
+		return emulator.Fault{}
+	})
+	if _, err := run.Apply(ctx, in); err == nil || !failed || deployed != 2 {
+		t.Fatalf("%v, failed: %v, after %d deployments", err, failed, deployed)
+	}
+	w.intercept(nil)
+	if a, b, c, d, e := w.acts(); !a || !b || !c || !d || !e {
+		t.Fatalf("the first run left: trigger %v, flow %v, validation %v, workflow %v, duplicate %v", a, b, c, d, e)
+	}
+	out, err := run.Apply(t.Context(), in)
+	if err != nil || out.Failed > 0 || out.Switched == nil || !out.Switched.Back {
+		t.Fatalf("%v %+v %+v", err, out.Switched, out.Errors)
+	}
+	w.server.Clock().Advance(1e12)
+	w.same(want, out.NewIDs)
+}
