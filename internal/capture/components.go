@@ -51,6 +51,7 @@ type componentRun struct {
 	from     time.Time                // server time before the first listing
 	parts    map[string]*kindPart     // by type
 	previous map[string]snapshot.Part // of the last snapshot, by type
+	out      map[string]bool          // types that were left out
 
 	mu      sync.Mutex // guards what follows
 	splits  int        // how often a retrieve was divided because it failed
@@ -95,7 +96,7 @@ func matchesPart(pattern, kind string) bool {
 func (c *capture) captureComponents(ctx context.Context) error {
 	run := &componentRun{
 		capture: c, org: c.opts.Metadata, chunk: c.opts.componentChunk(), from: c.clock.latest(),
-		parts: map[string]*kindPart{}, previous: map[string]snapshot.Part{},
+		parts: map[string]*kindPart{}, previous: map[string]snapshot.Part{}, out: map[string]bool{},
 	}
 	if c.parent != nil {
 		for _, p := range c.parent.PartsOf(snapshot.Components) {
@@ -170,6 +171,9 @@ func (r *componentRun) failAll(ctx context.Context, types []string, cause error)
 	slices.Sort(types)
 	for _, kind := range types {
 		if !r.opts.wantsComponents(kind) {
+			if err := r.leaveOut(ctx, kind); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := r.failPart(kind, cause); err != nil {

@@ -15,6 +15,12 @@ import (
 	"holdfast/internal/snapshot"
 )
 
+// begunFile is a row that a run which was cut short had stored.
+type begunFile struct {
+	mark  string
+	whole bool // all its bytes are there
+}
+
 // fetch reads the files of one record, and writes its row. It returns an error only when the part cannot go on;
 // a file that cannot be read is missing by name.
 func (f *files) fetch(ctx context.Context, r sf.Record) error {

@@ -220,7 +220,7 @@ type files struct {
 	held   snapshot.Part // of the last snapshot
 	isHeld bool
 	out    *snapshot.PartWriter
-	begun  map[sf.ID]string // mark of what a run that was cut short had read
+	begun  map[sf.ID]begunFile // what a run that was cut short had read
 	from   time.Time
 
 	// Written by workers.
@@ -292,17 +292,8 @@ func (f *files) open(ctx context.Context) error {
 	b, found := f.capture.begun[f.name()]
 	fields := f.rowFields()
 	if found && slices.Equal(b.Part.Fields, fields) && f.from.Sub(b.Part.From) <= begunAge && !b.Part.From.After(f.from) {
-		begun, err := f.begunRows(ctx, b)
-		if err != nil {
+		if resumed, err := f.resume(ctx, b); resumed || err != nil {
 			return err
-		}
-		out, err := f.snap.Resume(b)
-		if err == nil {
-			f.out, f.begun = out, begun
-			return nil
-		}
-		if problem.KindOf(err) != problem.NotFound {
-			return fmt.Errorf("go on with the files of %s: %w", f.object.Name, err)
 		}
 	}
 	out, err := f.snap.Part(snapshot.PartInfo{Object: f.name(), Fields: fields, Bodies: f.fields, Full: !f.isHeld})
@@ -313,6 +304,26 @@ func (f *files) open(ctx context.Context) error {
 	return nil
 }
 
+// resume begins the part where a run that was cut short left it, and reports whether that can be.
+func (f *files) resume(ctx context.Context, b snapshot.Begun) (bool, error) {
+	begun, err := f.begunRows(ctx, b)
+	if problem.KindOf(err) == problem.Damaged {
+		return false, nil // it is read from the org again
+	}
+	if err != nil {
+		return false, fmt.Errorf("read what was begun of the files of %s: %w", f.object.Name, err)
+	}
+	out, err := f.snap.Resume(b)
+	if problem.KindOf(err) == problem.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("go on with the files of %s: %w", f.object.Name, err)
+	}
+	f.out, f.begun = out, begun
+	return true, nil
+}
+
 // rowFields are the fields of a row of the part, sorted.
 func (f *files) rowFields() []string {
 	fields := append([]string{stampOfFile}, f.fields...)
@@ -320,15 +331,12 @@ func (f *files) rowFields() []string {
 	return fields
 }
 
-// begunRows returns the marks of the rows of a part that was begun, whose bodies are all there.
-func (f *files) begunRows(ctx context.Context, b snapshot.Begun) (map[sf.ID]string, error) {
-	begun := make(map[sf.ID]string)
+// begunRows returns the rows of a part that was begun. All are read: what does not open must not be built on.
+func (f *files) begunRows(ctx context.Context, b snapshot.Begun) (map[sf.ID]begunFile, error) {
+	begun := make(map[sf.ID]begunFile)
 	for row, err := range f.store.Rows(ctx, b) {
-		if problem.KindOf(err) == problem.Damaged {
-			return begun, nil // it is read from the org again
-		}
 		if err != nil {
-			return nil, fmt.Errorf("read what was begun of the files of %s: %w", f.object.Name, err)
+			return nil, err
 		}
 		if row.Gone {
 			continue
@@ -337,9 +345,7 @@ func (f *files) begunRows(ctx context.Context, b snapshot.Begun) (map[sf.ID]stri
 		if err != nil {
 			return nil, err
 		}
-		if whole {
-			begun[row.Record.ID] = row.Record.Get(stampOfFile).Text()
-		}
+		begun[row.Record.ID] = begunFile{row.Record.Get(stampOfFile).Text(), whole}
 	}
 	return begun, nil
 }
@@ -435,9 +441,9 @@ func (f *files) each(ctx context.Context, want func(sf.Record) error) error {
 		if err := gone(r.ID); err != nil {
 			return err
 		}
-		mark, isBegun := f.begun[r.ID]
+		begun, isBegun := f.begun[r.ID]
 		delete(f.begun, r.ID)
-		same := isBegun && mark == f.mark(r)
+		same := begun.whole && begun.mark == f.mark(r)
 		if same {
 			f.kept++
 		}

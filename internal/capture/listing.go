@@ -99,8 +99,12 @@ func (r *componentRun) begin(ctx context.Context, kinds []string) error {
 	return nil
 }
 
-// leaveOut excludes a type, or takes it over because others were asked for.
+// leaveOut excludes a type, or takes it over because others were asked for, once.
 func (r *componentRun) leaveOut(ctx context.Context, kind string) error {
+	if r.out[kind] {
+		return nil
+	}
+	r.out[kind] = true
 	if g, out := r.opts.Rules.excludedComponents(kind); out {
 		r.gap(g)
 		return nil

@@ -50,6 +50,7 @@ func (p *part) resume(ctx context.Context) (b snapshot.Begun, ok bool, err error
 	for row, err := range p.store.Rows(ctx, b) {
 		switch {
 		case problem.KindOf(err) == problem.Damaged:
+			p.kept = 0
 			return b, false, nil // it is read from the org again
 		case err != nil:
 			return b, false, fmt.Errorf("read what was begun of %s: %w", p.object.Name, err)
