@@ -30,15 +30,15 @@ type AccessRow struct {
 // "ContentVersion" (Query All Files).
 var (
 	backupPermissions  = []string{"ApiEnabled", "ViewAllData", "QueryAllFiles", "ViewSetup"}
-	restorePermissions = []string{"ModifyAllData", "CreateAuditFields", "UpdateWithInactiveOwners"}
+	restorePermissions = []string{"ModifyAllData", "CreateAuditFields", "UpdateWithInactiveOwner"}
 )
 
 // permissionNames are what people call them.
 var permissionNames = map[string]string{
 	"ApiEnabled": "API Enabled", "ViewAllData": "View All Data", "QueryAllFiles": "Query All Files",
 	"ViewSetup": "View Setup and Configuration", "ModifyAllData": "Modify All Data",
-	"CreateAuditFields":        "Set Audit Fields upon Record Creation",
-	"UpdateWithInactiveOwners": "Update Records with Inactive Owners",
+	"CreateAuditFields":       "Set Audit Fields upon Record Creation",
+	"UpdateWithInactiveOwner": "Update Records with Inactive Owners",
 }
 
 // accessOf finds out what the user lacks: of user permissions by the permission sets that are assigned to

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"slices"
 
 	"holdfast/internal/plan"
 	"holdfast/internal/sf"
@@ -85,14 +84,14 @@ func (w *wanted) standardPrices(ctx context.Context, lacking map[bookKey]bool, s
 	if !w.closure || !w.narrowed() || len(lacking) == 0 || !w.comparable(entry) {
 		return nil
 	}
-	var ids []sf.ID
+	ids, coming := map[sf.ID]bool{}, w.coming()
 	for r, err := range w.eq.Records(w.want.Records(ctx, entry)) {
 		if err != nil {
 			return err
 		}
-		if standard(r.Get) && lacking[priceKey(r.Get)] && !w.comes(r.ID) {
-			ids = append(ids, r.ID)
+		if standard(r.Get) && lacking[priceKey(r.Get)] && !coming[r.ID] {
+			ids[r.ID] = true
 		}
 	}
-	return w.object(ctx, entry, func(id sf.ID) bool { return slices.Contains(ids, id) }, true)
+	return w.object(ctx, entry, func(id sf.ID) bool { return ids[id] }, true)
 }

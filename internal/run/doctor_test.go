@@ -58,7 +58,7 @@ func TestCheckIsADoctor(t *testing.T) {
 	if !slices.Contains(ill.Access.Permissions, "ViewAllData") || slices.Contains(ill.Access.Permissions, "ApiEnabled") {
 		t.Errorf("permissions lacking: %v", ill.Access.Permissions)
 	}
-	if !slices.Contains(ill.Access.Restore, "ModifyAllData") {
+	if !slices.Contains(ill.Access.Restore, "ModifyAllData") || !slices.Contains(ill.Access.Restore, "UpdateWithInactiveOwner") {
 		t.Errorf("permissions lacking for a restore: %v", ill.Access.Restore)
 	}
 	if !slices.Contains(ill.Access.Objects, "Box__c") || !slices.Contains(ill.Access.Fields, "Box__c.Secret__c") {

@@ -174,11 +174,11 @@ func (f *find) compile() error {
 func (f *find) selects(item soql.Item) error {
 	switch x := item.(type) {
 	case *soql.Path:
-		name, _, err := f.field(x)
+		field, err := f.field(x)
 		if err != nil {
 			return err
 		}
-		f.fields = append(f.fields, name)
+		f.fields = append(f.fields, field.Name)
 	case *soql.Fields:
 		for _, name := range append([]string{"Id"}, f.part.Fields...) {
 			custom := strings.HasSuffix(name, "__c")
@@ -198,40 +198,40 @@ func (f *find) selects(item soql.Item) error {
 	return nil
 }
 
-// field resolves a path to the name of a field that is held, and its type.
-func (f *find) field(p *soql.Path) (string, sf.FieldType, error) {
+// field resolves a path to a field that is held.
+func (f *find) field(p *soql.Path) (*sf.Field, error) {
 	names := p.Names
 	if len(names) == 2 && (strings.EqualFold(names[0], f.part.Object) || f.query.From.Alias != "" && strings.EqualFold(names[0], f.query.From.Alias)) {
 		names = names[1:]
 	}
 	if len(names) > 1 {
-		return "", "", problem.Newf(problem.Usage, "%s goes to another object, which cannot be asked of a snapshot", p).
+		return nil, problem.Newf(problem.Usage, "%s goes to another object, which cannot be asked of a snapshot", p).
 			Hint("ask for that object in a query of its own, and use its Ids")
 	}
 	i := slices.IndexFunc(f.schema.Fields, func(d *sf.Field) bool { return strings.EqualFold(d.Name, names[0]) })
 	if i < 0 {
-		return "", "", problem.Newf(problem.NotFound, "snapshot %s knows no field %s of %s", f.sn.Info().Short(), names[0], f.part.Object).
+		return nil, problem.Newf(problem.NotFound, "snapshot %s knows no field %s of %s", f.sn.Info().Short(), names[0], f.part.Object).
 			Hint("`holdfast show %s %s` says what it holds", f.sn.Info().Short(), f.part.Object)
 	}
 	d := f.schema.Fields[i]
 	if d.Name != "Id" && !slices.Contains(f.part.Fields, d.Name) {
-		return "", "", problem.Newf(problem.NotFound, "snapshot %s does not hold %s.%s", f.sn.Info().Short(), f.part.Object, d.Name).
+		return nil, problem.Newf(problem.NotFound, "snapshot %s does not hold %s.%s", f.sn.Info().Short(), f.part.Object, d.Name).
 			Hint("`holdfast show %s %s --coverage` says why", f.sn.Info().Short(), f.part.Object)
 	}
-	return d.Name, d.Type, nil
+	return d, nil
 }
 
 // column resolves a path for a condition or an order.
 func (f *find) column(p *soql.Path, _ soql.Use) (soql.Column[sf.Record], error) {
-	name, t, err := f.field(p)
+	field, err := f.field(p)
 	if err != nil {
 		return soql.Column[sf.Record]{}, err
 	}
-	get := func(r sf.Record) string { return r.Get(name).Text() }
-	if name == "Id" {
+	get := func(r sf.Record) string { return r.Get(field.Name).Text() }
+	if field.Name == "Id" {
 		get = func(r sf.Record) string { return string(r.ID) }
 	}
-	return soql.Column[sf.Record]{Type: t, Get: get}, nil
+	return soql.Column[sf.Record]{Type: field.Type, CaseSensitive: field.CaseSensitive, Get: get}, nil
 }
 
 // onlyIDs returns the Ids that a condition allows at most, ascending, when it says so at its top.

@@ -14,7 +14,7 @@ import (
 // Moment is a point in time of an org, as an operator names it.
 type Moment struct {
 	Store *snapshot.Store
-	Org   string // name or Id of the org; empty: the only one that the repository holds
+	Org   string // name of the org, or its Id of 15 or 18 characters; empty: the only one that the repository holds
 	At    string // a time, the beginning of a snapshot's ID, or "latest"; empty is "latest"
 }
 
@@ -55,7 +55,9 @@ func (m Moment) named() []snapshot.Filter {
 	if m.Org == "" {
 		return nil
 	}
-	return []snapshot.Filter{func(i snapshot.Info) bool { return i.OrgName == m.Org || string(i.OrgID) == m.Org }}
+	return []snapshot.Filter{func(i snapshot.Info) bool {
+		return i.OrgName == m.Org || string(i.OrgID) == m.Org || i.OrgID.Short() == m.Org
+	}}
 }
 
 // org returns the one org that is meant.
@@ -74,6 +76,9 @@ func (m Moment) org(ctx context.Context) (sf.ID, error) {
 	switch {
 	case len(ids) == 1:
 		return ids[0], nil
+	case len(ids) > 1 && m.Org != "":
+		return "", problem.Newf(problem.Usage, "the repository holds snapshots of %d orgs of that name: %s", len(ids), strings.Join(names, ", ")).
+			Hint("give the Id of the org in its place")
 	case len(ids) > 1:
 		return "", problem.Newf(problem.Usage, "the repository holds snapshots of %d orgs: %s", len(ids), strings.Join(names, ", ")).
 			Hint("name the org with --org")

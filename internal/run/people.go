@@ -78,13 +78,13 @@ func (w *wanted) owners(ctx context.Context) error {
 // queues brings with a queue what it consists of: the objects that it may own, without which nothing
 // can be given to it, and its members.
 func (w *wanted) queues(ctx context.Context) error {
-	coming := map[sf.ID]bool{}
+	queues := map[sf.ID]bool{}
 	for _, c := range w.delta {
 		if c.Object == "Group" && c.Kind == state.Create {
-			coming[c.ID] = true
+			queues[c.ID] = true
 		}
 	}
-	if len(coming) == 0 {
+	if len(queues) == 0 {
 		return nil
 	}
 	for _, part := range []struct{ object, field string }{{"QueueSobject", "QueueId"}, {"GroupMember", "GroupId"}} {
@@ -92,12 +92,12 @@ func (w *wanted) queues(ctx context.Context) error {
 		if _, held := w.want.Part(object); !held || !w.comparable(object) {
 			continue
 		}
-		ids := map[sf.ID]bool{}
+		ids, coming := map[sf.ID]bool{}, w.coming()
 		for r, err := range w.eq.Records(w.want.Records(ctx, object)) {
 			if err != nil {
 				return err
 			}
-			if coming[sf.ID(r.Get(field).Text())] && !w.comes(r.ID) {
+			if queues[sf.ID(r.Get(field).Text())] && !coming[r.ID] {
 				ids[r.ID] = true
 			}
 		}
@@ -142,7 +142,7 @@ func (w *wanted) ownerOf(c state.Change) (state.FieldChange, bool) {
 
 // unfit returns why the users and queues among these cannot own a record; those who can are left out.
 func (w *wanted) unfit(ctx context.Context, asked map[sf.ID]bool) (map[sf.ID]string, error) {
-	why := map[sf.ID]string{}
+	why, coming := map[sf.ID]string{}, w.coming()
 	for object, prefix := range map[string]string{"User": userPrefix, "Group": groupPrefix} {
 		part, held := w.live.Part(object)
 		if !held || !w.fresh(part) {
@@ -160,7 +160,7 @@ func (w *wanted) unfit(ctx context.Context, asked map[sf.ID]bool) (map[sf.ID]str
 			}
 		}
 		for _, id := range ids {
-			if !there[id] && !w.comes(id) {
+			if !there[id] && !coming[id] {
 				why[id] = fmt.Sprintf("%s %s is not in the org any more", strings.ToLower(object), id)
 			}
 		}
@@ -168,9 +168,15 @@ func (w *wanted) unfit(ctx context.Context, asked map[sf.ID]bool) (map[sf.ID]str
 	return why, nil
 }
 
-// comes reports a record that the delta creates.
-func (w *wanted) comes(id sf.ID) bool {
-	return slices.ContainsFunc(w.delta, func(c state.Change) bool { return c.ID == id && c.Kind == state.Create })
+// coming returns the records that the delta creates.
+func (w *wanted) coming() map[sf.ID]bool {
+	coming := map[sf.ID]bool{}
+	for _, c := range w.delta {
+		if c.Kind == state.Create {
+			coming[c.ID] = true
+		}
+	}
+	return coming
 }
 
 func nameOf(user sf.Record) string {
@@ -340,10 +346,10 @@ func (w *wanted) withTheirContacts(ctx context.Context) error {
 	if !w.closure || !w.narrowed() || !w.comparable("Contact") {
 		return nil
 	}
-	ids := map[sf.ID]bool{}
+	ids, coming := map[sf.ID]bool{}, w.coming()
 	for _, c := range w.delta {
 		if f, found := c.Field("PersonContactId"); found && c.Object == "Account" && c.Kind == state.Create && f.After.IsText() {
-			if id := sf.ID(f.After.Text()); !w.comes(id) {
+			if id := sf.ID(f.After.Text()); !coming[id] {
 				ids[id] = true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type queried struct {
 	held   int
 }
 
-// What a selection by query keeps in memory at most: values of parents, and rows of semi-joins.
+// What a selection by query keeps in memory at most: values of parents and rows of semi-joins, and Ids.
 const (
 	queriedValues = 4_000_000
 	queriedHops   = 5 // Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations"
@@ -36,9 +37,10 @@ func parseSelection(text string) (*soql.Query, error) {
 	if err != nil {
 		return nil, problem.Wrap(problem.Usage, err, "query").Hint("write it as SELECT Id FROM Object WHERE …")
 	}
-	if q.IsAggregate() || q.IsCount() || len(q.OrderBy) > 0 || q.Limit != nil || q.Offset != nil || q.Scope != "" || q.AllRows {
+	if q.IsAggregate() || q.IsCount() || len(q.OrderBy) > 0 || q.Limit != nil || q.Offset != nil || q.Scope != "" || q.AllRows ||
+		q.With != "" || len(q.For) > 0 {
 		return nil, problem.New(problem.Usage, "a query that selects records has FROM and WHERE alone").
-			Hint("leave out GROUP BY, ORDER BY, LIMIT, OFFSET, USING SCOPE and ALL ROWS")
+			Hint("leave out GROUP BY, ORDER BY, LIMIT, OFFSET, USING SCOPE, WITH, FOR and ALL ROWS")
 	}
 	return q, nil
 }
@@ -54,6 +56,10 @@ func (w *wanted) selectIDs(ctx context.Context, sn *snapshot.Snapshot, q *soql.Q
 	ids := map[sf.ID]bool{}
 	err = e.each(ctx, object, q, func(r sf.Record) error {
 		ids[r.ID] = true
+		if len(ids) > queriedValues {
+			return problem.Newf(problem.Limits, "query: it selects more than %d records", queriedValues).
+				Hint("choose the object with --object, or narrow the condition")
+		}
 		return nil
 	})
 	return object.Name, ids, err
@@ -130,6 +136,11 @@ func (e *queried) column(ctx context.Context, q *soql.Query, object *sf.Object, 
 	if f == nil {
 		return soql.Column[sf.Record]{}, problem.Newf(problem.NotFound, "query: %s has no field %q in snapshot %s",
 			at.Name, names[len(names)-1], e.sn.Info().Short())
+	}
+	// What is not held is not null: a condition on it would select records of which nothing is known.
+	if part, _ := e.sn.Part(at.Name); f.Name != "Id" && !slices.Contains(part.Fields, f.Name) {
+		return soql.Column[sf.Record]{}, problem.Newf(problem.NotFound, "query: snapshot %s does not hold %s.%s", e.sn.Info().Short(), at.Name, f.Name).
+			Hint("`holdfast show %s %s --coverage` says why", e.sn.Info().Short(), at.Name)
 	}
 	get, err := e.along(ctx, append(way, f))
 	return soql.Column[sf.Record]{Type: f.Type, CaseSensitive: f.CaseSensitive, Get: get}, err

@@ -107,7 +107,7 @@ func Seed(ctx context.Context, in SeedInput) (SeedResult, error) {
 func (s *seed) load(ctx context.Context) error {
 	var filters []snapshot.Filter
 	if s.in.Snapshot == snapshot.Latest {
-		org, err := orgByName(ctx, s.in.Store, s.in.From)
+		org, err := Moment{Store: s.in.Store, Org: s.in.From}.org(ctx)
 		if err != nil {
 			return err
 		}

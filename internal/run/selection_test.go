@@ -135,6 +135,7 @@ func TestRestoreRefusesSelectionsThatMakeNoSense(t *testing.T) {
 	}{
 		"a query that is none":       {run.Selection{Query: "SELECT FROM"}, problem.Usage},
 		"an order":                   {run.Selection{Query: "SELECT Id FROM Account ORDER BY Name"}, problem.Usage},
+		"a security clause":          {run.Selection{Query: "SELECT Id FROM Account WITH SECURITY_ENFORCED"}, problem.Usage},
 		"a limit":                    {run.Selection{Query: "SELECT Id FROM Account LIMIT 1"}, problem.Usage},
 		"an unknown field":           {run.Selection{Query: "SELECT Id FROM Account WHERE Nothing__c = 1"}, problem.NotFound},
 		"an unknown relationship":    {run.Selection{Query: "SELECT Id FROM Account WHERE Nothing.Name = 'x'"}, problem.Usage},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -33,7 +32,7 @@ type SuccessorRow struct {
 // Successors lists the records of an org that restores brought back under new Ids, so that whatever
 // outside the org remembers the old ones can be told.
 func Successors(ctx context.Context, in SuccessorsInput) (SuccessorsResult, error) {
-	org, err := orgByName(ctx, in.Store, in.Org)
+	org, err := Moment{Store: in.Store, Org: in.Org}.org(ctx)
 	if err != nil {
 		return SuccessorsResult{}, err
 	}
@@ -57,19 +56,4 @@ func Successors(ctx context.Context, in SuccessorsInput) (SuccessorsResult, erro
 		}
 	}
 	return out, nil
-}
-
-// orgByName finds the org whose newest snapshot carries the name.
-func orgByName(ctx context.Context, store *snapshot.Store, name string) (sf.ID, error) {
-	infos, err := store.List(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, info := range infos {
-		if info.OrgName == name || string(info.OrgID) == name || info.OrgID.Short() == name {
-			return info.OrgID, nil
-		}
-	}
-	return "", problem.Newf(problem.NotFound, "the repository holds no snapshot of an org %q", name).
-		Hint("list what it holds with `holdfast snapshots`")
 }
