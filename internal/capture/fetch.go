@@ -188,3 +188,43 @@ func (c *checkedFile) wrong() error {
 	}
 	return nil
 }
+
+// begunRows returns the rows of a part that was begun. All are read: what does not open must not be built on.
+func (f *files) begunRows(ctx context.Context, b snapshot.Begun) (map[sf.ID]begunFile, error) {
+	begun := make(map[sf.ID]begunFile)
+	for row, err := range f.store.Rows(ctx, b) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Gone {
+			continue
+		}
+		whole, err := f.whole(ctx, row.Record, true)
+		if err != nil {
+			return nil, err
+		}
+		begun[row.Record.ID] = begunFile{row.Record.Get(stampOfFile).Text(), whole}
+	}
+	return begun, nil
+}
+
+// whole reports that no file of the row is missing; with look also that what it refers to is there.
+func (f *files) whole(ctx context.Context, row sf.Record, look bool) (bool, error) {
+	for _, name := range f.fields {
+		v := row.Get(name)
+		if v.IsNull() {
+			return false, nil
+		}
+		if !v.IsText() || !look {
+			continue
+		}
+		body, err := snapshot.ParseBody(v.Text())
+		if err != nil {
+			return false, err
+		}
+		if there, err := f.store.HasBody(ctx, body); !there || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

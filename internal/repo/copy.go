@@ -477,26 +477,3 @@ func (c *copying) clean(ctx context.Context, l listing, state *tableState, neede
 	}
 	return nil
 }
-
-// at returns the key table of the same repository in another bucket, with the master keys that are known.
-func (k *keyTable) at(bucket blob.Bucket) *keyTable {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return &keyTable{bucket: bucket, id: k.id, identity: k.identity, masters: maps.Clone(k.masters), parsed: make(map[string]parsedTable)}
-}
-
-// whole returns a listing of the keys and the newest generation as that listing has it.
-func (k *keyTable) whole(ctx context.Context) (listing, *tableState, error) {
-	for range maxReads {
-		l, err := k.list(ctx)
-		if err != nil {
-			return l, nil, err
-		}
-		state, err := k.read(ctx, l, false)
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		return l, state, err
-	}
-	return listing{}, nil, shut(k.dir()+tableDir, "its newest generation is not whole, or no key file has its master key")
-}
