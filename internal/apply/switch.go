@@ -225,8 +225,12 @@ func (a *application) priorSum() string {
 // putBackAfter puts automation back when a run ends with an error, so that an org is not left without it
 // for as long as nobody looks. It goes on when the run was interrupted, for a bounded time.
 func (a *application) putBackAfter(ctx context.Context, err error) error {
-	if a.ledger.prior == nil || a.ledger.back || a.journal.broken != nil {
+	if a.ledger.prior == nil || a.ledger.back {
 		return err
+	}
+	if a.journal.broken != nil { // what cannot be written down is not done
+		return errors.Join(err, problem.New(problem.Failed, "automation is still switched off, and the journal takes no more entries").
+			Hint("make room for the journal, and run `holdfast apply` with --put-back"))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackTime)
 	defer cancel()
