@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -612,5 +613,56 @@ func TestDeletedFieldAndObjectComeBackWithTheirValues(t *testing.T) {
 		if strings.Join(got, ", ") != want {
 			t.Errorf("%s: %s", query, strings.Join(got, ", "))
 		}
+	}
+}
+
+// What a deployment granted to a profile is revoked with what it was about, what it took away is granted
+// again, and the rest of the profile is not touched.
+func TestRollbackOfProfiles(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	grants := func(fields ...string) map[string]string {
+		var b strings.Builder
+		for _, f := range fields {
+			name, edit, _ := strings.Cut(f, "=")
+			fmt.Fprintf(&b, `<fieldPermissions><editable>%s</editable><field>Thing__c.%s__c</field><readable>true</readable></fieldPermissions>`, edit, name)
+		}
+		return map[string]string{"profiles/Standard.profile": `<Profile` + metadataSpace + `>` + b.String() + `</Profile>`}
+	}
+	all := "components/*"
+	r.deploy(nil, thing("A=a", "D=d"), grants("A=true", "D=false"))
+	before := r.take(all)
+	r.deploy(nil, thing("A=a", "B=b", "D=d"), grants("A=false", "B=true"))
+	after := r.take(all)
+	r.deploy(nil, grants("D=true"))
+	out := r.roll(before, after)
+	if got := shown(out.RollbackResult); !strings.Contains(got, "take back Profile Standard") || !strings.Contains(got, "1 delete CustomField Thing__c.B__c") {
+		t.Errorf("%s", got)
+	}
+	sn, err := r.store.Load(t.Context(), r.take(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, found, err := sn.Record(t.Context(), "components/Profile", component.RowID(sf.ComponentKey{Type: "Profile", Name: "Standard"}))
+	if err != nil || !found {
+		t.Fatal(err)
+	}
+	body, err := snapshot.ParseBody(component.RowOf("Profile", record).Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(r.store.OpenBody(t.Context(), body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(raw)), "")
+	for _, want := range []string{
+		"<editable>true</editable><field>Thing__c.A__c</field>", "<editable>true</editable><field>Thing__c.D__c</field>",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the profile lacks %s", want)
+		}
+	}
+	if _, about, found := strings.Cut(text, "Thing__c.B__c"); found && !strings.HasPrefix(about, "</field><readable>false") {
+		t.Errorf("the profile grants a field that is gone: %.200s", about)
 	}
 }
