@@ -155,6 +155,7 @@ func (s step) ingest(ctx context.Context) error {
 			return err
 		}
 		rec := sf.Record{Shape: c.shape, Values: make([]sf.Value, fields)}
+		var text []byte
 		for {
 			row, err := r.Next()
 			if errors.Is(err, io.EOF) {
@@ -166,10 +167,16 @@ func (s step) ingest(ctx context.Context) error {
 			if rec.ID, err = sf.ParseID(string(row[0])); err != nil {
 				return err
 			}
+			text = text[:0]
+			for _, cell := range row[1:] {
+				text = append(text, cell...)
+			}
+			all := string(text) // of all cells, which are parts of it
 			for i, cell := range row[1:] {
 				rec.Values[i] = sf.Null()
 				if len(cell) > 0 {
-					rec.Values[i] = sf.Text(string(cell))
+					rec.Values[i] = sf.Text(all[:len(cell)])
+					all = all[len(cell):]
 				}
 			}
 			if err := p.Add(rec); err != nil {
