@@ -32,12 +32,12 @@ type Statement struct {
 }
 
 // Statement signs what the snapshot says of itself. The same snapshot gives the same statement.
-func (s *Snapshot) Statement(ctx context.Context) (Statement, error) {
-	text, err := s.stated(ctx)
+func (sn *Snapshot) Statement(ctx context.Context) (Statement, error) {
+	text, err := sn.stated(ctx)
 	if err != nil {
 		return Statement{}, err
 	}
-	private, verifier, err := s.store.signer(ctx)
+	private, verifier, err := sn.store.signer(ctx)
 	if err != nil {
 		return Statement{}, err
 	}
@@ -53,18 +53,18 @@ func (s *Snapshot) Statement(ctx context.Context) (Statement, error) {
 }
 
 // stated returns the text that is signed.
-func (s *Snapshot) stated(ctx context.Context) (string, error) {
-	digest, err := s.store.manifestDigest(ctx, s.manifest.info.ID)
+func (sn *Snapshot) stated(ctx context.Context) (string, error) {
+	digest, err := sn.store.manifestDigest(ctx, sn.manifest.info.ID)
 	if err != nil {
 		return "", err
 	}
-	i := s.manifest.info
+	i := sn.manifest.info
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nrepository %s\nsnapshot %s\nmanifest %s\n", statementFormat, s.store.repository.ID(), i.ID, digest)
+	fmt.Fprintf(&b, "%s\nrepository %s\nsnapshot %s\nmanifest %s\n", statementFormat, sn.store.repository.ID(), i.ID, digest)
 	fmt.Fprintf(&b, "org %s\nkind %s\nstarted %s\nfrom %s\nto %s\n", i.OrgID, i.Kind, writeTime(i.Started), writeTime(i.From), writeTime(i.To))
-	fmt.Fprintf(&b, "parts %d\nabsent %d\nstale %d\ngaps %d\nrecords %d\n", i.Parts, i.Absent, i.Stale, len(s.manifest.gaps), i.Records)
+	fmt.Fprintf(&b, "parts %d\nabsent %d\nstale %d\ngaps %d\nrecords %d\n", i.Parts, i.Absent, i.Stale, len(sn.manifest.gaps), i.Records)
 	fmt.Fprintf(&b, "calls %d\ndangled %d\ndangling %d\n", i.Calls, i.Dangled, i.Dangling)
-	for _, p := range s.manifest.parts {
+	for _, p := range sn.manifest.parts {
 		switch {
 		case p.state == Absent:
 			fmt.Fprintf(&b, "absent-part %s\n", p.object)
