@@ -44,7 +44,8 @@ func (r *Repository) CheckKeys(ctx context.Context) ([]Trouble, error) {
 		if err != nil {
 			return nil, err
 		}
-		if maps.EqualFunc(l.tables, again.tables, slices.Equal) && slices.Equal(l.files, again.files) {
+		if maps.EqualFunc(l.tables, again.tables, slices.Equal) && slices.Equal(l.files, again.files) &&
+			slices.Equal(l.identities, again.identities) {
 			return found, nil
 		}
 	}
@@ -61,6 +62,13 @@ func (r *Repository) checkKeys(ctx context.Context, l listing, generation uint64
 		if err != nil {
 			found = append(found, Trouble{Key: key, Err: shut(key, "%w", err)})
 		}
+	}
+	lost, err := r.lostIdentities(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range lost {
+		found = append(found, Trouble{Key: key, Err: shut(key, "it is missing, and whoever opens the repository with it cannot any more")})
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.tables)) {
 		g, name, ok := parseTableKey(key)
@@ -96,6 +104,37 @@ func (r *Repository) checkKeys(ctx context.Context, l listing, generation uint64
 		}
 	}
 	return found, nil
+}
+
+// lostIdentities returns the wrapped identities that the newest generation of the listing names and that are not
+// in it: none when that does not open, which is a trouble of its own.
+func (r *Repository) lostIdentities(ctx context.Context, l listing) ([]string, error) {
+	state, err := r.keys.read(ctx, l, false)
+	if errors.Is(err, errMoved) || problem.KindOf(err) == problem.Damaged {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var lost []string
+	for _, name := range state.wrapped() {
+		if key := r.keys.dir() + identityDir + name; !slices.Contains(l.identities, key) {
+			lost = append(lost, key)
+		}
+	}
+	return lost, nil
+}
+
+// wrapped returns the names of the wrapped identities of members, sorted.
+func (s *tableState) wrapped() []string {
+	var names []string
+	for _, m := range s.table.Members {
+		if m.Identity != "" && m.Identity != "-" {
+			names = append(names, m.Identity)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // checkCopy reads one copy of an object of the key table anew.

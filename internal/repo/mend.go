@@ -161,6 +161,9 @@ func (k *keyMending) config(ctx context.Context) error {
 	if err != nil && !errors.Is(err, blob.ErrNotFound) || err == nil && bytes.Equal(config, ours) {
 		return err
 	}
+	if err := k.othersAt(ctx, config); err != nil {
+		return err
+	}
 	l, err := k.there.list(ctx)
 	if err != nil {
 		return err
@@ -170,6 +173,23 @@ func (k *keyMending) config(ctx context.Context) error {
 			Hint("check the path; to make a new copy run `holdfast copy`")
 	}
 	return k.replace(ctx, configKey, ours)
+}
+
+// othersAt returns an error when the config names another repository whose keys are in the bucket.
+func (k *keyMending) othersAt(ctx context.Context, config []byte) error {
+	id, err := parseConfig(config)
+	if err != nil || id == k.id {
+		return nil //nolint:nilerr // it is damaged, and names none
+	}
+	l, err := (&keyTable{bucket: k.to, id: id}).list(ctx)
+	if err != nil {
+		return err
+	}
+	if len(l.files)+len(l.identities)+len(l.tables) == 0 {
+		return nil
+	}
+	return problem.Newf(problem.Conflict, "the place to be repaired holds another repository, %s, with keys of its own", id).
+		Hint("check both paths: nothing was changed; `holdfast repair` wants a copy of the same repository")
 }
 
 // files brings key files back: those of which the place has the name, and all when none of its own opens.
@@ -325,13 +345,7 @@ func (k *keyMending) identities(ctx context.Context) error {
 		}
 		return err
 	}
-	names := make(map[string]bool)
-	for _, m := range state.table.Members {
-		if m.Identity != "" && m.Identity != "-" {
-			names[m.Identity] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range state.wrapped() {
 		key := k.there.dir() + identityDir + name
 		_, err := readKey(ctx, k.to, key)
 		if err == nil {

@@ -12,6 +12,8 @@ import (
 
 const (
 	bundleFrames = 4096 // small bodies in one object
+	// bundleAsked bounds who waits for one object, about 2 MB: equal bodies wait as one frame, and each for itself.
+	bundleAsked = 4 * bundleFrames
 	// maxKnown bounds the memory of what is remembered of stored small bodies, about 40 MB: beyond it
 	// they are stored again.
 	maxKnown = 1 << 19
@@ -26,7 +28,7 @@ type BodyWriter struct {
 	large sync.Pool // of *[]byte, for a piece
 
 	mu      sync.Mutex
-	idle    sync.Cond // no bundle is being stored
+	idle    sync.Cond // a bundle was stored, or could not be
 	storing int
 	known   map[[sha256.Size]byte]piece  // where small bodies are that are stored
 	waiting map[[sha256.Size]byte]placed // where they will be
@@ -275,39 +277,52 @@ func (b *BodyWriter) remember(body Body) {
 // again reports whether the same contents are stored, which it tells, or waiting to be, which will be told.
 func (b *BodyWriter) again(ctx context.Context, body Body, kept func(Body) error) (bool, error) {
 	b.mu.Lock()
-	if b.err != nil {
-		defer b.mu.Unlock()
-		return false, b.err
-	}
+	waits, full := b.join(body, kept)
 	at, stored := b.known[body.Sum]
-	with, waits := b.waiting[body.Sum]
-	if waits && !stored {
-		with.in.ask(with.frame, kept)
-	}
+	err := b.err
 	b.mu.Unlock()
-	if !stored {
-		return waits, nil
+	switch {
+	case err != nil:
+		return false, err
+	case waits:
+		return true, b.store(ctx, full)
+	case !stored:
+		return false, nil
 	}
 	body.pieces = []piece{at}
 	return true, b.told(ctx, body, kept)
 }
 
+// join has kept told with the same contents, when these wait to be stored. It returns the open bundle when that is
+// full with it, for store. Once as many ask of a bundle that is being stored, others wait until it is. The caller holds
+// the lock.
+func (b *BodyWriter) join(body Body, kept func(Body) error) (waits bool, full *bundle) {
+	for b.err == nil {
+		with, waits := b.waiting[body.Sum]
+		if _, stored := b.known[body.Sum]; stored || !waits {
+			return false, nil
+		}
+		if len(with.in.asked) < bundleAsked {
+			with.in.ask(with.frame, kept)
+			return true, b.takeFull()
+		}
+		b.idle.Wait()
+	}
+	return false, nil
+}
+
 // bundle adds a small body to the bundle that is open, and stores the bundle when it is full.
 func (b *BodyWriter) bundle(ctx context.Context, body Body, frame []byte, kept func(Body) error) error {
 	b.mu.Lock()
-	if with, waits := b.waiting[body.Sum]; waits { // since its frame was made
-		with.in.ask(with.frame, kept)
+	if waits, full := b.join(body, kept); waits { // since its frame was made
 		b.mu.Unlock()
-		return nil
+		return b.store(ctx, full)
 	}
 	in := b.open
 	b.waiting[body.Sum] = placed{in, len(in.frames)}
 	in.ask(len(in.frames), kept)
 	in.frames, in.bodies, in.size = append(in.frames, frame), append(in.bodies, body), in.size+len(frame)
-	var full *bundle
-	if in.size >= b.cut.bundle || len(in.frames) == bundleFrames {
-		full = b.take()
-	}
+	full := b.takeFull()
 	b.mu.Unlock()
 	return b.store(ctx, full)
 }
@@ -315,6 +330,15 @@ func (b *BodyWriter) bundle(ctx context.Context, body Body, frame []byte, kept f
 // ask notes whom to tell of a frame.
 func (in *bundle) ask(frame int, kept func(Body) error) {
 	in.tell, in.asked = append(in.tell, kept), append(in.asked, frame)
+}
+
+// takeFull closes the open bundle if it is full, for store. The caller holds the lock.
+func (b *BodyWriter) takeFull() *bundle {
+	in := b.open
+	if in.size < b.cut.bundle && len(in.frames) < bundleFrames && len(in.asked) < bundleAsked {
+		return nil
+	}
+	return b.take()
 }
 
 // take closes the open bundle, for store. The caller holds the lock.
@@ -343,9 +367,7 @@ func (b *BodyWriter) store(ctx context.Context, full *bundle) error {
 		b.err = err
 	}
 	b.storing--
-	if b.storing == 0 {
-		b.idle.Broadcast()
-	}
+	b.idle.Broadcast()
 	return err
 }
 
@@ -368,5 +390,6 @@ func (b *BodyWriter) storeFrames(ctx context.Context, full *bundle) error {
 			b.known[body.Sum] = body.pieces[0]
 		}
 	}
+	b.idle.Broadcast()
 	return nil
 }

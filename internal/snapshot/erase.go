@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,8 +86,7 @@ func newEraser(ids []sf.ID) (*eraser, error) {
 }
 
 // PlanErase says what an erasure of the records would rewrite: every snapshot that holds a version of one,
-// expired ones too. The error is of kind NotFound when there is none; then an earlier erasure is complete, also one
-// that was cut short.
+// expired ones too. It changes nothing. The error is of kind NotFound when there is none.
 func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
 	e, err := newEraser(ids)
 	if err != nil {
@@ -113,11 +111,9 @@ func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
 		}
 	}
 	if len(out.Snapshots) == 0 {
-		if err := s.repository.EndErasure(ctx); err != nil { // it may be that of these records
-			return out, fmt.Errorf("end an erasure: %w", err)
-		}
 		return out, problem.New(problem.NotFound, "no snapshot holds a version of these records").
-			Hint("give the 18 characters of their Ids; `holdfast show` finds them")
+			Hint("give the 18 characters of their Ids; `holdfast show` finds them; when an erasure of them was cut short, " +
+				"run it again with the same --approve: that destroys the keys that it has left")
 	}
 	out.Versions = int64(len(e.versions))
 	for _, size := range e.sizes {
@@ -171,9 +167,15 @@ func (e *eraser) approval(repository string, snapshots []ErasedSnapshot) string 
 // the keys of all that the new ones do not need: docs/format/repository.md, "Erasure". The snapshots get
 // other IDs. Then it reads what can still be read and looks for the records. approval is that of PlanErase; the
 // error is of kind Conflict when it is not, because something has changed since, and Damaged when a version
-// can still be read.
+// can still be read. When it is of kind NotFound, an erasure that was cut short is complete, if there was one: given
+// any approval, the keys that it left are destroyed.
 func (s *Store) Erase(ctx context.Context, ids []sf.ID, approval string) (Erased, error) {
 	plan, err := s.PlanErase(ctx, ids)
+	if problem.KindOf(err) == problem.NotFound && approval != "" {
+		if ended := s.repository.EndErasure(ctx); ended != nil { // it may be that of these records
+			return Erased{}, fmt.Errorf("end an erasure: %w", ended)
+		}
+	}
 	if err != nil {
 		return Erased{}, err
 	}
@@ -282,14 +284,24 @@ func (e *eraser) snapshot(ctx context.Context, s *Store, id string) (repo.Ref, e
 	return stored.Ref, err
 }
 
-// withErased adds to the coverage that records of the object were erased.
+// erasedReason is what the coverage says of an object from which records were erased.
+const erasedReason = "erased: records were erased from this snapshot, for good"
+
+// withErased adds to the coverage that records of the object were erased, after what it says of the object already.
 func withErased(gaps []Gap, object string) []Gap {
-	g := Gap{Object: object, Reason: "erased: records were erased from this snapshot, for good"}
+	g := Gap{Object: object, Reason: erasedReason}
 	at, found := slices.BinarySearchFunc(gaps, g, compareGaps)
-	if found {
-		return gaps // something is said of the object already
+	if !found {
+		return slices.Insert(slices.Clone(gaps), at, g)
 	}
-	return slices.Insert(gaps, at, g)
+	if before := gaps[at].Reason; !strings.HasSuffix(before, erasedReason) {
+		const and = "; "
+		before = before[:min(len(before), maxReason-len(and)-len(erasedReason))]
+		g.Reason = strings.ToValidUTF8(before, "") + and + erasedReason
+		gaps = slices.Clone(gaps)
+		gaps[at] = g
+	}
+	return gaps
 }
 
 // part takes the records out of the layers of a part, their tombstones too, and has the other rows refer to where
@@ -449,65 +461,4 @@ func (e *eraser) look(ctx context.Context, r *repo.Repository, object string, l 
 		hit[ref.id], e.sizes[ref.id], e.versions[versionAt{ref.id, id}] = true, ref.size, true
 	}
 	return hit, nil
-}
-
-// prove opens every object that can be opened, and looks for versions of the records in those that hold rows.
-func (s *Store) prove(ctx context.Context, e *eraser, out *Erased) error {
-	contents, err := s.repository.Contents(ctx)
-	if err != nil {
-		return err
-	}
-	for ref := range contents.Objects {
-		o, err := s.repository.Open(ctx, ref)
-		switch {
-		case errors.Is(err, repo.ErrNoKey):
-			out.Unreadable++
-			continue
-		case errors.Is(err, repo.ErrMissing):
-			continue
-		case err != nil:
-			return fmt.Errorf("look for what was erased: %w", err)
-		}
-		out.Read++
-		if ref.Class != classSegment && ref.Class != classSpill {
-			continue
-		}
-		found, err := e.holds(ctx, o)
-		if err != nil {
-			return fmt.Errorf("look for what was erased: %w", err)
-		}
-		if found {
-			return problem.Newf(problem.Damaged, "%s still holds a version of a record that was to be erased", ref).
-				Hint("a backup may have read it from the org again meanwhile: delete it there, and erase it once more")
-		}
-	}
-	return nil
-}
-
-// holds reports whether a segment has a version of a record.
-func (e *eraser) holds(ctx context.Context, o *repo.Object) (bool, error) {
-	head, err := o.Frame(ctx, 0)
-	if err != nil {
-		return false, err
-	}
-	s := &segment{object: o}
-	if s.shape, s.index, _, err = decodeIndex(head); err != nil {
-		return false, damaged(o.Ref(), err)
-	}
-	var f frame
-	for i, info := range s.index {
-		at, _ := slices.BinarySearchFunc(e.ids, info.first, key.compare)
-		if at == len(e.ids) || e.ids[at].compare(info.last) > 0 {
-			continue
-		}
-		if err := s.load(ctx, i, &f); err != nil {
-			return false, err
-		}
-		for _, id := range f.ids {
-			if e.has(id) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -320,4 +321,56 @@ func readable(t *testing.T, b blob.Bucket, contents []byte) bool {
 		}
 	}
 	return found
+}
+
+// TestAPlanToEraseLeavesKeysAlone: after an erasure that was cut short before it destroyed the old keys, a plan
+// says that there is nothing to erase and changes nothing; an erasure with an approval destroys them.
+func TestAPlanToEraseLeavesKeysAlone(t *testing.T) {
+	memory := &blob.Memory{}
+	initRepository(t, memory)
+	s := openBucket(t, memory)
+	_, err := writePart(t.Context(), s, nil, day, true, func(p *PartWriter) error {
+		return errors.Join(p.Add(account(1, 1)), p.Add(account(2, 1)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []sf.ID{accountID(1)}
+	plan, err := s.PlanErase(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := memory.Clone()
+	if _, err := s.Erase(t.Context(), ids, plan.Approval); err != nil {
+		t.Fatal(err)
+	}
+	done := keysOf(t, memory)
+	for _, key := range keysOf(t, before) {
+		if class(key) == "keys" && !slices.Contains(done, key) {
+			if err := memory.Put(t.Context(), key, must(before.Get(t.Context(), key, 0, -1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	short := keysOf(t, memory)
+	if slices.Equal(short, done) {
+		t.Fatal("the erasure destroyed no key")
+	}
+	for what, do := range map[string]func(*Store) error{
+		"a plan":                         func(s *Store) error { _, err := s.PlanErase(t.Context(), ids); return err },
+		"an erasure without an approval": func(s *Store) error { _, err := s.Erase(t.Context(), ids, ""); return err },
+	} {
+		if err := do(openBucket(t, memory)); problem.KindOf(err) != problem.NotFound {
+			t.Errorf("%s: %v", what, err)
+		}
+		if now := keysOf(t, memory); !slices.Equal(now, short) {
+			t.Errorf("%s left %d objects of %d", what, len(now), len(short))
+		}
+	}
+	if _, err := openBucket(t, memory).Erase(t.Context(), ids, plan.Approval); problem.KindOf(err) != problem.NotFound {
+		t.Fatalf("the same erasure once more: %v", err)
+	}
+	if now := keysOf(t, memory); !slices.Equal(now, done) {
+		t.Errorf("the same erasure once more leaves %d objects, want %d", len(now), len(done))
+	}
 }
