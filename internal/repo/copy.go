@@ -264,8 +264,10 @@ func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Con
 	for _, ref := range slices.SortedFunc(maps.Keys(needed), compareRefs) {
 		size, there := c.objects[ref]
 		if there && size == here.Objects[ref] {
+			c.mu.Lock() // those that are being copied take steps, too
 			c.result.Present.add(size)
 			c.step(len(needed))
+			c.mu.Unlock()
 			continue
 		}
 		if within.Err() != nil {
@@ -288,6 +290,7 @@ func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Con
 	return errors.Join(g.Wait(), ctx.Err())
 }
 
+// step tells of one more object that is done. The caller holds the lock.
 func (c *copying) step(total int) {
 	c.done++
 	if c.in.Progress != nil {
