@@ -254,7 +254,8 @@ func (c *copying) lacking(unread []Flaw) {
 			c.result.Missing = append(c.result.Missing, f)
 		}
 	}
-	slices.SortFunc(c.result.Missing, func(a, b Flaw) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortStableFunc(c.result.Missing, func(a, b Flaw) int { return strings.Compare(a.Key, b.Key) })
+	c.result.Missing = slices.CompactFunc(c.result.Missing, func(a, b Flaw) bool { return a.Key == b.Key })
 }
 
 // copyObjects copies what the copy does not have.

@@ -401,3 +401,41 @@ func TestACopyIsWholeWheneverItEnds(t *testing.T) {
 		}
 	}
 }
+
+// forgetful is a bucket that does not give the first object back that begins with a prefix, once.
+type forgetful struct {
+	blob.Bucket
+	prefix string
+	done   bool
+}
+
+func (f *forgetful) Get(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	if !f.done && strings.HasPrefix(key, f.prefix) {
+		f.done = true
+		return nil, problem.New(problem.Damaged, "the disk does not give the bytes back")
+	}
+	return f.Bucket.Get(ctx, key, offset, length)
+}
+
+// TestACopyKnowsWhatItsRootsReach cannot read a manifest, a schema or a segment once: what the copy then does
+// not know that it needs, it must not be without.
+func TestACopyKnowsWhatItsRootsReach(t *testing.T) {
+	memory, kept := rich(t)
+	for _, prefix := range []string{"snapshot/", "schema/", "segment/", "body/", "note-"} {
+		s := openBucket(t, &forgetful{Bucket: memory, prefix: prefix})
+		second := &blob.Memory{}
+		got, err := s.Copy(t.Context(), repo.At(second), CopyOptions{Parallel: 1}, nil)
+		if problem.KindOf(err) != problem.Damaged || len(got.Missing) == 0 {
+			t.Fatalf("%s: %+v, %v", prefix, got, err)
+		}
+		if _, err := repo.Open(t.Context(), second, sharedIdentity); problem.KindOf(err) != problem.NoRepository {
+			t.Fatalf("%s: there is a copy: %v", prefix, err)
+		}
+		if _, err := s.Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := holds(t.Context(), second, kept); err != nil {
+			t.Fatalf("%s: %v", prefix, err)
+		}
+	}
+}
