@@ -52,7 +52,7 @@ type entry struct {
 	Diff  int64      `json:"unexplained,omitempty"` // verify
 	State string     `json:"state,omitempty"`       // end, ended
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
-	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"
+	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"; back: those left as they are
 }
 
 // entryRow is what happened to one row: an Id and no code, or a code.

@@ -75,8 +75,9 @@ type ledger struct {
 	open    *batch
 	seen    *Verification
 
-	prior        *entry // what was there before automation was switched off
-	back         bool   // and is there again
+	prior        *entry   // what was there before automation was switched off
+	back         bool     // and is there again
+	left         []string // but for these, which somebody changed meanwhile
 	org          sf.ID
 	switchesOnly bool // the rows of the plan are not looked at
 }
@@ -108,7 +109,8 @@ func (l *ledger) fold(e entry) error {
 }
 
 func (l *ledger) foldEntry(e entry) error {
-	if l.switchesOnly && l.foldSwitch(e) {
+	if l.switchesOnly {
+		l.foldAlone(e)
 		return nil
 	}
 	if l.begun == (e.T == entryBegin) {

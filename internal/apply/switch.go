@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +31,8 @@ const (
 	priorBytes = 10 << 20
 	// putBackTime is how long putting back may take after a run has failed or was interrupted.
 	putBackTime = 30 * time.Minute
+	// stopPolls is how often a job that is to end is looked at: for half an hour, at pollMost.
+	stopPolls = 190
 )
 
 // switchOff writes down what is there, and then switches off what the plan says. What is there is read
@@ -45,6 +46,9 @@ func (a *application) switchOff(ctx context.Context) error {
 	}
 	if a.opts.Deployer == nil {
 		return problem.New(problem.Usage, "the plan switches automation off, and nothing was given to do that with")
+	}
+	if err := a.dropChanged(ctx); err != nil {
+		return err
 	}
 	if a.ledger.prior == nil || a.ledger.back { // each time anew: somebody may have changed it meanwhile
 		if err := a.writePrior(ctx, wanted); err != nil {
@@ -64,6 +68,23 @@ func (a *application) switchOff(ctx context.Context) error {
 		return err
 	}
 	return a.record(entry{T: entryOff, Job: id})
+}
+
+// dropChanged ends the switching of a run that died when somebody has changed a part of it since: to switch
+// that off again would deploy what the journal has over it.
+func (a *application) dropChanged(ctx context.Context) error {
+	if a.ledger.prior == nil || a.ledger.back {
+		return nil
+	}
+	files, keys, err := a.priorFiles()
+	if err != nil {
+		return err
+	}
+	s, err := a.standing(ctx, files, keys)
+	if err != nil || len(s.left) == 0 {
+		return err
+	}
+	return a.putBack(ctx)
 }
 
 // writePrior puts what the org has of these components into the journal, before anything is changed.
@@ -184,106 +205,8 @@ func (a *application) testLevel(keys []sf.ComponentKey) sf.TestLevel {
 	return ""
 }
 
-// putBack deploys what was there before and proves that it is there, component by component.
-func (a *application) putBack(ctx context.Context) error {
-	if a.ledger.prior == nil || a.ledger.back {
-		return nil
-	}
-	if a.opts.Deployer == nil {
-		return problem.New(problem.Usage, "automation is switched off, and nothing was given to put it back with")
-	}
-	files, keys, err := a.priorFiles()
-	if err != nil {
-		return err
-	}
-	id := ""
-	if len(keys) > 0 {
-		if id, err = a.deploy(ctx, "put automation back", files, keys); err != nil {
-			return err
-		}
-		now, err := a.retrieve(ctx, keys)
-		if err != nil {
-			return err
-		}
-		want, is := automation.States(files, keys), automation.States(now, keys)
-		for _, k := range keys {
-			if is[k] != want[k] {
-				return problem.Newf(problem.NotVerified, "%s %s is not as it was before it was switched off", k.Type, k.Name).
-					Hint("its prior state is in the journal; run the same command again, or put it back by hand")
-			}
-		}
-	}
-	return a.record(entry{T: entryBack, Job: id, Sum: a.priorSum()})
-}
-
 // priorSum is the check of what was there, and is there again.
 func (a *application) priorSum() string {
 	sum := sha256.Sum256([]byte(a.ledger.prior.Prior))
 	return hex.EncodeToString(sum[:16])
-}
-
-// putBackAfter puts automation back when a run ends with an error, so that an org is not left without it
-// for as long as nobody looks. It goes on when the run was interrupted, for a bounded time.
-func (a *application) putBackAfter(ctx context.Context, err error) error {
-	if a.ledger.prior == nil || a.ledger.back {
-		return err
-	}
-	if a.journal.broken != nil { // what cannot be written down is not done
-		return errors.Join(err, problem.New(problem.Failed, "automation is still switched off, and the journal takes no more entries").
-			Hint("make room for the journal, and run `holdfast apply` with --put-back"))
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackTime)
-	defer cancel()
-	if back := a.putBack(ctx); back != nil {
-		return errors.Join(err, fmt.Errorf("automation is still switched off: %w", back))
-	}
-	return err
-}
-
-// PutBack puts automation back that an application of this plan switched off, and does nothing else.
-func PutBack(ctx context.Context, target Target, journal *Journal, opts Options) (Switched, error) {
-	a := &application{target: target, journal: journal, ledger: &ledger{}, opts: opts}
-	for _, e := range journal.entries {
-		a.ledger.foldSwitch(e)
-		if e.T == entryBegin {
-			a.ledger.org = sf.ID(e.Org)
-		}
-	}
-	a.ledger.switchesOnly = true
-	who, err := target.Identity(ctx)
-	if err != nil {
-		return Switched{}, err
-	}
-	if a.ledger.org != "" && who.OrgID != a.ledger.org {
-		return Switched{}, problem.Newf(problem.Conflict, "the journal is of org %s and this is org %s", a.ledger.org, who.OrgID)
-	}
-	err = a.putBack(ctx)
-	return a.ledger.switchResult(), err
-}
-
-// Switched says what became of the automation of an application.
-type Switched struct {
-	Off  []string // components that were switched off, as "Type Name"
-	Back bool     // they are as they were before, which was proved by reading them
-}
-
-func (l *ledger) switchResult() Switched {
-	if l.prior == nil {
-		return Switched{}
-	}
-	return Switched{Off: l.prior.Names, Back: l.back}
-}
-
-// foldSwitch takes in the entries about automation and reports whether this was one.
-func (l *ledger) foldSwitch(e entry) bool {
-	switch e.T {
-	case entryPrior:
-		l.prior, l.back = &entry{Prior: e.Prior, Names: e.Names}, false
-	case entryOff:
-	case entryBack:
-		l.back = true
-	default:
-		return false
-	}
-	return true
 }

@@ -189,6 +189,41 @@ func Retrieved(rules []sf.ComponentKey) sf.Manifest {
 	return sf.ManifestOf("", keys)
 }
 
+// Standing is how a rule stands to what it was before it was switched off.
+type Standing int
+
+const (
+	// Changed is a rule that somebody changed or deleted since.
+	Changed Standing = iota
+	// Unchanged is a rule that is as it was.
+	Unchanged
+	// SwitchedOff is a rule that is as it was, but off.
+	SwitchedOff
+)
+
+// Compare tells how the rule of these files stands to what it was in the prior ones.
+func Compare(prior, now []component.Entry, rule sf.ComponentKey) Standing {
+	key := []sf.ComponentKey{rule}
+	was, is := States(prior, key), States(now, key)
+	if is[rule] == "" {
+		return Changed
+	}
+	if was[rule] == is[rule] {
+		return Unchanged
+	}
+	isOff := false
+	off, err := build(now, key, func(n *component.Node, name, text string) *component.Node {
+		value := n.Value(name)
+		isOff = value == text || value == "" && rule.Type == Flow // a flow without an active version
+		return with(n, name, text)
+	})
+	wasOff, errWas := Off(prior, key)
+	if err != nil || errWas != nil || !isOff || States(off, key)[rule] != States(wasOff, key)[rule] {
+		return Changed
+	}
+	return SwitchedOff
+}
+
 // States returns for each of the rules a digest of all that its archive says of it, so that it can be
 // proved that a rule is as it was: the code of a trigger and its status, the version of a flow that acts,
 // each word of a rule. A rule that the archive does not have has none.

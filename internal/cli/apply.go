@@ -182,19 +182,32 @@ func (a *app) applyAt(ctx context.Context, id sf.ID, name string) (place, error)
 func (a *app) putBack(ctx context.Context, org *salesforce.Org, journal string) error {
 	out, err := run.PutBack(ctx, run.PutBackInput{Org: org, Deployer: org, Journal: journal})
 	if err != nil {
-		return fmt.Errorf("put automation back: %w", err)
+		err = fmt.Errorf("put automation back: %w", err)
+	}
+	if err != nil && len(out.Left) == 0 {
+		return err
 	}
 	result := applyResult{ApplyResult: run.ApplyResult{
 		Journal: journal, Switched: &out, Steps: []run.ApplyStepRow{}, Errors: []run.RowErrorRow{}, NewIDs: []run.NewIDRow{},
 		Fidelity: []run.FidelityRow{}, Classes: map[string]int64{},
 	}}
-	return a.print(result, func(w io.Writer) {
-		if len(out.Off) == 0 {
+	return errors.Join(a.print(result, func(w io.Writer) {
+		switch {
+		case len(out.Left) > 0:
+			writeLeft(w, out)
+		case len(out.Off) == 0:
 			fmt.Fprintln(w, "no automation was switched off")
-			return
+		default:
+			fmt.Fprintf(w, "%s as before, which was proved by retrieving them\n", plural(len(out.Off), "component"))
 		}
-		fmt.Fprintf(w, "%s as before, which was proved by retrieving them\n", plural(len(out.Off), "component"))
-	})
+	}), err)
+}
+
+// writeLeft names the components that were not put back because somebody changed them.
+func writeLeft(w io.Writer, s run.SwitchedRow) {
+	for _, name := range s.Left {
+		fmt.Fprintf(w, "%s was changed or deleted while it was switched off, and left as it is\n", name)
+	}
 }
 
 // readPlanFile reads a plan file, whole.
@@ -312,6 +325,8 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	}
 	if s := r.Switched; s != nil && s.Back {
 		fmt.Fprintf(w, "%s switched off and put back, which was proved by retrieving them\n", plural(len(s.Off), "component"))
+	} else if s != nil && len(s.Left) > 0 {
+		writeLeft(w, *s)
 	} else if s != nil {
 		fmt.Fprintf(w, "%s still switched off; `holdfast apply PLAN --put-back` puts them back\n", plural(len(s.Off), "component"))
 	}

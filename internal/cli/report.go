@@ -114,7 +114,7 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 <tr><td class="n">{{index .Classes "exact"}}</td><td class="n">{{index .Classes "remapped"}}</td><td class="n">{{index .Classes "recomputed"}}</td><td class="n">{{index .Classes "lost"}}</td></tr></table>
 <table><tr><th>Object</th><th>Field</th><th>Lost values</th><th>Why</th></tr>
 {{range .Fidelity}}{{if eq .Class "lost"}}<tr><td>{{.Object}}</td><td>{{.Field}}</td><td class="n">{{.Count}}</td><td>{{.Reason}}</td></tr>{{end}}{{end}}</table>
-{{with .Switched}}<h2>Automation</h2><p class="{{if .Back}}good{{else}}bad{{end}}">{{if .Back}}Switched off and put back, which was proved by retrieving them:{{else}}Still switched off:{{end}}</p><ul>{{range .Off}}<li>{{.}}</li>{{end}}</ul>{{end}}
+{{with .Switched}}<h2>Automation</h2><p class="{{if .Back}}good{{else}}bad{{end}}">{{if .Back}}Switched off and put back, which was proved by retrieving them:{{else if .Left}}Put back, but for what was changed or deleted meanwhile, which was left as it is:{{else}}Still switched off:{{end}}</p><ul>{{range (or .Left .Off)}}<li>{{.}}</li>{{end}}</ul>{{end}}
 {{if .Moved}}<h2>Records that moved since the plan was made</h2><table><tr><th>Object</th><th>Id</th><th>Field</th><th>How</th></tr>
 {{range .Moved}}<tr><td>{{.Object}}</td><td>{{.ID}}</td><td>{{.Field}}</td><td>{{.Reason}}</td></tr>{{end}}</table>{{with index .Left "moved"}}<p>and {{.}} more</p>{{end}}{{end}}
 {{if .Errors}}<h2>Refused rows</h2><table><tr><th>Step</th><th>Do</th><th>Object</th><th>Id</th><th>Code</th><th>Message</th></tr>

@@ -216,6 +216,9 @@ func verdict(out ApplyResult) error {
 			out.Failed, out.Failed+out.Done, e.Object, e.ID, e.Code, e.Message).
 			Hint("remove the cause and make a new plan with `holdfast restore`: it holds what is left")
 	}
+	if out.Switched != nil {
+		return apply.Switched(*out.Switched).Err()
+	}
 	return nil
 }
 
@@ -235,8 +238,8 @@ func applyRows(applied apply.Result) ApplyResult {
 	for _, f := range applied.Failed {
 		out.Errors = append(out.Errors, RowErrorRow(f))
 	}
-	if len(applied.Switched.Off) > 0 {
-		out.Switched = &SwitchedRow{Off: applied.Switched.Off, Back: applied.Switched.Back}
+	if len(applied.Switched.Off) > 0 || len(applied.Switched.Left) > 0 {
+		out.Switched = new(SwitchedRow(applied.Switched))
 	}
 	for _, d := range applied.Dropped {
 		out.Dropped = append(out.Dropped, LinkRow(d))

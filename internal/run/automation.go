@@ -28,6 +28,7 @@ type acting struct {
 	source  MetadataSource
 	off     bool // what can be is to be switched off
 	schema  *sf.Schema
+	unread  bool // what acts is not known
 	notes   []string
 	managed int
 }
@@ -36,6 +37,7 @@ type acting struct {
 // off.
 func (a *acting) on(ctx context.Context, rows map[string]int64) ([]plan.Automation, error) {
 	if a.source == nil {
+		a.unread = true
 		return nil, nil
 	}
 	found, err := a.read(ctx, rows)
@@ -43,6 +45,7 @@ func (a *acting) on(ctx context.Context, rows map[string]int64) ([]plan.Automati
 		return nil, fmt.Errorf("what acts on the rows: %w", err)
 	}
 	if err != nil {
+		a.unread = true
 		a.notes = append(a.notes, fmt.Sprintf("which triggers, flows and rules act on the rows could not be read: %v", err))
 		return nil, nil
 	}
@@ -176,8 +179,9 @@ func automationRows(list []plan.Automation) []AutomationRow {
 
 // SwitchedRow says what became of the automation that a plan switches off.
 type SwitchedRow struct {
-	Off  []string `json:"off"`  // components that were switched off: type and name
-	Back bool     `json:"back"` // they are as they were before, which was proved by retrieving them
+	Off  []string `json:"off"`            // components that were switched off: type and name
+	Back bool     `json:"back"`           // they are as they were before, which was proved by retrieving them
+	Left []string `json:"left,omitempty"` // components that somebody changed or deleted meanwhile: they were left as they are
 }
 
 // PutBackInput names the journal of an application that was broken off.
@@ -188,7 +192,8 @@ type PutBackInput struct {
 }
 
 // PutBack puts automation back that an application switched off, and does nothing else. Errors: Locked when
-// the application is at work; those of the deployment.
+// the application is at work, Conflict beside a result of which components were left as they are, NotVerified
+// when a job of the application may still be at work; those of the deployment.
 func PutBack(ctx context.Context, in PutBackInput) (SwitchedRow, error) {
 	journal, err := apply.OpenJournal(in.Journal)
 	if err != nil {
@@ -204,5 +209,8 @@ func PutBack(ctx context.Context, in PutBackInput) (SwitchedRow, error) {
 		return SwitchedRow{}, err
 	}
 	out, err := apply.PutBack(ctx, in.Org, journal, apply.Options{Deployer: in.Deployer, Production: production})
-	return SwitchedRow{Off: out.Off, Back: out.Back}, err
+	if err == nil {
+		err = out.Err()
+	}
+	return SwitchedRow(out), err
 }

@@ -138,8 +138,8 @@ func TestAutomationIsBackAfterADeathAnywhere(t *testing.T) {
 			w.intercept(func(q emulator.Request) emulator.Fault {
 				mu.Lock()
 				defer mu.Unlock()
-				if dead { // nothing of the dead process reaches the org
-					return emulator.Fault{Cut: true}
+				if dead {
+					return gone
 				}
 				if q.Method == "GET" && !strings.Contains(q.Op, "deployRequest") {
 					return emulator.Fault{}
@@ -201,12 +201,12 @@ func TestAutomationIsOffAgainWhenARunGoesOn(t *testing.T) {
 		case q.Method == "GET":
 		case deploy:
 			deployed++
-		case deployed == 1:
+		case deployed == 1 && !failed:
 			failed = true
 			fail()
 			return emulator.Fault{Cut: true}
 		case deployed > 1: // the proof of what was put back
-			return emulator.Fault{Cut: true}
+			return gone
 		}
 		return emulator.Fault{}
 	})

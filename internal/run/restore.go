@@ -72,6 +72,7 @@ type RestoreResult struct {
 	Foreseen   []ForeseenRow   `json:"foreseen"`           // what the org would refuse as its schema is now
 	Restorable []RestorableRow `json:"restorable"`         // how many rows of each object it is expected to take
 	Automation []AutomationRow `json:"automation"`         // what acts on the rows
+	Unread     bool            `json:"automation_unread"`  // what acts on the rows could not be read and is not known; the notes say why
 	Deferred   []DeferredRow   `json:"deferred,omitempty"` // what a second pass sets, and why
 	Notes      []string        `json:"notes,omitempty"`    // what the reader of the plan should know
 	Skipped    []string        `json:"skipped,omitempty"`  // objects that could not be compared
@@ -280,6 +281,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err == nil {
 		w.foreseen, w.restorable = plan.Foresee(p, w.eq.Schema)
 		p.Notes = append(p.Notes, foreseenNotes(w.restorable, w.foreseen)...)
+		w.unread = acts.unread
 		return p, acts.warn(ctx, in.Source, p)
 	}
 	if limit, ok := errors.AsType[*plan.CapError](err); ok {
@@ -360,7 +362,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
+		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
 	}
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())

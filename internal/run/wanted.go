@@ -43,6 +43,7 @@ type wanted struct {
 	prefixes map[string]bool // of the chosen records; made when it is asked for
 
 	foreseen   []plan.Foreseen
+	unread     bool // what acts on the rows is not known
 	restorable []plan.Restorable
 
 	limit     int // changes at most
