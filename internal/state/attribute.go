@@ -16,6 +16,9 @@ import (
 // inverted and rebased onto a live state.
 type Attribution struct {
 	own map[sf.ID]*attributed
+	// gone has the records that others removed. One that comes back from there was not made by whoever
+	// brought it back: to undo that would delete what was there before the party did anything.
+	gone map[sf.ID]bool
 }
 
 // attributed is what the party did to one record.
@@ -28,10 +31,15 @@ type attributed struct {
 // Add takes in one change.
 func (a *Attribution) Add(c Change, mine bool) {
 	if a.own == nil {
-		a.own = map[sf.ID]*attributed{}
+		a.own, a.gone = map[sf.ID]*attributed{}, map[sf.ID]bool{}
 	}
 	known := a.own[c.ID]
 	switch {
+	case c.Kind == Create && a.gone[c.ID]:
+		delete(a.gone, c.ID)
+	case !mine && c.Kind == Delete:
+		delete(a.own, c.ID) // whether the record is there is now the work of others
+		a.gone[c.ID] = true
 	case mine && known == nil:
 		a.own[c.ID] = newAttributed(c)
 	case mine:

@@ -71,3 +71,32 @@ func TestAttributionNeverTakesWhatOthersChangedLast(t *testing.T) {
 		}
 	})
 }
+
+// What was there before the party did anything is never its creation, whoever removed it and brought it
+// back: the inverse of a creation is a deletion.
+func TestAttributionNeverTakesAReturnForACreation(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		first := genState().Draw(t, "0")
+		there := map[sf.ID]bool{}
+		for _, r := range first {
+			there[r.ID] = true
+		}
+		var a Attribution
+		before := first
+		for i := range 4 {
+			after := genLater(before).Draw(t, fmt.Sprint(i+1))
+			if i == 3 {
+				after = first // everything comes back
+			}
+			for _, c := range diffOf(t, before, after) {
+				a.Add(c, rapid.Bool().Draw(t, "mine"))
+			}
+			before = after
+		}
+		for _, c := range a.Changes() {
+			if c.Kind == Create && there[c.ID] {
+				t.Fatalf("%s was there before, and is attributed as made", c.ID)
+			}
+		}
+	})
+}
