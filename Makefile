@@ -45,7 +45,7 @@ mutants: ## the storage path weakened in one place after another: its tests must
 	HOLDFAST_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 3h -v -run EveryMutant ./internal/snapshot
 
 harness: ## crashes, faults and damage of the storage path, in the number that a change must pass
-	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 20m ./internal/blob/... ./internal/repo ./internal/snapshot
+	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 40m ./internal/blob/... ./internal/repo ./internal/snapshot
 
 harness-long: ## the same in the numbers of a long run: hours; what each test has done is printed
 	$(GO) build ./...
@@ -60,7 +60,7 @@ race: ## all tests, stories and documents among them, with the race detector whe
 	  echo "NOT TESTED: data races (the race detector needs a C compiler)"; race=; fi; \
 	if [ ! -d "$${HOLDFAST_SHARED:-../shared}/data" ]; then \
 	  echo "NOT TESTED: real describes and projects (neither ../shared nor HOLDFAST_SHARED has them)"; fi; \
-	echo "$(GO) test $$race ./..."; $(GO) test $$race -timeout 40m ./...
+	echo "$(GO) test $$race ./..."; $(GO) test $$race -timeout 60m ./...
 
 docs: ## write the generated references anew
 	$(GO) test ./internal/cli -run 'Reference' -update

@@ -14,7 +14,6 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
-	"holdfast/internal/config"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
@@ -55,6 +54,7 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 	}, func(cmd *cobra.Command, args []string) error {
 		return a.apply(cmd, args[0], in)
 	})
+	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.approve, "approve", "", "`digest` of the plan that was reviewed")
 	flags.StringVar(&in.journal, "journal", "", "`file` of the journal; default PLAN.journal")
@@ -100,7 +100,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 		if err != nil {
 			return fmt.Errorf("plan file %s: %w", path, err)
 		}
-		return a.applyRollback(ctx, path, file, shown, in)
+		return a.applyRollback(cmd, path, file, shown, in)
 	}
 	approve, err := in.approval()
 	if err != nil {
@@ -120,7 +120,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, digest).
 			Hint("review the plan again and approve it as it is")
 	}
-	at, err := a.applyAt(ctx, p.Org, in.org)
+	at, err := a.applyAt(cmd, p.Org, in.org)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,8 @@ type place struct {
 
 // applyAt opens the repository and signs in to the org that a plan is for, under that name or else the one
 // that the repository remembers.
-func (a *app) applyAt(ctx context.Context, id sf.ID, name string) (place, error) {
+func (a *app) applyAt(cmd *cobra.Command, id sf.ID, name string) (place, error) {
+	ctx := cmd.Context()
 	at := place{name: name}
 	var err error
 	if at.store, err = a.openStore(ctx); err != nil {
@@ -169,12 +170,12 @@ func (a *app) applyAt(ctx context.Context, id sf.ID, name string) (place, error)
 			return at, err
 		}
 	}
-	manners, err := a.manners(at.name, config.Manners{})
+	manners, err := a.mannersWithShare(cmd, at.name)
 	if err != nil {
 		return at, err
 	}
 	at.rules = rulesOf(manners)
-	at.org, err = a.connect(ctx, at.name, salesforce.Budget{})
+	at.org, err = a.connect(ctx, at.name, budgetOf(manners))
 	return at, err
 }
 

@@ -26,6 +26,21 @@ func mannersFlags(cmd *cobra.Command, m *config.Manners) {
 	flags.StringVar(&m.RefreshFormulas, "refresh-formulas", "", "read an object again when its formulas are older than this `duration`, such as 168h")
 }
 
+// shareFlag gives a command that writes to an org the flag for the share of its limits. In an incident
+// the org's calls may be spent by what went wrong, and the way back needs some.
+func shareFlag(cmd *cobra.Command) {
+	cmd.Flags().Int("api-share", 0, "`percentage` of the org's daily API and Bulk limits that may be used up, by everyone (default: that of the org, or 50)")
+}
+
+// mannersWithShare returns what is remembered of the org, with the share that the command was given.
+func (a *app) mannersWithShare(cmd *cobra.Command, name string) (config.Manners, error) {
+	share, err := cmd.Flags().GetInt("api-share")
+	if err != nil {
+		return config.Manners{}, err
+	}
+	return a.manners(name, config.Manners{APIShare: share})
+}
+
 // scaled turns the flag in KiB into bytes.
 func scaled(m config.Manners) config.Manners {
 	m.Bandwidth <<= 10

@@ -14,11 +14,9 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
-	"holdfast/internal/config"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
-	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
 	"holdfast/internal/state"
 )
@@ -70,6 +68,7 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 		}
 		return a.restore(cmd, args[0], in, planFile)
 	})
+	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Snapshot, "to", "", "`snapshot` to come back to; latest is the newest backup")
 	flags.StringVar(&undo, "undo", "", "the two `snapshots` around what is to be undone, as BEFORE..AFTER; latest is the newest backup before, and the newest of any kind after")
@@ -178,11 +177,11 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	if err != nil {
 		return err
 	}
-	manners, err := a.manners(name, config.Manners{})
+	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
 		return err
 	}
-	org, err := a.connect(ctx, name, salesforce.Budget{})
+	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
 		return err
 	}

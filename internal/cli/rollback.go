@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
-	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
 	"holdfast/internal/salesforce"
@@ -63,8 +61,9 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 			return problem.Newf(problem.Usage, "rollback: --tests %q is no test level", tests).
 				Hint("NoTestRun, RunLocalTests, RunAllTestsInOrg or RunRelevantTests")
 		}
-		return a.rollback(cmd.Context(), args[0], in, planFile)
+		return a.rollback(cmd, args[0], in, planFile)
 	})
+	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&undo, "undo", "", "the two `snapshots` around the deployment, as BEFORE..AFTER; latest is the newest backup")
 	flags.StringArrayVar(&in.Only, "component", nil, "take the change of this `component` back alone, as TYPE:NAME; may be repeated")
@@ -73,7 +72,8 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	return a.repoFlags(cmd)
 }
 
-func (a *app) rollback(ctx context.Context, name string, in run.RollbackInput, planFile string) error {
+func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) error {
+	ctx := cmd.Context()
 	if planFile != "" { // found out before the org is read
 		if _, err := os.Lstat(planFile); err == nil {
 			return planExists(planFile)
@@ -86,11 +86,11 @@ func (a *app) rollback(ctx context.Context, name string, in run.RollbackInput, p
 	if err != nil {
 		return err
 	}
-	manners, err := a.manners(name, config.Manners{})
+	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
 		return err
 	}
-	org, err := a.connect(ctx, name, salesforce.Budget{})
+	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func restoreOf(org, before string, v run.ValuesRow) string {
 }
 
 // applyRollback carries out a rollback plan, or shows it when there is no approval.
-func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
+func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
 	switch {
 	case in.putBack:
 		return problem.New(problem.Usage, "apply: --put-back is about plans of records").Hint("a rollback switches nothing off")
@@ -189,7 +189,8 @@ func (a *app) applyRollback(ctx context.Context, path string, file []byte, shown
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, shown.Digest).
 			Hint("review the plan again and approve it as it is")
 	}
-	at, err := a.applyAt(ctx, shown.OrgID, in.org)
+	ctx := cmd.Context()
+	at, err := a.applyAt(cmd, shown.OrgID, in.org)
 	if err != nil {
 		return err
 	}

@@ -11,11 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/capture"
-	"holdfast/internal/config"
 	"holdfast/internal/mask"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
-	"holdfast/internal/salesforce"
 )
 
 // seedResult is what `seed --json` prints.
@@ -89,6 +87,7 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 		}
 		return a.seed(cmd, args[0], in, restore, planFile)
 	})
+	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Snapshot, "snapshot", "", "`snapshot` of the first org")
 	flags.StringVar(&in.From, "from", "", "first `org`, of which the newest backup is taken")
@@ -114,11 +113,11 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 	if err != nil {
 		return err
 	}
-	manners, err := a.manners(name, config.Manners{})
+	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
 		return err
 	}
-	org, err := a.connect(ctx, name, salesforce.Budget{})
+	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (l *ledger) take() (int64, error) {
 	if ceiling := int64(l.share * float64(l.limit)); l.limit > 0 && l.used+l.pending+int64(len(l.lost))+1 > ceiling {
 		return 0, problem.New(problem.Limits, fmt.Sprintf(
 			"the API budget is used up: %d of %d daily calls, %d allowed", l.used, l.limit, ceiling)).
-			Hint("wait until the org's 24-hour window frees calls, or allow a larger share of them")
+			Hint("wait until the org's 24-hour window frees calls, or allow a larger share of them with --api-share")
 	}
 	l.sent++
 	l.pending++
