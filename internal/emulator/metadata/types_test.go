@@ -66,6 +66,8 @@ func TestStatusCodesAreInTheWSDLs(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
+	// The names that list views give to columns are no codes.
+	sources = slices.DeleteFunc(sources, func(name string) bool { return name == "columns.go" })
 	for _, source := range append(sources, filepath.Join("..", "soap", "meta.go")) {
 		raw, err := os.ReadFile(source)
 		if err != nil {
