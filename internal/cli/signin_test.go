@@ -13,9 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/cli"
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/org"
 )
 
 // allowed is a user who opens the address that the command prints, and allows access. It returns what
@@ -48,13 +50,25 @@ func allowed(t *testing.T, server *emulator.Server, stderr io.Reader) string {
 	return rest.String()
 }
 
-// TestSignInByBrowserIsKeptSealed: the token is in no file in the clear, and signs in afterwards.
-func TestSignInByBrowserIsKeptSealed(t *testing.T) {
-	server, err := emulator.Start(t.Context(), emulator.Options{Seed: 3})
+// soundOrg is an org of which check finds nothing: its clock is that of this machine, and its user may query
+// all files, which a System Administrator may only when somebody says so. Source: Object Reference,
+// "ContentDocument": users, "including users with the View All Data permission", query by default the
+// files only that they have access to.
+func soundOrg(t *testing.T, seed uint64) *emulator.Server {
+	t.Helper()
+	server, err := emulator.Start(t.Context(), emulator.Options{
+		Seed: seed, Clock: org.NewClock(time.Now), Permissions: []string{"QueryAllFiles"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
+	return server
+}
+
+// TestSignInByBrowserIsKeptSealed: the token is in no file in the clear, and signs in afterwards.
+func TestSignInByBrowserIsKeptSealed(t *testing.T) {
+	server := soundOrg(t, 3)
 	h := newHouse(t, server)
 	h.must("init", "--recovery-key-file", h.path("recovery.key"))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -107,11 +121,7 @@ func TestLoginOfTheOfficialCommandLineIsReused(t *testing.T) {
 		}
 		t.Skip("NOT TESTED: signing in with a login of sf: set HOLDFAST_SF")
 	}
-	server, err := emulator.Start(t.Context(), emulator.Options{Seed: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := soundOrg(t, 4)
 	h := newHouse(t, server)
 	t.Setenv("PATH", filepath.Dir(sf)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("HOME", h.dir)
