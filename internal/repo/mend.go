@@ -368,18 +368,48 @@ func (k *keyTable) at(bucket blob.Bucket) *keyTable {
 	return &keyTable{bucket: bucket, id: k.id, identity: k.identity, masters: maps.Clone(k.masters), parsed: make(map[string]parsedTable)}
 }
 
-// whole returns a listing of the keys and the newest generation as that listing has it.
+// whole returns a listing of the keys and the newest generation as that listing has it: each root with the
+// secret that its objects were sealed with. One listing is no moment: it may have passed by the name of a secret before
+// that was put, and come to a root that was put after it. So the keys are listed twice. What preceded anything in the
+// first listing is in the second, and roots that only the second has do not count.
 func (k *keyTable) whole(ctx context.Context) (listing, *tableState, error) {
 	for range maxReads {
+		first, err := k.list(ctx)
+		if err != nil {
+			return first, nil, err
+		}
 		l, err := k.list(ctx)
 		if err != nil {
 			return l, nil, err
 		}
-		state, err := k.read(ctx, l, false)
+		err = k.dropRoots(ctx, l, first)
+		var state *tableState
+		if err == nil {
+			state, err = k.read(ctx, l, false)
+		}
 		if errors.Is(err, errMoved) {
 			continue
 		}
 		return l, state, err
 	}
 	return listing{}, nil, shut(k.dir()+tableDir, "its newest generation is not whole, or no key file has its master key")
+}
+
+// dropRoots takes the additions of roots to the newest generation out of the listing that an earlier one does not have.
+func (k *keyTable) dropRoots(ctx context.Context, l, earlier listing) error {
+	newest, _ := l.newest()
+	for key := range l.tables {
+		g, name, ok := parseTableKey(key)
+		if _, both := earlier.tables[key]; both || !ok || g != newest || !strings.HasPrefix(name, addPrefix) {
+			continue
+		}
+		add, _, err := k.object(ctx, l, g, name)
+		if err != nil {
+			return err
+		}
+		if len(add.Roots) > 0 {
+			delete(l.tables, key)
+		}
+	}
+	return nil
 }

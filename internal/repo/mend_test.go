@@ -2,7 +2,10 @@ package repo
 
 import (
 	"bytes"
+	"context"
+	"iter"
 	"slices"
+	"strings"
 	"testing"
 
 	"holdfast/internal/blob"
@@ -76,4 +79,84 @@ func content(t *testing.T, b blob.Bucket, key string) []byte {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// passing is a bucket that is listed while another process works: the first listing has passed by the keys with one
+// of these ends before they were put.
+type passing struct {
+	blob.Bucket
+	by    []string
+	lists int
+}
+
+func (p *passing) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	p.lists++
+	first := p.lists == 1
+	return func(yield func(blob.Info, error) bool) {
+		for info, err := range p.Bucket.List(ctx, prefix) {
+			late := slices.ContainsFunc(p.by, func(end string) bool { return strings.HasSuffix(info.Key, end) })
+			if (!late || !first) && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestNoRootIsCopiedWithoutItsSecret lists the keys while another process adds a secret, whose name the listing has
+// passed, and then a root, whose name it has not.
+func TestNoRootIsCopiedWithoutItsSecret(t *testing.T) {
+	r, bucket, id := opened(t)
+	root, refs := commitLeaves(t, r, "root", "leaf")
+	l, err := r.keys.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, roots := []string{}, []string{}
+	for key := range l.tables {
+		g, name, ok := parseTableKey(key)
+		if !ok || !strings.HasPrefix(name, addPrefix) {
+			continue
+		}
+		add, _, err := r.keys.object(t.Context(), l, g, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(add.Roots) == 0 {
+			secrets = append(secrets, name)
+		} else {
+			roots = append(roots, name)
+		}
+	}
+	if len(secrets) != 1 || len(roots) != 1 {
+		t.Fatalf("additions of %d secrets and %d roots, want one of each", len(secrets), len(roots))
+	}
+	for what, by := range map[string][]string{"a secret": secrets, "a secret and its root": {secrets[0], roots[0]}} {
+		keys := r.keys.at(&passing{Bucket: bucket, by: by})
+		second := &blob.Memory{}
+		from := &Repository{bucket: bucket, id: r.id, namer: r.namer, keys: keys, clock: r.clock}
+		if _, err := from.Copy(t.Context(), At(second), CopyInput{
+			Reach: reachOf(from), Named: func(Class) bool { return false }, Collect: []Class{rootClass, leafClass},
+		}); err != nil {
+			t.Fatalf("a listing that passed by %s: %v", what, err)
+		}
+		copied, err := Open(t.Context(), second, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := copied.Roots(t.Context(), rootClass)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if missed := len(by) == 2; missed && len(there) != 0 || !missed && !slices.Equal(there, []Ref{root}) {
+			t.Errorf("a listing that passed by %s: the roots of the copy are %v", what, there)
+		}
+		if len(there) == 0 {
+			continue
+		}
+		for _, ref := range refs {
+			if _, err := copied.Verify(t.Context(), ref, false); err != nil {
+				t.Errorf("a listing that passed by %s: %v", what, err)
+			}
+		}
+	}
 }

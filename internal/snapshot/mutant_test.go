@@ -32,11 +32,38 @@ var killers = map[string][]killer{
 
 type killer struct{ pkg, run string }
 
+// TestEveryMutantHasItsPlace demands that the text which each mutant changes stands in its file once: a change of
+// the code that takes a mutant its place is noticed at once, and not by the long run that asks whether it is caught.
+func TestEveryMutantHasItsPlace(t *testing.T) {
+	t.Parallel()
+	names := make(map[string]bool)
+	sources := make(map[string]string)
+	for _, m := range mutants {
+		if names[m.name] {
+			t.Errorf("two mutants are named %q", m.name)
+		}
+		names[m.name] = true
+		if killers[m.pkg()] == nil {
+			t.Errorf("mutant %q: nobody has to notice what is wrong in %s", m.name, m.file)
+		}
+		if _, read := sources[m.file]; !read {
+			source, err := os.ReadFile(filepath.Join("..", m.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources[m.file] = string(source)
+		}
+		if n := strings.Count(sources[m.file], m.old); n != 1 {
+			t.Errorf("mutant %q: its text stands %d times in %s, not once", m.name, n, m.file)
+		}
+	}
+}
+
 // TestEveryMutantIsCaught weakens the storage path in one place after another, and demands that its
 // tests notice each time. All mutants are compiled into one program; which of them lives is told to it.
 func TestEveryMutantIsCaught(t *testing.T) {
 	if os.Getenv(mutantEnv) != "" || os.Getenv("HOLDFAST_MUTANTS") == "" && scheduleCount(0, 0, 1) == 0 {
-		t.Skip("compiles the tests of the storage path anew and runs them 77 times: run by `make mutants` and `make long`")
+		t.Skipf("compiles the tests of the storage path anew and runs them %d times: run by `make mutants` and `make long`", len(mutants))
 	}
 	internal, err := filepath.Abs("..")
 	if err != nil {

@@ -129,8 +129,8 @@ var mutants = []mutant{
 	{"object is copied as it is", "repo/copy.go", "_, err = c.verify(ctx, ref, c.in.Named(ref.Class), body)\n", "if !MUT { $ }\n"},
 	{"copy goes back", "repo/copy.go", "if err != nil {\n\t\t\treturn fmt.Errorf(\"what is there", "if err != nil && !MUT {\n\t\t\treturn fmt.Errorf(\"what is there"},
 	{"another way is copied", "repo/copy.go", "if !root && !doomed && !gone {", "if !MUT && !root && !doomed && !gone {"},
-	{"roots are copied first", "repo/copy.go", "needed, err := c.needed(ctx, state, here)", "if MUT && !c.in.DryRun { if err := c.publish(ctx, l, state); err != nil { return err } }\n\t$"},
-	{"config is copied first", "repo/copy.go", "needed, err := c.needed(ctx, state, here)", "if MUT && c.fresh && !c.in.DryRun { b, _ := c.bucket.Get(ctx, configKey, 0, maxConfig); if err := c.to.Put(ctx, configKey, b); err != nil { return err } }\n\t$"},
+	{"roots are copied first", "repo/copy.go", "needed, unread, err := c.needed(ctx, state, here)", "if MUT && !c.in.DryRun { if err := c.publish(ctx, l, state); err != nil { return err } }\n\t$"},
+	{"config is copied first", "repo/copy.go", "needed, unread, err := c.needed(ctx, state, here)", "if MUT && c.fresh && !c.in.DryRun { b, _ := c.bucket.Get(ctx, configKey, 0, maxConfig); if err := c.to.Put(ctx, configKey, b); err != nil { return err } }\n\t$"},
 	{"damage is copied", "repo/copy.go", "len(c.result.Missing) > 0 && !c.in.Damage {", "len(c.result.Missing) > 0 && !c.in.Damage && !MUT {"},
 	{"missing is not told", "repo/copy.go", "if n := len(c.result.Missing); n > 0 {", "if n := len(c.result.Missing); n > 0 && !MUT {"},
 	{"copy is not settled", "repo/copy.go", "if err := blob.Settle(ctx, c.to); err != nil {", "if MUT { } else $"},
@@ -138,6 +138,7 @@ var mutants = []mutant{
 	{"full place is taken for a copy", "repo/copy.go", "len(c.there.files) == 0 {", "len(c.there.files) == 0 && !MUT {"},
 	{"copy has no base", "repo/copy.go", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tbody", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tif MUT && name == seal.TableBase { continue }\n\t\tbody"},
 
+	{"roots of a later listing are copied", "repo/mend.go", "if len(add.Roots) > 0 {", "if len(add.Roots) > 0 && !MUT {"},
 	{"root is copied before its secret", "repo/copy.go", "if len(add.Roots) == 0 {", "if (len(add.Roots) == 0) != MUT {"},
 
 	// Repair.
