@@ -204,7 +204,9 @@ func atTime(ctx context.Context, s *Store, p promise) ([]*Snapshot, error) {
 		return nil, err
 	}
 	var found []*Snapshot
+	var illegible error
 	for _, info := range infos {
+		illegible = errors.Join(illegible, info.Damage)
 		if info.ID != p.id && !info.Started.Equal(p.started()) {
 			continue
 		}
@@ -215,7 +217,7 @@ func atTime(ctx context.Context, s *Store, p promise) ([]*Snapshot, error) {
 		found = append(found, sn)
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no snapshot of %v", p.started())
+		return nil, errors.Join(fmt.Errorf("there is no snapshot of %v", p.started()), illegible)
 	}
 	return found, nil
 }
