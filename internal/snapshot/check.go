@@ -51,14 +51,16 @@ func (r Report) Err() error {
 			"a full backup makes a new sound snapshot", f.Key)
 }
 
-// checker holds what a check learns. Of manifests it keeps what they rely on and not themselves: there may
-// be thousands, each of the size of the org's schema.
+// checker holds what a check learns. Of manifests it keeps what they rely on, and themselves only as far as there
+// is room: there may be thousands, each of the size of the org's schema.
 type checker struct {
 	store    *Store
 	report   Report
 	contents repo.Contents
 	snaps    []string             // IDs of all snapshots
 	legible  []bool               // whose manifest could be read
+	kept     map[string]*manifest // by the ID of the snapshot, those that there was room for
+	room     int                  // how many more names of fields and segments may be kept
 	users    map[repo.Ref][]int32 // snapshots, by their place in snaps, by the object that they rely on
 	refs     map[repo.Ref]segmentUse
 	reach    *reach
@@ -120,6 +122,7 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 	c := &checker{
 		store: s, users: make(map[repo.Ref][]int32), refs: make(map[repo.Ref]segmentUse),
 		reach: newReach(s.repository), bodies: make(map[repo.Ref]*bodyUse),
+		kept: make(map[string]*manifest), room: keptNames,
 	}
 	roots, err := s.repository.Roots(ctx, classSnapshot)
 	if err != nil {
@@ -136,6 +139,7 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 		}
 		c.legible = append(c.legible, m != nil)
 		if m != nil {
+			c.keep(id, m)
 			c.use(m)
 			if err := c.useBodies(ctx, m); err != nil {
 				return nil, err
@@ -175,6 +179,24 @@ func (s *Store) check(ctx context.Context) (*checker, error) {
 	}
 	c.sort()
 	return c, nil
+}
+
+// keptNames bounds what is kept of manifests: some ten MiB.
+const keptNames = 100_000
+
+// keep keeps the manifest when there is room for it. Those that are not kept are read again where they are needed.
+func (c *checker) keep(id string, m *manifest) {
+	names := 0
+	for _, p := range m.parts {
+		names += 1 + len(p.fields)
+		for _, l := range slices.Concat(p.layers, p.replaced) {
+			names += 1 + len(l.segments)
+		}
+	}
+	if names <= c.room {
+		c.room -= names
+		c.kept[id] = m
+	}
 }
 
 func known(class repo.Class) bool {

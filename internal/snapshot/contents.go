@@ -63,12 +63,15 @@ func (v *verifier) eachManifest(ctx context.Context, only string, fn func(m *man
 		if only != "" && id != only || !v.legible[n] {
 			continue
 		}
-		m, err := v.store.loadManifest(ctx, id)
-		if err != nil {
-			if err := v.tell(err, snapshotRef(id), ""); err != nil {
-				return err
+		m := v.kept[id]
+		if m == nil {
+			var err error
+			if m, err = v.store.loadManifest(ctx, id); err != nil {
+				if err := v.tell(err, snapshotRef(id), ""); err != nil {
+					return err
+				}
+				continue
 			}
-			continue
 		}
 		if err := fn(m); err != nil {
 			return err
