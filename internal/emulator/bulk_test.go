@@ -216,6 +216,24 @@ func TestBulkRefusesBadFilesAsAWhole(t *testing.T) {
 	c.do("POST", "jobs/ingest", `{"object":"Account","operation":"upsert","externalIdFieldName":"Name"}`).refused(400, "INVALIDJOB", "Name")
 }
 
+// TestBulkUploadsAnswerUploadComplete: what declares an upload complete is answered with that state, however fast the work is.
+// SFDMU 3.7.19 gives up a job that answers otherwise. Jobs are many because the work races with the answer.
+func TestBulkUploadsAnswerUploadComplete(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for range 100 {
+		var j job
+		c.do("POST", "jobs/ingest", `{"object":"Account","operation":"insert"}`).ok(200).into(&j)
+		c.do("PUT", "jobs/ingest/"+j.ID+"/batches", "Name\nx\n").ok(201)
+		if c.do("PATCH", "jobs/ingest/"+j.ID, `{"state":"UploadComplete"}`).ok(200).into(&j); j.State != "UploadComplete" {
+			t.Fatalf("the job answers %s", j.State)
+		}
+	}
+	job := c.classic("POST", "job", asXML, jobXML("insert", "Account", "CSV")).ok(201).first(idPattern)
+	for range 100 {
+		c.classic("POST", "job/"+job+"/batch", asCSV, "Name\nx\n").ok(201).has("<state>Queued</state>")
+	}
+}
+
 func TestBulkJobLife(t *testing.T) {
 	c := start(t, emulator.Options{})
 	var j job

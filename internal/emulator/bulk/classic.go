@@ -237,9 +237,10 @@ func (j *Jobs) addBatch(w http.ResponseWriter, c *wire.Call, b *classic) error {
 	j.next++
 	p.work.id, p.work.number = p.id, j.next
 	b.batches = append(b.batches, p)
+	reply := []facts{p.facts(b)} // as it is before the work begins
 	j.spawn(func() { j.runClassic(b, p) })
 	j.mu.Unlock()
-	return j.replyClassic(w, c, http.StatusCreated, "batchInfo", func() facts { return p.facts(b) })
+	return replyFacts(w, c, http.StatusCreated, "", "batchInfo", reply)
 }
 
 // runClassic runs one batch to its end.

@@ -241,8 +241,7 @@ func (j *Jobs) patch(w http.ResponseWriter, c *wire.Call, b *job) error {
 	if state != open {
 		return wire.BadRequest("INVALIDJOBSTATE", "Job is not in Open state: "+state)
 	}
-	j.start(b)
-	return wire.Reply(w, http.StatusOK, j.info(b, false))
+	return wire.Reply(w, http.StatusOK, j.start(b))
 }
 
 // settle moves the job to a state from which it does not move again, unless it is there already.
@@ -389,6 +388,11 @@ type info struct {
 func (j *Jobs) info(b *job, full bool) info {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return b.info(full)
+}
+
+// info describes the job. The caller holds Jobs.mu.
+func (b *job) info(full bool) info {
 	const stamp = "2006-01-02T15:04:05.000+0000"
 	version, _ := strconv.ParseFloat(b.version, 64)
 	i := info{

@@ -60,6 +60,18 @@ var ingestRules = []law{
 		},
 	},
 	{
+		"bulk-ingest/upload-complete", "Whoever declares an upload complete is told that state, however soon the work begins",
+		document("Bulk API 2.0 Developer Guide, Notify Salesforce the Upload is Complete; SFDMU 3.7.19 gives up at any other"),
+		func(t *testing.T, o *Org) {
+			var job struct{ ID, State string }
+			o.Post("jobs/ingest", loads("insert")).OK(200).Into(&job)
+			o.Do("PUT", "jobs/ingest/"+job.ID+"/batches", "text/csv", "Name\n\n").OK(201)
+			if o.Patch("jobs/ingest/"+job.ID, Values{"state": "UploadComplete"}).OK(200).Into(&job); job.State != "UploadComplete" {
+				t.Errorf("%+v", job)
+			}
+		},
+	},
+	{
 		"bulk-ingest/abort", "A job that is open can be aborted, and then takes no data",
 		document("Bulk API 2.0 Developer Guide, Close or Abort a Job"),
 		func(t *testing.T, o *Org) {
