@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// DefaultRangeRows is how many records a range of Ids has, about: as many are read again at most
-	// when a run is cut short.
-	DefaultRangeRows = 500_000
+	// DefaultRangeRows is how many records a range of Ids has, about: as many are read again when a run is
+	// cut short. Each range costs a job of its own, and finding where it ends some counts.
+	DefaultRangeRows = 1_000_000
 	// rangesAhead is how many ranges are asked for before the one that is being stored is at its end: an org
 	// prepares the answer of one while another is received.
 	rangesAhead = 2

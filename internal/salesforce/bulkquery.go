@@ -23,6 +23,9 @@ const (
 	bulkPageRows = 200_000
 	firstPoll    = 250 * time.Millisecond
 	maxPoll      = 20 * time.Second
+	// maxQueryPoll is reached after a minute or two, of which it then is no large part: a job of ten minutes
+	// costs some twenty polls, and one of a second four.
+	maxQueryPoll = time.Minute
 	// maxPolls bounds the waiting for a job to some days; the platform gives up long before.
 	maxPolls = 15_000
 	// abortTime is what a job that nobody waits for any more may cost to abort.
@@ -153,7 +156,7 @@ func (o *Org) awaitQuery(ctx context.Context, what, path string) (job, error) {
 		if err := o.pace.sleep(ctx, wait/2+time.Duration(o.pace.chance()*float64(wait/2))); err != nil {
 			return j, fmt.Errorf("%s: %w", what, err)
 		}
-		wait = min(wait*2, maxPoll)
+		wait = min(wait*2, maxQueryPoll)
 	}
 	return job{}, problem.New(problem.Unreachable, what+": the job does not end")
 }

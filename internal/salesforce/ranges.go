@@ -25,7 +25,7 @@ const (
 )
 
 // Ranges returns Ids, ascending, that cut the object's records of an Id after that one ("" is all) into
-// ranges of about that many. It asks for the first and the last Id and counts halves of what lies between,
+// ranges of about that many, and at most half as many again, since every further range costs a job. It asks for the first and the last Id and counts halves of what lies between,
 // in as many calls as five counts to one make. An object that cannot be cut gives none.
 func (o *Org) Ranges(ctx context.Context, object string, after sf.ID, rows int64) ([]sf.ID, error) {
 	if !isName(object) {
@@ -44,8 +44,9 @@ func (o *Org) Ranges(ctx context.Context, object string, after sf.ID, rows int64
 	if counted[0].rows, err = o.countSpan(ctx, object, first); err != nil {
 		return nil, err
 	}
+	largest := rows + rows/2
 	for spent := 1; spent < maxRangeCounts; {
-		cut := slices.IndexFunc(counted, func(s span) bool { return s.rows > rows && s.to.Cmp(s.from) > 0 })
+		cut := slices.IndexFunc(counted, func(s span) bool { return s.rows > largest && s.to.Cmp(s.from) > 0 })
 		if cut < 0 {
 			break
 		}
@@ -57,16 +58,16 @@ func (o *Org) Ranges(ctx context.Context, object string, after sf.ID, rows int64
 		right.rows = counted[cut].rows - left.rows
 		counted = slices.Replace(counted, cut, cut+1, left, right)
 	}
-	return bounds(counted, rows), nil
+	return bounds(counted, largest), nil
 }
 
-// bounds joins neighbours that are small together, and returns where each range but the last ends.
-func bounds(spans []span, rows int64) []sf.ID {
+// bounds joins neighbours that together have no more than that many, and returns where each range but the last ends.
+func bounds(spans []span, largest int64) []sf.ID {
 	var out []sf.ID
 	sum := int64(0)
 	for i, s := range spans {
 		sum += s.rows
-		if i+1 < len(spans) && sum > 0 && sum+spans[i+1].rows > rows {
+		if i+1 < len(spans) && sum > 0 && sum+spans[i+1].rows > largest {
 			out, sum = append(out, s.last()), 0
 		}
 	}
