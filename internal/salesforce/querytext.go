@@ -29,6 +29,9 @@ type extraction struct {
 	types []sf.FieldType // aligned with shape.Fields
 }
 
+// tooLong reports a field list that no single query can carry.
+func (e *extraction) tooLong() bool { return len(e.query([]sf.ID{}))+idSize > maxQuery }
+
 // check refuses what no query can carry and prepares the rest.
 func check(x sf.Extract) (*extraction, error) {
 	if x.Object == nil {
@@ -71,10 +74,6 @@ func check(x sf.Extract) (*extraction, error) {
 		e.IDs = slices.Clone(x.IDs)
 		slices.Sort(e.IDs)
 		e.IDs = slices.Compact(e.IDs)
-	}
-	if n := len(e.query([]sf.ID{})); n+idSize > maxQuery {
-		return nil, problem.New(problem.Failed, fmt.Sprintf("extract %s: a query of its %d fields has %d characters, the platform takes %d",
-			x.Object.Name, e.shape.Len(), n, maxQuery)).Hint("leave out some of its fields")
 	}
 	return e, nil
 }

@@ -38,6 +38,9 @@ func (o *Org) extract(ctx context.Context, x sf.Extract, fn func(sf.Record) bool
 	if err != nil {
 		return err
 	}
+	if e.tooLong() {
+		return o.extractColumns(ctx, e, fn)
+	}
 	if x.IDs != nil {
 		return o.extractIDs(ctx, e, fn)
 	}

@@ -4,14 +4,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxDepth bounds the nesting of parentheses, so that no query can exhaust the stack. The platform's
 // own bound is unverified.
 const maxDepth = 200
 
+// maxText is how many characters a query may have. Source: SOQL and SOSL Reference, "SOQL and SOSL Limits for
+// Search Queries"; the wording of the refusal is unverified.
+const maxText = 100_000
+
 // Parse reads one query. Errors are *Error with the platform's code and message.
 func Parse(text string) (*Query, error) {
+	if len(text) > maxText && utf8.RuneCountInString(text) > maxText {
+		return nil, malformed("SOQL statements cannot be longer than %d characters.", maxText)
+	}
 	tokens, err := lex(text)
 	if err != nil {
 		return nil, err

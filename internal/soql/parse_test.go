@@ -181,3 +181,17 @@ func FuzzParse(f *testing.F) {
 }
 
 func checkRoundTripFuzz(t *testing.T, text string) { checkRoundTrip(t, text) }
+
+// TestQueryOfMoreThan100000CharactersIsRefused counts characters, not bytes.
+func TestQueryOfMoreThan100000CharactersIsRefused(t *testing.T) {
+	query := func(n int) string {
+		head := "SELECT Id FROM Account WHERE Name = '"
+		return head + strings.Repeat("ü", n-len(head)-1) + "'"
+	}
+	if _, err := soql.Parse(query(100_000)); err != nil {
+		t.Error(err)
+	}
+	if _, err := soql.Parse(query(100_001)); err == nil || !strings.HasPrefix(err.Error(), "MALFORMED_QUERY") {
+		t.Errorf("%v", err)
+	}
+}
