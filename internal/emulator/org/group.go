@@ -62,8 +62,11 @@ func (s *selection) compileGroups() (*grouping, error) {
 			g.keys = append(g.keys, groupKey{name: exprText(e), col: col})
 		}
 	}
-	for _, i := range s.q.Select {
+	for n, i := range s.q.Select {
 		if err := g.pickItem(i); err != nil {
+			return nil, err
+		}
+		if err := g.once(n); err != nil {
 			return nil, err
 		}
 	}
@@ -127,6 +130,21 @@ func (g *grouping) pickItem(i soql.Item) error {
 	return nil
 }
 
+// once refuses a column whose name an earlier one has.
+func (g *grouping) once(n int) error {
+	name := fold(g.picks[n].name)
+	for i, p := range g.picks[:n] {
+		switch {
+		case fold(p.name) != name:
+		case exprText(g.s.q.Select[i]) == exprText(g.s.q.Select[n]):
+			return malformed("duplicate field selected: " + g.picks[n].name)
+		default:
+			return malformed("duplicate alias: " + g.picks[n].name)
+		}
+	}
+	return nil
+}
+
 // nextName is the name of an aggregate without alias: expr0, expr1 … in order of the aggregates.
 func (g *grouping) nextName() string {
 	n := 0
@@ -153,7 +171,7 @@ func (g *grouping) fold(call *soql.Call) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !tr.field.Aggregatable {
+		if !tr.field.Aggregatable || !folds(call.Name, tr.field.Type) {
 			return 0, g.s.q.ErrorAt(call.Pos, "INVALID_FIELD", "field %s does not support aggregate operator %s", tr.field.Name, call.Name)
 		}
 		f.col = soql.Column[*row]{Type: valueType(tr.field), Get: g.s.o.reader(g.s.caller, g.s.t, tr)}

@@ -11,6 +11,9 @@ import (
 // Query runs a query for the caller. all also sees the records in the Recycle Bin, as queryAll does.
 // An error is an *Error or a *soql.Error with the platform's code.
 func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
+	if err := WellFormed(q); err != nil {
+		return nil, err
+	}
 	defer o.reading(caller)()
 	object := o.schema.object(q.From.Name)
 	if object == nil {
@@ -24,7 +27,7 @@ func (o *Org) Query(caller Caller, q *soql.Query, all bool) (*Answer, error) {
 	if err := o.needsFilter(caller, object, q); err != nil {
 		return nil, err
 	}
-	s, err := o.compile(caller, q, object, all || q.AllRows, nil)
+	s, err := o.compile(caller, q, object, all, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -167,12 +170,18 @@ func (s *selection) members(m *soql.Membership) (func(string) bool, error) {
 	if object == nil {
 		return nil, m.Sub.ErrorAt(m.Sub.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported.", m.Sub.From.Name)
 	}
+	if m.Sub.Where != nil && holdsJoin(m.Sub.Where) {
+		return nil, malformed("Nesting of semi join sub-selects is not supported")
+	}
+	if err := WellFormed(m.Sub); err != nil {
+		return nil, err
+	}
 	sub, err := s.o.compile(s.caller, m.Sub, object, s.all, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(sub.columns) != 1 || sub.columns[0].trail == nil {
-		return nil, s.q.ErrorAt(m.Pos, "MALFORMED_QUERY", "semi join sub-selects must select exactly one field")
+	if err := s.joined(m, sub); err != nil {
+		return nil, err
 	}
 	answer, err := sub.run(nil)
 	if err != nil {

@@ -112,6 +112,68 @@ func TestQueryRefusals(t *testing.T) {
 	}
 }
 
+// TestQueriesThatNoQueryMayBe: what the SOQL reference rules out is refused, and its neighbours are not.
+func TestQueriesThatNoQueryMayBe(t *testing.T) {
+	w := newWorld(t)
+	const in = "SELECT Id FROM Account WHERE "
+	const deals, people, cases = "Id IN (SELECT AccountId FROM Opportunity)", "Id IN (SELECT AccountId FROM Contact)", "Id NOT IN (SELECT AccountId FROM Case)"
+	for text, want := range map[string]string{
+		in + "Name = 'x' OR " + deals:                                                     "Semi join sub-selects are not allowed with the 'OR' operator",
+		in + "Name = 'x' AND (Site = 'y' OR " + deals + ")":                               "only allowed at the top level",
+		in + "NOT " + deals:                                                               "Semi join sub-selects are not allowed",
+		in + "(NOT " + deals + ") AND Name = 'x'":                                         "Semi join sub-selects are",
+		in + deals + " AND " + people + " AND " + cases:                                   "Maximum 2 semi join sub-selects are allowed",
+		in + deals + " AND " + cases:                                                      "",
+		in + "Id IN (SELECT ParentId FROM Account)":                                       "The inner and outer selects should not be on the same object type",
+		in + "Name IN (SELECT AccountId FROM Contact)":                                    "should be an id field, cannot use: 'Name'",
+		in + "Parent.OwnerId IN (SELECT Id FROM User)":                                    "should be an id field, cannot use: 'Parent.OwnerId'",
+		in + "Id IN (SELECT LastName FROM Contact)":                                       "semi join sub-selects can only query id fields, cannot use: 'LastName'",
+		in + "Id IN (SELECT Account.OwnerId FROM Contact)":                                "semi join sub-selects can only query id fields",
+		in + "Id IN (SELECT OwnerId FROM Contact)":                                        "should point to the same object type",
+		in + "Id IN (SELECT AccountId FROM Contact LIMIT 1)":                              "MALFORMED_QUERY",
+		in + "Id IN (SELECT AccountId FROM Contact ORDER BY Id)":                          "MALFORMED_QUERY",
+		in + "Id IN (SELECT AccountId FROM Contact WHERE Id IN (SELECT WhoId FROM Task))": "Nesting of semi join sub-selects is not supported",
+		in + "Id IN (SELECT WhatId FROM Task)":                                            "Entity 'Task' is not supported for semi join inner selects",
+		"SELECT Id FROM Task WHERE WhatId IN (SELECT Id FROM Account)":                    "",
+		"SELECT SUM(Name) FROM Account":                                                   "field Name does not support aggregate operator SUM",
+		"SELECT AVG(CreatedDate) FROM Account":                                            "field CreatedDate does not support aggregate operator AVG",
+		"SELECT SUM(OwnerId) FROM Account":                                                "field OwnerId does not support aggregate operator SUM",
+		"SELECT MAX(Name), MIN(CreatedDate), SUM(NumberOfEmployees) FROM Account":         "",
+		"SELECT Id, Name, id FROM Account":                                                "Column:18 duplicate field selected: Id",
+		"SELECT a.Name, Name FROM Account a":                                              "duplicate field selected: Name",
+		"SELECT Owner.Name, Owner.name FROM Account":                                      "duplicate field selected: Name",
+		"SELECT Name, toLabel(Name) FROM Account":                                         "duplicate field selected: Name",
+		"SELECT Name, FORMAT(CreatedDate) d FROM Account":                                 "",
+		"SELECT Id, FIELDS(ALL) FROM Account LIMIT 1":                                     "duplicate field selected: Id",
+		"SELECT Name n FROM Account":                                                      "only aggregate expressions use field aliasing",
+		"SELECT Name x, COUNT(Id) x FROM Account GROUP BY Name":                           "duplicate alias: x",
+		"SELECT Name, Name FROM Account GROUP BY Name":                                    "duplicate field selected: Name",
+		"SELECT Account.Name, Owner.Name FROM Contact GROUP BY Account.Name, Owner.Name":  "duplicate alias: Name",
+		"SELECT Name FROM Account GROUP BY Name, Name":                                    "duplicate field in GROUP BY: name",
+		"SELECT Name FROM Account ORDER BY Name, name":                                    "duplicate field in ORDER BY: name",
+		"SELECT COUNT(Id) FROM Account HAVING COUNT(Id) > 1":                              "HAVING needs GROUP BY",
+		"SELECT COUNT(Id) FROM Account LIMIT 1":                                           "Non-grouped query that uses overall aggregate functions cannot also use LIMIT",
+		"SELECT COUNT() FROM Account LIMIT 1":                                             "",
+		"SELECT COUNT(), Name FROM Account":                                               "COUNT() must be the only item",
+		"SELECT COUNT() FROM Account GROUP BY Name":                                       "COUNT() cannot be used with GROUP BY",
+		"SELECT COUNT() FROM Account ORDER BY Name":                                       "COUNT() cannot be used with ORDER BY",
+		"SELECT Id FROM Account ORDER BY Id FOR UPDATE":                                   "ORDER BY is not allowed with FOR UPDATE",
+		"SELECT Id FROM Account FOR VIEW FOR VIEW":                                        "FOR VIEW is given twice",
+		"SELECT Id FROM Account FOR VIEW FOR REFERENCE":                                   "",
+		"SELECT Id FROM Account ALL ROWS":                                                 "ALL ROWS not allowed in this context",
+		"SELECT Id, (SELECT Id, Id FROM Contacts) FROM Account":                           "duplicate field selected: Id",
+	} {
+		q, err := soql.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Query(w.Admin(), q, false)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\n have %v\n want %s", text, err, want)
+		}
+	}
+}
+
 func TestQueryFieldsAll(t *testing.T) {
 	w := newWorld(t)
 	w.fields("Account", words("Extra__c", 9))

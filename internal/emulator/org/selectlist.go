@@ -28,6 +28,9 @@ func (s *selection) selectItem(i soql.Item) error {
 		if name == "" {
 			name = "expr" + itoa(len(s.columns))
 		}
+		if err := s.once([]string{name}, x.Pos); err != nil {
+			return err
+		}
 		s.columns = append(s.columns, item{column: Column{Path: []string{name}, Type: col.Type}, call: col.Get})
 		return nil
 	case *soql.Fields:
@@ -45,6 +48,9 @@ func (s *selection) selectPath(p *soql.Path) error {
 	if err != nil {
 		return err
 	}
+	if err := s.once(tr.names, p.Pos); err != nil {
+		return err
+	}
 	s.columns = append(s.columns, item{trail: tr, column: Column{Path: tr.names, Field: tr.field, Type: tr.field.Type}})
 	return nil
 }
@@ -55,6 +61,9 @@ func (s *selection) selectFields(x *soql.Fields) error {
 	}
 	for _, f := range s.object.Fields {
 		if (x.Group == "ALL" || f.Custom == (x.Group == "CUSTOM")) && s.access.reads(s.object, f) {
+			if err := s.once([]string{f.Name}, x.Pos); err != nil {
+				return err
+			}
 			s.columns = append(s.columns, item{
 				trail:  &trail{names: []string{f.Name}, field: f},
 				column: Column{Path: []string{f.Name}, Field: f, Type: f.Type},
@@ -71,6 +80,9 @@ func (s *selection) selectChild(x *soql.Child) error {
 		}
 		child := s.o.schema.object(c.Child)
 		q := *x.Query
+		if err := WellFormed(&q); err != nil {
+			return err
+		}
 		sub, err := s.o.compile(s.caller, &q, child, s.all, s)
 		if err != nil {
 			return err

@@ -139,7 +139,8 @@ func (a *API) describedView(c *wire.Call) (org.ListView, listDescription, error)
 	}
 	d.sort(v)
 	for _, name := range []string{"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp"} {
-		if f := o.Field(name); f != nil {
+		shown := slices.ContainsFunc(d.Columns, func(c listColumn) bool { return c.SelectItem == name })
+		if f := o.Field(name); f != nil && !shown { // a query selects a field once
 			d.Columns = append(d.Columns, listColumn{Path: f.Name, Hidden: true, Label: f.Label, SelectItem: f.Name, Type: f.Type})
 		}
 	}

@@ -40,7 +40,7 @@ func (a *API) run(w http.ResponseWriter, c *wire.Call, all bool) error {
 	if v := a.virtualNamed(q.From.Name, false); v != nil {
 		return a.queryVirtual(w, c, q, v)
 	}
-	answer, err := a.org.Query(c.Caller, q, all || q.AllRows)
+	answer, err := a.org.Query(c.Caller, q, all)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
 	"holdfast/internal/soql"
@@ -54,6 +55,9 @@ func (a *API) virtualNamed(name string, tooling bool) *virtual {
 
 // queryVirtual runs a query of one of them: a plain one, with conditions, an order and limits.
 func (a *API) queryVirtual(w http.ResponseWriter, c *wire.Call, q *soql.Query, v *virtual) error {
+	if err := org.WellFormed(q); err != nil {
+		return err
+	}
 	rows := soql.Rows[virtualRow]{
 		Query: q, Env: soql.Env{Now: a.org.Clock().Now()},
 		Column: func(p *soql.Path, _ soql.Use) (soql.Column[virtualRow], error) {
@@ -117,6 +121,9 @@ func (v *virtual) columns(q *soql.Query) ([]virtualField, error) {
 			f, err := v.resolve(q, x)
 			if err != nil {
 				return nil, err
+			}
+			if slices.Contains(out, f) {
+				return nil, q.ErrorAt(x.Pos, "INVALID_FIELD", "duplicate field selected: %s", x.Field())
 			}
 			out = append(out, f)
 		case *soql.Fields:

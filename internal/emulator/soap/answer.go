@@ -27,7 +27,7 @@ func (a *API) query(c *call, all bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer, err := a.cfg.Org.Query(c.caller, q, all || q.AllRows)
+	answer, err := a.cfg.Org.Query(c.caller, q, all)
 	if err != nil {
 		return "", err
 	}

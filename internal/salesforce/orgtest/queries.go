@@ -154,6 +154,81 @@ var queryRules = []law{
 		},
 	},
 	{
+		"query/semi-joins", "A semi-join stands alone or among terms joined by AND, twice at most, over Ids of another object",
+		document("SOQL and SOSL Reference, Comparison Operators: semi-join and anti-join restrictions"),
+		func(_ *testing.T, o *Org) {
+			const deals = "Id IN (SELECT AccountId FROM Opportunity)"
+			for _, where := range []string{
+				"Name = 'x' OR " + deals, "Site = 'x' AND (Name = 'x' OR " + deals + ")", "(NOT " + deals + ")",
+				deals + " AND Id IN (SELECT AccountId FROM Contact) AND Id IN (SELECT AccountId FROM Case)",
+				"Id IN (SELECT ParentId FROM Account)", "Name IN (SELECT AccountId FROM Contact)", "Id IN (SELECT AccountId FROM Contact LIMIT 1)",
+				"Id IN (SELECT OwnerId FROM Contact)", "Id IN (SELECT LastName FROM Contact)",
+				"Id IN (SELECT AccountId FROM Contact WHERE Id IN (SELECT ContactId FROM Case))",
+			} {
+				o.Get("query?q="+escape("SELECT Id FROM Account WHERE "+where)).Refused(400, "MALFORMED_QUERY", "")
+			}
+			o.Query("SELECT Id FROM Account WHERE Id = '" + o.Account() + "' AND " + deals + " AND Id NOT IN (SELECT AccountId FROM Case)")
+		},
+	},
+	{
+		"query/selected-once", "A field is selected once, by its path",
+		client("SFDMU issue 340 shows the reply"),
+		func(_ *testing.T, o *Org) {
+			o.Get("query?q="+escape("SELECT Id, Owner.Name, Owner.name FROM Account")).Refused(400, "INVALID_FIELD", "duplicate field selected: Name")
+		},
+	},
+	{
+		"query/field-alias", "A field has an alias in an aggregate query only",
+		document("SOQL and SOSL Reference, Using Aliases with GROUP BY"),
+		func(_ *testing.T, o *Org) {
+			o.Get("query?q="+escape("SELECT Name n FROM Account")).Refused(400, "MALFORMED_QUERY", "only aggregate expressions use field aliasing")
+		},
+	},
+	{
+		"query/aggregate-limits", "An aggregate of all rows takes no LIMIT and no HAVING, and COUNT() no order and no groups",
+		document("SOQL and SOSL Reference, LIMIT, HAVING and COUNT()"),
+		func(_ *testing.T, o *Org) {
+			for _, soql := range []string{
+				"SELECT MAX(CreatedDate) FROM Account LIMIT 1", "SELECT COUNT(Id) FROM Account HAVING COUNT(Id) > 1",
+				"SELECT COUNT() FROM Account ORDER BY Name", "SELECT COUNT() FROM Account GROUP BY Name", "SELECT COUNT(), Name FROM Account",
+			} {
+				o.Get("query?q="+escape(soql)).Refused(400, "MALFORMED_QUERY", "")
+			}
+		},
+	},
+	{
+		"query/sums-are-of-numbers", "SUM and AVG take numbers only",
+		document("SOQL and SOSL Reference, Support for Field Types in Aggregate Functions"),
+		func(_ *testing.T, o *Org) {
+			for _, call := range []string{"SUM(Name)", "AVG(CreatedDate)", "SUM(OwnerId)"} {
+				o.Get("query?q="+escape("SELECT "+call+" FROM Account")).Refused(400, "INVALID_FIELD", "does not support aggregate operator")
+			}
+		},
+	},
+	{
+		"query/named-once", "ORDER BY and GROUP BY name a field once",
+		unverified,
+		func(_ *testing.T, o *Org) {
+			for _, tail := range []string{"ORDER BY Name, Name", "GROUP BY Name, Name"} {
+				o.Get("query?q="+escape("SELECT Name FROM Account "+tail)).Refused(400, "MALFORMED_QUERY", "")
+			}
+		},
+	},
+	{
+		"query/locks", "A query that locks has no order",
+		document("SOQL and SOSL Reference, FOR UPDATE: ORDER BY cannot be used with locks"),
+		func(_ *testing.T, o *Org) {
+			o.Get("query?q="+escape("SELECT Id FROM Account ORDER BY Id FOR UPDATE")).Refused(400, "MALFORMED_QUERY", "")
+		},
+	},
+	{
+		"query/all-rows", "ALL ROWS is a word of Apex: queryAll is what sees the bin over an API",
+		document("SOQL and SOSL Reference, ALL ROWS; REST API Developer Guide, QueryAll"),
+		func(_ *testing.T, o *Org) {
+			o.Get("query?q="+escape("SELECT Id FROM Account ALL ROWS")).Refused(400, "MALFORMED_QUERY", "")
+		},
+	},
+	{
 		"query/date-literals", "Date literals such as TODAY compare by the day of the user",
 		document("SOQL and SOSL Reference, Date Formats and Date Literals"),
 		func(t *testing.T, o *Org) {
