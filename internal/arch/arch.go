@@ -170,6 +170,10 @@ var Rules = []Rule{
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{
+		Package: "project", May: []string{"component", "sf", "problem"},
+		Why: "what developers keep is read from folders, zips and Git alone, and handed to the verbs as files",
+	},
+	{
 		Package: "demo", May: []string{"run", "capture", "apply", "snapshot", "plan", "state", "sf", "problem"},
 		Why: "the demo is an operator with a generated org: it drives the same verbs and gets the same doors handed in",
 	},
@@ -181,7 +185,7 @@ var Rules = []Rule{
 	},
 	{
 		Package: "cli", May: []string{
-			"run", "demo", "capture", "apply", "snapshot", "plan", "state", "mask", "sf", "problem", "config",
+			"run", "demo", "project", "capture", "apply", "snapshot", "plan", "state", "mask", "sf", "problem", "config",
 			"salesforce", "emulator", "emulator/org", "repo", "seal", "blob", "blob/file", "blob/s3",
 		},
 		Why: "the command line is the only place that wires packages together; nothing imports it but main",
@@ -264,6 +268,7 @@ var Modules = []Module{
 	{"github.com/spf13/pflag", []string{"cli"}, "the flags of cobra, for the generated reference"},
 	{"charm.land/lipgloss/v2", []string{"cli"}, "tables that know how wide a character is"},
 	{"github.com/schollz/progressbar/v3", []string{"cli"}, "progress on a terminal"},
+	{"znkr.io/diff", []string{"cli"}, "lines of two texts side by side, fast on files of tens of thousands of lines"},
 	{"golang.org/x/term", []string{"cli"}, "whether a stream is a terminal"},
 	{"github.com/goccy/go-yaml", []string{"config", "testkit"}, "strict YAML with line and column in its errors"},
 	{"github.com/brianvoe/gofakeit/v7", []string{"demo"}, "names of people, companies and things for the generated org"},

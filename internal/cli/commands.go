@@ -10,6 +10,7 @@ func (a *app) commands() []*cobra.Command {
 		a.snapshotsCommand(),
 		a.showCommand(),
 		a.diffCommand(),
+		a.driftCommand(),
 		a.historyCommand(),
 		a.findCommand(),
 		a.restoreCommand(),

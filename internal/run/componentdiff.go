@@ -28,6 +28,35 @@ type PartDiff struct {
 	Element string `json:"element"`        // such as fieldPermissions; empty for a file
 	Key     string `json:"key,omitempty"`  // what the element is known by, such as Account.Region__c
 	How     string `json:"how"`            // added, removed or changed
+
+	Values []ValueDiff `json:"values,omitempty"` // that differ inside it, of one that changed
+}
+
+// ValueDiff is one value inside a part that differs.
+type ValueDiff struct {
+	Path   string `json:"path,omitempty"`   // names of elements with dots between, such as connector.targetReference
+	Before string `json:"before,omitempty"` // empty: none
+	After  string `json:"after,omitempty"`  // empty: none
+}
+
+// maxValueText bounds a value that is shown in a difference, in characters: a formula has thousands.
+const maxValueText = 500
+
+func valueDiffs(kind string, before, after *component.Node, p component.PartChange) []ValueDiff {
+	if p.How != component.Changed {
+		return nil
+	}
+	short := func(s string) string {
+		if r := []rune(s); len(r) > maxValueText {
+			return string(r[:maxValueText]) + "…"
+		}
+		return s
+	}
+	var out []ValueDiff
+	for _, v := range component.Inside(kind, before, after, p.Element, p.Key) {
+		out = append(out, ValueDiff{v.Path, short(v.Before), short(v.After)})
+	}
+	return out
 }
 
 // diffKind compares the components of one type. Those of which only the date or the author differs are the same.
@@ -130,7 +159,7 @@ func fileDiffs(kind string, before, after []component.Entry) []PartDiff {
 			continue
 		}
 		for _, p := range component.Parts(kind, a, b) {
-			d := PartDiff{Element: p.Element, Key: p.Key, How: string(p.How)}
+			d := PartDiff{Element: p.Element, Key: p.Key, How: string(p.How), Values: valueDiffs(kind, a, b, p)}
 			if len(bodies) > 1 {
 				d.File = path
 			}

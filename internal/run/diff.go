@@ -26,13 +26,16 @@ type DiffInput struct {
 
 // DiffResult says what changed between two snapshots.
 type DiffResult struct {
-	Before  SnapshotRow `json:"before"`  // the earlier snapshot
-	After   SnapshotRow `json:"after"`   // the later snapshot
+	Before  SnapshotRow `json:"before"`  // the earlier snapshot; without an ID when it is a project
+	After   SnapshotRow `json:"after"`   // the later snapshot; without an ID when it is a project
 	Objects []DiffRow   `json:"objects"` // that differ or cannot be compared, by name
 	Same    int         `json:"same"`    // objects and metadata types without a difference
 
 	Components []ComponentDiff `json:"components"` // that differ, by type and name
 	Totals     DiffRow         `json:"totals"`     // sums over the objects
+
+	Data  []DataRow `json:"data,omitempty"`  // that changes of the schema touch, as the earlier snapshot holds it
+	Sides []SideRow `json:"sides,omitempty"` // what was compared, when it was metadata alone: before, after
 }
 
 // DiffRow counts the changes of one object.
@@ -103,7 +106,8 @@ func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
 		out.Totals.Deleted += row.Deleted
 		out.Totals.Fields += row.Fields
 	}
-	return out, nil
+	out.Data, err = touchedData(ctx, before, out.Components)
+	return out, err
 }
 
 // diffObjects returns the objects to compare, sorted: those that were asked for, or all that either
