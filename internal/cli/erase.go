@@ -29,8 +29,8 @@ again without it, and the keys of what it was in are destroyed, so that nobody c
 deleted. Without --approve it says what would be written again, and the approval that stands for just that. Afterwards
 everything that can still be read is looked through. The snapshots get other Ids, so plans on them have to be made anew; a backup that runs
 meanwhile has to be repeated. Delete the records in the org first, or the next backup reads them again. Plans, files
-that were written out, and copies are not reached: run copy again, and destroy the rest. It cannot be undone. One that was cut short is ended by the same
-command with the same approval.`,
+that were written out, and copies are not reached: run copy again, and destroy the rest. It cannot be undone. One that was cut short is ended, and what can still be read
+is looked through, by the same command with the same approval.`,
 		example: `holdfast erase 003A0000012bXyzIAE
 holdfast erase 003A0000012bXyzIAE --approve 5f0c9a7be2134d68
 holdfast find "SELECT Id FROM Contact WHERE Email = 'ann@example.com'" | holdfast erase --records -`,

@@ -334,8 +334,9 @@ func (c *copying) copyObject(ctx context.Context, ref Ref) (int64, error) {
 }
 
 // copyKeyFiles puts the key files and wrapped identities, which must be there before the generation that
-// needs them.
+// needs them. A new copy is not begun without a key file: nobody would know its objects for those of a copy.
 func (c *copying) copyKeyFiles(ctx context.Context, l listing) error {
+	begun := !c.fresh
 	for _, key := range slices.Concat(l.files, l.identities) {
 		file, err := readKey(ctx, c.bucket, key)
 		if errors.Is(err, blob.ErrNotFound) {
@@ -351,6 +352,10 @@ func (c *copying) copyKeyFiles(ctx context.Context, l listing) error {
 		if err := putSame(ctx, c.to, key, file); err != nil {
 			return err
 		}
+		begun = begun || slices.Contains(l.files, key)
+	}
+	if !begun && len(c.result.Missing) > 0 {
+		return c.result.Missing[0].Err
 	}
 	return nil
 }

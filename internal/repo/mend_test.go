@@ -160,3 +160,34 @@ func TestNoRootIsCopiedWithoutItsSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestACopyIsNotBegunWithoutAKeyFile: when none can be read nothing is put into a new place, which would be refused
+// ever after as that of somebody else.
+func TestACopyIsNotBegunWithoutAKeyFile(t *testing.T) {
+	r, bucket, id := opened(t)
+	commitLeaves(t, r, "root", "leaf")
+	l, err := r.keys.list(t.Context())
+	if err != nil || len(l.files) != 1 {
+		t.Fatalf("%d key files, %v", len(l.files), err)
+	}
+	spoilt := bucket.Clone()
+	spoilt.Corrupt(l.files[0], func(b []byte) []byte { return b[:len(b)/2] })
+	second := &blob.Memory{}
+	copyFrom := func(from blob.Bucket) error {
+		in := &Repository{bucket: from, id: r.id, namer: r.namer, keys: r.keys.at(from), clock: r.clock}
+		_, err := in.Copy(t.Context(), At(second), CopyInput{
+			Reach: reachOf(in), Named: func(Class) bool { return false }, Collect: []Class{rootClass, leafClass},
+		})
+		return err
+	}
+	kind(t, "a copy of a repository whose key file is damaged", copyFrom(spoilt), problem.Damaged)
+	for info := range second.List(t.Context(), "") {
+		t.Errorf("%s was put", info.Key)
+	}
+	if err := copyFrom(bucket); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), second, id); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,8 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,96 +83,16 @@ func newEraser(ids []sf.ID) (*eraser, error) {
 	return e, nil
 }
 
-// PlanErase says what an erasure of the records would rewrite: every snapshot that holds a version of one,
-// expired ones too. It changes nothing. The error is of kind NotFound when there is none.
-func (s *Store) PlanErase(ctx context.Context, ids []sf.ID) (Erasing, error) {
-	e, err := newEraser(ids)
-	if err != nil {
-		return Erasing{}, err
-	}
-	roots, err := s.allRoots(ctx)
-	if err != nil {
-		return Erasing{}, err
-	}
-	out := Erasing{}
-	for _, root := range roots {
-		m, err := s.loadManifest(ctx, root.ID.String())
-		if err != nil {
-			return out, fmt.Errorf("erase: %w", err)
-		}
-		records, err := e.count(ctx, s.repository, m)
-		if err != nil {
-			return out, fmt.Errorf("erase from snapshot %s: %w", m.info.Short(), err)
-		}
-		if records >= 0 {
-			out.Snapshots = append(out.Snapshots, ErasedSnapshot{Info: m.info, Records: records})
-		}
-	}
-	if len(out.Snapshots) == 0 {
-		return out, problem.New(problem.NotFound, "no snapshot holds a version of these records").
-			Hint("give the 18 characters of their Ids; `holdfast show` finds them; when an erasure of them was cut short, " +
-				"run it again with the same --approve: that destroys the keys that it has left")
-	}
-	out.Versions = int64(len(e.versions))
-	for _, size := range e.sizes {
-		out.Bytes += size
-	}
-	slices.SortFunc(out.Snapshots, func(a, b ErasedSnapshot) int {
-		if c := b.Info.Started.Compare(a.Info.Started); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Info.ID, b.Info.ID)
-	})
-	out.Approval = e.approval(s.repository.ID(), out.Snapshots)
-	return out, nil
-}
-
-// allRoots returns every snapshot, expired ones too.
-func (s *Store) allRoots(ctx context.Context) ([]repo.Ref, error) {
-	roots, err := s.repository.Roots(ctx, classSnapshot)
-	if err != nil {
-		return nil, fmt.Errorf("erase: %w", err)
-	}
-	expired, err := s.repository.Expired(ctx, classSnapshot)
-	if err != nil {
-		return nil, fmt.Errorf("erase: %w", err)
-	}
-	for ref := range expired {
-		roots = append(roots, ref)
-	}
-	return roots, nil
-}
-
-// approval returns the word by which somebody agrees to erase these records from these snapshots.
-func (e *eraser) approval(repository string, snapshots []ErasedSnapshot) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "holdfast erase 1 %s\n", repository)
-	for _, id := range e.ids {
-		fmt.Fprintf(h, "record %s\n", id.id())
-	}
-	var all []string
-	for _, s := range snapshots {
-		all = append(all, s.Info.ID)
-	}
-	slices.Sort(all)
-	for _, id := range all {
-		fmt.Fprintf(h, "snapshot %s\n", id)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
 // Erase writes every snapshot that holds a version of one of the records again, without it, and destroys
 // the keys of all that the new ones do not need: docs/format/repository.md, "Erasure". The snapshots get
 // other IDs. Then it reads what can still be read and looks for the records. approval is that of PlanErase; the
 // error is of kind Conflict when it is not, because something has changed since, and Damaged when a version
-// can still be read. When it is of kind NotFound, an erasure that was cut short is complete, if there was one: given
-// any approval, the keys that it left are destroyed.
+// can still be read. An erasure that was cut short is ended, and proven, with the same records and approval; with
+// any other approval it is ended, and the error is of kind NotFound.
 func (s *Store) Erase(ctx context.Context, ids []sf.ID, approval string) (Erased, error) {
 	plan, err := s.PlanErase(ctx, ids)
 	if problem.KindOf(err) == problem.NotFound && approval != "" {
-		if ended := s.repository.EndErasure(ctx); ended != nil { // it may be that of these records
-			return Erased{}, fmt.Errorf("end an erasure: %w", ended)
-		}
+		return s.resumeErase(ctx, ids, approval, err)
 	}
 	if err != nil {
 		return Erased{}, err
@@ -188,22 +106,32 @@ func (s *Store) Erase(ctx context.Context, ids []sf.ID, approval string) (Erased
 	if err != nil {
 		return out, err
 	}
-	got, err := s.repository.Erase(ctx, repo.EraseInput{
-		Collect: pruned, Reach: s.reach,
-		Rewrite: func(ctx context.Context, view *repo.Repository, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
-			within := Open(view)
-			within.sizes = s.sizes
-			return e.rewrite(ctx, within, roots)
-		},
-	})
-	out.Deleted, out.Retained = got.Deleted, got.Retained
-	if err != nil {
+	if err := s.erase(ctx, e, &out); err != nil {
 		return out, err
 	}
 	for i := range out.Snapshots {
 		out.Snapshots[i].Now = e.done[out.Snapshots[i].Info.ID]
 	}
-	return out, s.prove(ctx, e, &out)
+	return out, s.prove(ctx, e, e.bodies.unwanted(), &out)
+}
+
+// erase puts snapshots without the records in the place of all that have one, and destroys every key that is not
+// needed then.
+func (s *Store) erase(ctx context.Context, e *eraser, out *Erased) error {
+	got, err := s.repository.Erase(ctx, repo.EraseInput{
+		Collect: pruned, Reach: s.reach,
+		Rewrite: func(ctx context.Context, view *repo.Repository, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
+			within := Open(view)
+			within.sizes = s.sizes
+			instead, err := e.rewrite(ctx, within, roots)
+			if err != nil {
+				return nil, err
+			}
+			return instead, within.keepErasure(ctx, e, out.Erasing) // before anything takes the place of a snapshot
+		},
+	})
+	out.Deleted, out.Retained = got.Deleted, got.Retained
+	return err
 }
 
 // rewrite writes snapshots without the records, parents first, so that each names what its parent has become.
@@ -409,56 +337,4 @@ func (e *eraser) segment(ctx context.Context, r *repo.Repository, p *manifestPar
 func (e *eraser) has(id key) bool {
 	_, found := slices.BinarySearchFunc(e.ids, id, key.compare)
 	return found
-}
-
-// count notes where the snapshot holds versions of the records, and returns how many of these it holds at
-// its end; -1 when there is no version in any of its layers.
-func (e *eraser) count(ctx context.Context, r *repo.Repository, m *manifest) (int64, error) {
-	records, found := int64(0), false
-	for _, p := range m.parts {
-		live := make(map[key]bool)
-		for _, l := range p.layers {
-			hit, err := e.look(ctx, r, p.object, l, func(c *cursor) { live[c.id()] = !c.gone() })
-			if err != nil {
-				return 0, err
-			}
-			found = found || len(hit) > 0
-		}
-		for _, there := range live {
-			if there {
-				records++
-			}
-		}
-		for _, l := range p.replaced {
-			hit, err := e.look(ctx, r, p.object, l, func(*cursor) {})
-			if err != nil {
-				return 0, err
-			}
-			found = found || len(hit) > 0
-		}
-	}
-	if !found {
-		return -1, nil
-	}
-	return records, nil
-}
-
-// look calls row on each row of the layer that is of one of the records, and returns the segments that hold
-// a version of one.
-func (e *eraser) look(ctx context.Context, r *repo.Repository, object string, l layer, row func(*cursor)) (map[seal.ID]bool, error) {
-	in := newCursor(r, classSegment, object, l.segments)
-	hit := make(map[seal.ID]bool)
-	for _, id := range e.ids {
-		there, err := in.seek(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if !there {
-			continue
-		}
-		row(in)
-		ref := l.segments[in.seg]
-		hit[ref.id], e.sizes[ref.id], e.versions[versionAt{ref.id, id}] = true, ref.size, true
-	}
-	return hit, nil
 }

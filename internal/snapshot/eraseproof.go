@@ -13,13 +13,12 @@ import (
 )
 
 // prove opens every object that can be opened, and looks for versions of the records in those that hold rows, and
-// for their bodies where those were and where what lay beside them is now.
-func (s *Store) prove(ctx context.Context, e *eraser, out *Erased) error {
+// for their bodies where those were and where what lay beside them is now: in the frames that are unwanted.
+func (s *Store) prove(ctx context.Context, e *eraser, unwanted map[seal.ID][]int, out *Erased) error {
 	contents, err := s.repository.Contents(ctx)
 	if err != nil {
 		return err
 	}
-	unwanted := e.bodies.unwanted()
 	for ref := range contents.Objects {
 		o, err := s.repository.Open(ctx, ref)
 		switch {

@@ -18,25 +18,11 @@ import (
 func TestTheProofFindsAFileThatStaysReadable(t *testing.T) {
 	type mistake func(context.Context, *Store, *eraser) error
 	stays := func(_ context.Context, _ *Store, e *eraser) error { clear(e.bodies.moved); return nil }
-	along := func(ctx context.Context, s *Store, e *eraser) error {
-		for id := range e.bodies.moved {
-			frames, err := s.repository.Verify(ctx, repo.Ref{Class: classBody, ID: id}, false)
-			if err != nil {
-				return err
-			}
-			stored, err := s.repository.Put(ctx, classBody, append(frames, blank))
-			if err != nil {
-				return err
-			}
-			e.bodies.moved[id] = stored.Ref.ID
-		}
-		return nil
-	}
 	well := func(context.Context, *Store, *eraser) error { return nil }
 	for name, c := range map[string]struct {
 		do   mistake
 		want bool
-	}{"the object stays": {stays, true}, "its file moves along": {along, true}, "as it should be": {well, false}} {
+	}{"the object stays": {stays, true}, "its file moves along": {movesAlong, true}, "as it should be": {well, false}} {
 		memory := &blob.Memory{}
 		initRepository(t, memory)
 		s := openBucket(t, memory)
@@ -75,7 +61,7 @@ func TestTheProofFindsAFileThatStaysReadable(t *testing.T) {
 		if readable(t, memory, secret) != c.want {
 			t.Fatalf("%s: whether the file can be read is not %v", name, c.want)
 		}
-		err = s.prove(t.Context(), e, &Erased{})
+		err = s.prove(t.Context(), e, e.bodies.unwanted(), &Erased{})
 		found := problem.KindOf(err) == problem.Damaged && strings.Contains(err.Error(), string(classBody)+"/")
 		if found != c.want || !found && err != nil {
 			t.Errorf("%s: the proof says %v", name, err)
@@ -139,4 +125,141 @@ func bucketWith(t *testing.T, reason string) blob.Bucket {
 		t.Fatal(err)
 	}
 	return memory
+}
+
+// TestAnErasureThatWasCutShortIsProven lets one die before each of its operations. The same command with the same
+// approval says afterwards what was erased, and that nothing can be read any more; with other records or another
+// approval nothing is said to be erased.
+func TestAnErasureThatWasCutShortIsProven(t *testing.T) {
+	whole := &blob.Memory{}
+	initRepository(t, whole)
+	secret := []byte("a letter of the person who wants to be forgotten")
+	first, err := putFiles(t.Context(), openBucket(t, whole), nil, map[int][]byte{1: []byte("one"), 7: secret, 8: []byte("eight")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := putFiles(t.Context(), openBucket(t, whole), first, map[int][]byte{9: []byte("nine")}); err != nil {
+		t.Fatal(err)
+	}
+	ids := []sf.ID{accountID(7)}
+	plan, err := openBucket(t, whole).PlanErase(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resumed := 0
+	for at, ended := 0, false; !ended; at++ {
+		memory, opened := whole.Clone(), 0
+		last := -1
+		dying := openBucket(t, blob.NewFault(memory, nil, func(op blob.Op) blob.Outcome {
+			if op.N == last {
+				return blob.Halt
+			}
+			opened = max(opened, op.N+1)
+			return blob.Pass
+		}))
+		last = opened + at
+		_, err := dying.Erase(t.Context(), ids, plan.Approval)
+		if ended = err == nil; ended {
+			break
+		}
+		_, planErr := openBucket(t, memory).PlanErase(t.Context(), ids)
+		if problem.KindOf(planErr) == problem.NotFound {
+			resumed++
+			for what, do := range map[string]func(*Store) error{
+				"other records": func(s *Store) error {
+					_, err := s.Erase(t.Context(), []sf.ID{accountID(70)}, plan.Approval)
+					return err
+				},
+				"another approval": func(s *Store) error { _, err := s.Erase(t.Context(), ids, "0123456789abcdef"); return err },
+			} {
+				if err := do(openBucket(t, memory.Clone())); problem.KindOf(err) != problem.NotFound {
+					t.Errorf("operation %d, again with %s: %v", at, what, err)
+				}
+			}
+		}
+		got, err := openBucket(t, memory).Erase(t.Context(), ids, plan.Approval)
+		if err != nil {
+			t.Fatalf("operation %d, again: %v", at, err)
+		}
+		if got.Read == 0 || got.Versions != plan.Versions || len(got.Snapshots) != len(plan.Snapshots) {
+			t.Fatalf("operation %d, again: %+v", at, got)
+		}
+		s := openBucket(t, memory)
+		for n, sn := range got.Snapshots {
+			if sn.Info.ID != plan.Snapshots[n].Info.ID || sn.Records != plan.Snapshots[n].Records {
+				t.Errorf("operation %d, again: %+v, want what was %+v", at, sn, plan.Snapshots[n])
+			}
+			if _, err := s.load(t.Context(), sn.Now); err != nil {
+				t.Errorf("operation %d, again: %v", at, err)
+			}
+		}
+		if readable(t, memory, secret) {
+			t.Errorf("operation %d, again: the file can be read", at)
+		}
+	}
+	if resumed == 0 {
+		t.Error("none was cut short after it had replaced the snapshots")
+	}
+}
+
+// TestTheProofOfAnErasureThatWasCutShortFindsAFile that was written into what takes the place of its object.
+func TestTheProofOfAnErasureThatWasCutShortFindsAFile(t *testing.T) {
+	memory := &blob.Memory{}
+	initRepository(t, memory)
+	s := openBucket(t, memory)
+	secret := []byte("a letter of the person who wants to be forgotten")
+	if _, err := putFiles(t.Context(), s, nil, map[int][]byte{1: []byte("one"), 7: secret, 8: []byte("eight")}); err != nil {
+		t.Fatal(err)
+	}
+	ids := []sf.ID{accountID(7)}
+	plan, err := s.PlanErase(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEraser(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.repository.Erase(t.Context(), repo.EraseInput{
+		Collect: pruned, Reach: s.reach,
+		Rewrite: func(ctx context.Context, view *repo.Repository, roots []repo.Ref) (map[repo.Ref]repo.Ref, error) {
+			within := Open(view)
+			var infos []Info
+			for _, root := range roots {
+				info, err := within.readInfo(ctx, root)
+				if err != nil {
+					return nil, err
+				}
+				infos = append(infos, info)
+			}
+			if err := errors.Join(e.settle(ctx, within, infos), movesAlong(ctx, within, e)); err != nil {
+				return nil, err
+			}
+			instead, err := e.rewrite(ctx, within, roots)
+			return instead, errors.Join(err, within.keepErasure(ctx, e, plan))
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = openBucket(t, memory).Erase(t.Context(), ids, plan.Approval)
+	if problem.KindOf(err) != problem.Damaged || !strings.Contains(err.Error(), string(classBody)+"/") {
+		t.Errorf("a file that stays: %v", err)
+	}
+}
+
+// movesAlong has what takes the place of an object hold all that the object held.
+func movesAlong(ctx context.Context, s *Store, e *eraser) error {
+	for id := range e.bodies.moved {
+		frames, err := s.repository.Verify(ctx, repo.Ref{Class: classBody, ID: id}, false)
+		if err != nil {
+			return err
+		}
+		stored, err := s.repository.Put(ctx, classBody, append(frames, blank))
+		if err != nil {
+			return err
+		}
+		e.bodies.moved[id] = stored.Ref.ID
+	}
+	return nil
 }

@@ -138,6 +138,7 @@ var mutants = []mutant{
 	{"full place is taken for a copy", "repo/copy.go", "len(c.there.files) == 0 {", "len(c.there.files) == 0 && !MUT {"},
 	{"copy has no base", "repo/copy.go", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tbody", "slices.Concat(secrets, roots, []string{seal.TableBase}) {\n\t\tif MUT && name == seal.TableBase { continue }\n\t\tbody"},
 
+	{"copy is begun without a key file", "repo/copy.go", "if !begun && ", "if !MUT && !begun && "},
 	{"roots of a later listing are copied", "repo/mend.go", "if len(add.Roots) > 0 {", "if len(add.Roots) > 0 && !MUT {"},
 	{"root is copied before its secret", "repo/copy.go", "if len(add.Roots) == 0 {", "if (len(add.Roots) == 0) != MUT {"},
 
@@ -158,6 +159,11 @@ var mutants = []mutant{
 	{"digest of an erased record stays", "snapshot/erase.go", "now.after = now.after.Remove(hash)", "if !MUT { $ }"},
 	{"merged layers stay as they were", "snapshot/erase.go", "p.replaced, changed = nil, true", "if !MUT { $ }"},
 	{"parents stay as they were", "snapshot/erase.go", "m.info.Parent, changed = now, true", "if !MUT { $ }"},
-	{"keys of what was erased stay", "repo/collect.go", "next.Secrets = slices.DeleteFunc(next.Secrets, func(s seal.Secret) bool { return !s.Lasting })", "if !MUT { $ }"},
+	{"keys of what was erased stay", "repo/erase.go", "next.Secrets = slices.DeleteFunc(next.Secrets, func(s seal.Secret) bool { return !s.Lasting })", "if !MUT { $ }"},
+	{"erasure is not noted", "snapshot/erase.go", "return instead, within.keepErasure(ctx, e, out.Erasing)", "if MUT { return instead, nil }\n\t\t\t$"},
+	{"what was left since an erasure stays", "snapshot/eraseresume.go", "if err := s.erase(ctx, e, &out); err != nil {", "if MUT { } else $"},
+	{"erasure that was cut short is not proven", "snapshot/eraseresume.go", "return out, s.prove(ctx, e, unwanted, &out)", "if MUT { return out, nil }\n\t$"},
+	{"frames of an erasure that was cut short are not looked at", "snapshot/eraseresume.go", "unwanted[id] = append(unwanted[id], b.Frames...)", "if !MUT { $ }"},
+	{"erasure of other records counts", "snapshot/eraseresume.go", "if e.approval(s.repository.ID(), planned) == approval {", "if MUT || e.approval(s.repository.ID(), planned) == approval {"},
 	{"share is left out", "snapshot/verify.go", "return o.Parts == 0 || ", "if MUT { return o.Parts == 0 }\n\t$"},
 }

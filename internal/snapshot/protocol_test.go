@@ -34,9 +34,10 @@ type promises struct {
 	snaps []promise
 	notes []Note
 
-	copied  *promises // what the second copy holds; nil when none was promised
-	erasing bool      // somebody has begun to erase a record: snapshots may lack it, and have another ID
-	broken  bool      // the repository is damaged, until it is repaired
+	copied   *promises // what the second copy holds; nil when none was promised
+	erasing  bool      // somebody has begun to erase a record: snapshots may lack it, and have another ID
+	approval string    // with which it was begun
+	broken   bool      // the repository is damaged, until it is repaired
 }
 
 // process is one run of the program on a bucket.

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,14 +118,23 @@ func erase(ctx context.Context, p *process, _ int) error {
 	}
 	p.kept.erasing = true
 	plan, err := s.PlanErase(ctx, []sf.ID{erasedID})
-	if problem.KindOf(err) == problem.NotFound {
-		plan.Approval, err = "that of one that was cut short", nil
+	resumed := problem.KindOf(err) == problem.NotFound
+	switch {
+	case err == nil:
+		p.kept.approval = plan.Approval
+	case resumed:
+		plan.Approval, err = cmp.Or(p.kept.approval, "that of another one"), nil
 	}
+	var got Erased
 	if err == nil {
-		_, err = s.Erase(ctx, []sf.ID{erasedID}, plan.Approval)
+		got, err = s.Erase(ctx, []sf.ID{erasedID}, plan.Approval)
 	}
-	if err != nil && problem.KindOf(err) != problem.NotFound {
+	switch {
+	case resumed && p.kept.approval == "" && problem.KindOf(err) == problem.NotFound: // there was none
+	case err != nil:
 		return err
+	case got.Read == 0:
+		return errors.New("an erasure without a proof")
 	}
 	p.kept.snaps = slices.Clone(p.kept.snaps)
 	for i := range p.kept.snaps {
