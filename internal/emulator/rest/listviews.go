@@ -139,8 +139,7 @@ func (a *API) describedView(c *wire.Call) (org.ListView, listDescription, error)
 	}
 	d.sort(v)
 	for _, name := range []string{"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp"} {
-		shown := slices.ContainsFunc(d.Columns, func(c listColumn) bool { return c.SelectItem == name })
-		if f := o.Field(name); f != nil && !shown { // a query selects a field once
+		if f := o.Field(name); f != nil {
 			d.Columns = append(d.Columns, listColumn{Path: f.Name, Hidden: true, Label: f.Label, SelectItem: f.Name, Type: f.Type})
 		}
 	}
@@ -148,7 +147,9 @@ func (a *API) describedView(c *wire.Call) (org.ListView, listDescription, error)
 	d.Where = where
 	var selected []string
 	for _, column := range d.Columns {
-		selected = append(selected, strings.ToLower(column.SelectItem))
+		if item := strings.ToLower(column.SelectItem); !slices.Contains(selected, item) { // a query selects a field once
+			selected = append(selected, item)
+		}
 	}
 	d.Query = "SELECT " + strings.Join(selected, ", ") + " FROM " + o.Name
 	if v.Mine {
@@ -235,11 +236,17 @@ func (a *API) listViewResults(w http.ResponseWriter, c *wire.Call) error {
 	if err != nil {
 		return err
 	}
+	at := map[string]int{} // where the query selects what a column shows: once, also when two do
+	for _, column := range d.Columns {
+		if _, ok := at[column.SelectItem]; !ok {
+			at[column.SelectItem] = len(at)
+		}
+	}
 	records := []listRecord{}
 	for i := range answer.Len() {
 		var r listRecord
-		for j, column := range d.Columns {
-			value := answer.Text(i, j)
+		for _, column := range d.Columns {
+			value := answer.Text(i, at[column.SelectItem])
 			if at, err := sf.ParseDatetime(value); err == nil && column.Type == sf.TypeDatetime {
 				value = at.UTC().Format("Mon Jan 02 15:04:05 ") + "GMT" + at.UTC().Format(" 2006")
 			}
