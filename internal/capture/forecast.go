@@ -22,7 +22,8 @@ const (
 type Forecast struct {
 	Org      sf.Identity
 	Parts    []PartForecast // in the order in which they would be begun
-	Carried  int            // objects that would be taken over from the last snapshot
+	Metadata ComponentForecast
+	Carried  int // objects that would be taken over from the last snapshot
 	Coverage []snapshot.Gap
 	Rows     int64
 	Bytes    int64
@@ -42,7 +43,8 @@ type PartForecast struct {
 }
 
 // Estimate forecasts what Run with the same arguments would cost. It reads no record and stores
-// nothing; it costs the describes and the counts, which the capture costs again.
+// nothing; it costs the describes and the counts, and listings of metadata that is not held, which the capture
+// costs again.
 func Estimate(ctx context.Context, src Source, store *snapshot.Store, opts Options) (Forecast, error) {
 	c, err := prepare(ctx, src, store, opts)
 	if err != nil {
@@ -53,13 +55,18 @@ func Estimate(ctx context.Context, src Source, store *snapshot.Store, opts Optio
 	if c.halted() != nil {
 		return f, c.halted()
 	}
+	described := src.Usage().Calls - c.spentBefore
 	for _, t := range c.plan.tasks {
 		p := c.forecast(t)
 		f.Parts = append(f.Parts, p)
 		f.Rows, f.Bytes, f.Calls = f.Rows+p.Rows, f.Bytes+p.Bytes, f.Calls+p.Calls
 	}
+	if f.Metadata, err = c.forecastComponents(ctx); err != nil {
+		return f, err
+	}
 	f.Usage = src.Usage()
-	f.Calls += f.Usage.Calls - c.spentBefore
+	f.Calls += described + f.Metadata.Calls
+	f.Bytes += f.Metadata.Bytes
 	waiting := time.Duration(f.Calls) * callTime / time.Duration(opts.parallel())
 	f.Time = max(waiting, time.Duration(f.Bytes/readSpeed)*time.Second)
 	return f, nil

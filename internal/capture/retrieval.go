@@ -94,12 +94,7 @@ func (r *componentRun) chunks(keys []sf.ComponentKey) [][]sf.ComponentKey {
 	var out [][]sf.ComponentKey
 	weight, from := 0, 0
 	for i, key := range keys {
-		w := 1
-		if k := r.table.Kind(key.Type); k != nil && k.Bundle {
-			w = bundleWeight
-		} else if k != nil && (k.Content || k.Mixed) {
-			w = 2
-		}
+		w := weightOf(r.table, key.Type)
 		if weight > 0 && weight+w > r.chunk {
 			out = append(out, keys[from:i])
 			weight, from = 0, i
@@ -110,6 +105,19 @@ func (r *componentRun) chunks(keys []sf.ComponentKey) [][]sf.ComponentKey {
 		out = append(out, keys[from:])
 	}
 	return out
+}
+
+// weightOf is about how many files a component of the type has.
+func weightOf(table *component.Table, kind string) int {
+	switch k := table.Kind(kind); {
+	case k == nil:
+		return 1
+	case k.Bundle:
+		return bundleWeight
+	case k.Content || k.Mixed:
+		return 2
+	}
+	return 1
 }
 
 // manifest names the components for a retrieve, where folders go by the type of what they hold.

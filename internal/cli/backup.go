@@ -153,6 +153,10 @@ func writeForecast(w io.Writer, r run.ForecastResult) {
 	if len(rows) > 0 {
 		writeTable(w, []string{"OBJECT", "READ", "ROWS", "SIZE", "CALLS", "WHY"}, rows)
 	}
+	if m := r.Metadata; m.Types > 0 {
+		fmt.Fprintf(w, "metadata: about %s of %s in %s, %s\n", plural(m.Components, "component"), plural(m.Types, "type"),
+			plural(m.Retrieves, "retrieve"), plural(m.Calls, "call"))
+	}
 	fmt.Fprintf(w, "%s of %s in about %s, %s: %s\n", plural(r.Rows, "row"), plural(len(r.Objects), "object"),
 		size(r.Bytes), plural(r.Calls, "call"), (time.Duration(r.Seconds) * time.Second).String())
 	fmt.Fprintf(w, "%s of %s daily calls are used; this backup may go on until %s are\n",

@@ -14,15 +14,25 @@ type ForecastResult struct {
 	Username string        `json:"username"`     // who would read it
 	Instance string        `json:"instance_url"` // where the org's APIs are
 	Objects  []ForecastRow `json:"objects"`      // that would be read, in that order
+	Metadata MetadataRow   `json:"metadata"`     // that would be read
 	Coverage []GapRow      `json:"-"`            // what would not be held, as far as it is known before
 	Rows     int64         `json:"rows"`         // that the org would send
-	Bytes    int64         `json:"bytes"`        // of their values, about
+	Bytes    int64         `json:"bytes"`        // of their values and of the files of metadata, about
 	Calls    int64         `json:"calls"`        // of the org's APIs
 	Seconds  int64         `json:"seconds"`      // about how long it would take
 
 	DailyUsed  int64 `json:"daily_used"`  // API calls of the last 24 hours, of everyone, as the org counts them
 	DailyLimit int64 `json:"daily_limit"` // API calls that the org allows in 24 hours; 0 when it did not say
 	Ceiling    int64 `json:"ceiling"`     // calls of everyone beyond which a backup does not go on
+}
+
+// MetadataRow says what reading metadata would probably cost.
+type MetadataRow struct {
+	Types      int   `json:"types"`      // metadata types that would be read; 0 when none would
+	Components int64 `json:"components"` // listed, or held by the last snapshot
+	Retrieves  int64 `json:"retrieves"`  // archives that the org would make
+	Bytes      int64 `json:"bytes"`      // of their files, about
+	Calls      int64 `json:"calls"`      // of the org's APIs
 }
 
 // ForecastRow says what reading one object would probably cost.
@@ -44,7 +54,7 @@ func Forecast(ctx context.Context, in BackupInput, share float64) (ForecastResul
 	}
 	out := ForecastResult{
 		OrgID: f.Org.OrgID, Username: f.Org.Username, Instance: f.Org.InstanceURL,
-		Objects: []ForecastRow{}, Coverage: gapRows(f.Coverage),
+		Objects: []ForecastRow{}, Metadata: MetadataRow(f.Metadata), Coverage: gapRows(f.Coverage),
 		Rows: f.Rows, Bytes: f.Bytes, Calls: f.Calls, Seconds: int64(f.Time.Seconds()) + 1,
 		DailyUsed: f.Usage.DailyUsed, DailyLimit: f.Usage.DailyLimit, Ceiling: int64(share * float64(f.Usage.DailyLimit)),
 	}
