@@ -290,7 +290,7 @@ func TestBulkDeleteAndParentsByExternalID(t *testing.T) {
 
 // A page of results is sent while it is spelled, so nobody knows its length before, and it is whole.
 func TestBulkResultsStream(t *testing.T) {
-	const rows, length = 10_000, 1_800
+	const rows, length = 1_000, 1_800
 	c := start(t, emulator.Options{})
 	text := strings.Repeat("some text ", length/len("some text "))
 	c.load(`{"object":"Account","operation":"insert"}`, "Name,Description\n"+strings.Repeat("A name of an account,"+text+"\n", rows))

@@ -19,7 +19,7 @@ func packed(t *testing.T, files ...string) string {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for i := 0; i < len(files); i += 2 {
-		f, err := w.Create(files[i])
+		f, err := w.CreateHeader(&zip.FileHeader{Name: files[i], Method: zip.Store}) // a packer clears large tables for each file
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -185,13 +185,20 @@ func TestSearch(t *testing.T) {
 		"FIND {blue OR red} RETURNING Account(Name ORDER BY Name DESC LIMIT 1)":             "Red Harbour",
 		"FIND {harbour AND NOT blue} RETURNING Account(Name)":                               "Red Harbour",
 		`FIND {"blue harbour"} RETURNING Account(Name) LIMIT 5`:                             "Blue Harbour",
+		"FIND {(blue OR red) AND boats} RETURNING Account(Name)":                            "Blue Harbour",
+		"FIND {harbour AND NOT (blue OR green)} RETURNING Account(Name)":                    "Red Harbour",
+		`FIND {harbour \(blue\)} RETURNING Account(Name)`:                                   "Blue Harbour",
+		"FIND {" + strings.Repeat("harbour AND ", 400) + "nowhere} RETURNING Account(Name)": "Blue Harbour|Red Harbour", // operators are lost
+		"FIND {" + strings.Repeat("harbour OR ", 1000) + "blue} RETURNING Account(Name)":    "",                         // nothing is found
 		"FIND {h?rbour} RETURNING Account(Name WHERE Id != null AND Name != 'x (' LIMIT 1)": "Blue Harbour",
 	} {
 		if got := find(sosl); got != want {
 			t.Errorf("%s: %q, want %q", sosl, got, want)
 		}
 	}
-	for _, bad := range []string{"harbour", "FIND {x}", "FIND {harbour} RETURNING Account(Name", "FIND {harbour} IN OTHER FIELDS", "FIND {harbour} WITH x"} {
+	for _, bad := range []string{"harbour", "FIND {x}", "FIND {harbour} RETURNING Account(Name", "FIND {harbour} IN OTHER FIELDS", "FIND {harbour} WITH x",
+		"FIND {(harbour} RETURNING Account(Name)", "FIND {harbour)} RETURNING Account(Name)", "FIND {()} RETURNING Account(Name)",
+		"FIND {harbour AND} RETURNING Account(Name)", "FIND {" + strings.Repeat("(", 200) + "harbour" + strings.Repeat(")", 200) + "}"} {
 		c.do("GET", "search?q="+url.QueryEscape(bad), "").refused(400, "MALFORMED_SEARCH", "")
 	}
 	c.do("GET", "search?q="+url.QueryEscape("FIND {harbour} RETURNING Foo(Id)"), "").refused(400, "INVALID_TYPE", "Foo")

@@ -4,32 +4,15 @@ import (
 	"strings"
 	"testing"
 
-	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/testkit"
 )
 
-// TestDatasetsFit loads the linked records of NPSP into the deployed org: every row must be accepted.
-// The third data set, qa_org, holds records of an object that the project does not define.
-func TestDatasetsFit(t *testing.T) {
-	for _, set := range []struct{ name, mapping string }{
-		{"dev_org", "dev_org/mapping.yml"}, {"1k", "mapping.yml"},
-	} {
-		t.Run(set.name, func(t *testing.T) { loadDataset(t, set.name, set.mapping) })
-	}
-}
+// datasets are linked records of NPSP. The third data set, qa_org, holds records of an object that the project does not define.
+var datasets = []struct{ name, mapping string }{{"dev_org", "dev_org/mapping.yml"}, {"1k", "mapping.yml"}}
 
-func loadDataset(t *testing.T, name, mapping string) {
-	o := org.New(org.Config{})
-	s := metadata.New(o, registry(t))
-	for _, ns := range packages {
-		deployFiles(t, s, o, installFiles(ns))
-	}
-	files, err := testkit.SourceToMdapi(testkit.Shared(t, "projects", "npsp", "force-app"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	deployFiles(t, s, o, files)
+// loadDataset loads records into the deployed org: every row must be accepted.
+func loadDataset(t *testing.T, o *org.Org, name, mapping string) {
 	set, err := testkit.ReadDataset(testkit.Shared(t, "projects", "npsp", "datasets", mapping),
 		testkit.Shared(t, "projects", "npsp", "datasets", name, "test_data.sql"))
 	if err != nil {

@@ -58,7 +58,7 @@ func installFiles(namespaces ...string) map[string]string {
 	return files
 }
 
-// TestProjects deploys the real projects: what they define must all be there.
+// TestProjects deploys the real projects: what they define must all be there, and their records fit.
 func TestProjects(t *testing.T) {
 	o := org.New(org.Config{})
 	s := metadata.New(o, registry(t))
@@ -105,5 +105,8 @@ func TestProjects(t *testing.T) {
 	}
 	if a, err := o.Query(o.Admin(), q, false); err != nil || a.Total < 100 {
 		t.Errorf("custom metadata records: %v, %v", a, err)
+	}
+	for _, set := range datasets {
+		t.Run(set.name, func(t *testing.T) { loadDataset(t, o, set.name, set.mapping) })
 	}
 }

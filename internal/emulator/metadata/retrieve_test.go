@@ -224,19 +224,19 @@ func TestTenThousandFilesAreTheMost(t *testing.T) {
 	if r := b.deploy(metadata.Options{}, tabs(0, 10_000)); r.ErrorCode != "INVALID_OPERATION" || r.ErrorMessage != "Too many files in zip" {
 		t.Errorf("a zip of 10,001 files: %s %s", r.ErrorCode, r.ErrorMessage)
 	}
-	b.must(tabs(0, 6000))
-	b.must(tabs(6000, 6000))
+	b.must(tabs(0, 5000))
+	b.must(tabs(5000, 5001))
 	all := []metadata.Wanted{{Type: "CustomTab", Members: []string{"*"}}}
 	r := b.s.Retrieve(metadata.RetrieveRequest{Version: 66, Unpackaged: true, Types: all})
 	if r.ErrorCode != "LIMIT_EXCEEDED" || r.ErrorMessage != "LIMIT_EXCEEDED: Too many files in retrieve call, limit is: 10000" || r.Zip != nil {
 		t.Errorf("%s %s", r.ErrorCode, r.ErrorMessage)
 	}
 	var half []string
-	for _, c := range b.s.List("CustomTab", "")[:6000] {
+	for _, c := range b.s.List("CustomTab", "")[:5000] {
 		half = append(half, c.FullName)
 	}
 	r = b.s.Retrieve(metadata.RetrieveRequest{Version: 66, Unpackaged: true, Types: []metadata.Wanted{{Type: "CustomTab", Members: half}}})
-	if r.ErrorCode != "" || len(unpack(t, r.Zip)) != 6001 {
+	if r.ErrorCode != "" || len(unpack(t, r.Zip)) != 5001 {
 		t.Errorf("the half of it: %s %s", r.ErrorCode, r.ErrorMessage)
 	}
 }

@@ -292,6 +292,7 @@ type sequence struct {
 	taken  []int32 // stored rows within
 	stored []*row
 	ranks  []int // where each of stored comes in the whole
+	down   bool  // the last Id comes first
 }
 
 func (s *selection) sequence(lo, hi int) *sequence {
@@ -325,6 +326,9 @@ func (q *sequence) len() int { return q.computed() + len(q.stored) }
 
 // at returns one row.
 func (q *sequence) at(k int) *row {
+	if q.down {
+		k = q.len() - 1 - k
+	}
 	j, ok := slices.BinarySearch(q.ranks, k)
 	if ok {
 		return q.stored[j]
@@ -350,6 +354,9 @@ func (s *selection) runGenerated() (*Answer, error) {
 		return nil, err
 	}
 	q := s.sequence(lo, hi)
+	if len(s.q.OrderBy) > 0 && s.isID(s.q.OrderBy[0].By) { // the order that the rows have, or its reverse
+		s.order, q.down = nil, s.q.OrderBy[0].Desc
+	}
 	plain := s.order == nil && s.groups == nil && !s.q.IsCount()
 	switch {
 	case exact && s.q.IsCount():
@@ -369,6 +376,9 @@ func (s *selection) runGenerated() (*Answer, error) {
 	}
 	var rows []*row
 	for k := range q.len() {
+		if plain && s.limit >= 0 && len(rows) >= s.offset+s.limit {
+			break
+		}
 		if r := q.at(k); s.test == nil || s.test(r) {
 			rows = append(rows, r)
 		}
@@ -377,6 +387,16 @@ func (s *selection) runGenerated() (*Answer, error) {
 		rows = []*row{}
 	}
 	return s.run(rows)
+}
+
+// isID reports an operand that is the Id of the record itself.
+func (s *selection) isID(e soql.Expr) bool {
+	p, ok := e.(*soql.Path)
+	if !ok {
+		return false
+	}
+	tr, err := s.locate(p)
+	return err == nil && len(tr.hops) == 0 && tr.field.Type == sf.TypeID
 }
 
 // pieces is an answer whose rows are made when they are read.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"holdfast/internal/emulator/org"
+	"holdfast/internal/sf"
 	"holdfast/internal/soql"
 )
 
@@ -116,4 +117,28 @@ func TestGeneratedRowsCanBeEdited(t *testing.T) {
 		t.Error(r.Errors)
 	}
 	w.counts("SELECT COUNT() FROM Many__c WHERE Text__c = 'edited' AND Id = '"+changed+"'", 1)
+}
+
+// TestGeneratedRowsAreInOrder: an order by Id costs what its answer costs, in both directions, with edits laid over the rows.
+func TestGeneratedRowsAreInOrder(t *testing.T) {
+	w := many(t)
+	first, last := w.rows("SELECT Id FROM Many__c LIMIT 1")[0], w.rows("SELECT Id FROM Many__c ORDER BY Id DESC LIMIT 1")[0]
+	w.set(sf.ID(last), "Text__c=edited")
+	newest := string(w.add("Many__c", "Name=new", "Text__c=edited"))
+	for text, want := range map[string][]string{
+		"SELECT Id FROM Many__c ORDER BY Id LIMIT 1":                                           {first},
+		"SELECT Id FROM Many__c ORDER BY Id DESC LIMIT 2":                                      {newest, last},
+		"SELECT Id FROM Many__c ORDER BY Id DESC LIMIT 1 OFFSET 1":                             {last},
+		"SELECT Id FROM Many__c WHERE Id <= '" + last + "' ORDER BY Id DESC, Name LIMIT 1":     {last},
+		"SELECT Id FROM Many__c WHERE Id > '" + last + "' ORDER BY Id":                         {newest},
+		"SELECT Id FROM Many__c WHERE Id >= '" + last + "' AND Text__c = 'edited' ORDER BY Id": {last, newest},
+	} {
+		if got := w.rows(text); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	a, err := w.ask("SELECT Id FROM Many__c ORDER BY Id DESC")
+	if err != nil || a.Len() != manyRows+1 || a.Text(0, 0) != newest || a.Text(manyRows, 0) != first {
+		t.Errorf("%v %v", a, err)
+	}
 }

@@ -1,9 +1,7 @@
 package org
 
 import (
-	"slices"
 	"strings"
-	"unicode"
 
 	"holdfast/internal/sf"
 	"holdfast/internal/soql"
@@ -33,7 +31,7 @@ const minTerm = 2
 
 // Search looks for a term in the text of records and returns those that hold it, object by object.
 //
-// The subset: words, which must all be there; AND, OR and AND NOT; phrases in quotes; the wildcards *
+// The subset: words, which must all be there; AND, OR and AND NOT; parentheses; phrases in quotes; the wildcards *
 // and ?. Words are compared whole and without regard to case. There is no index: what was written is
 // found at once, while on the platform it takes a while. Stemming, synonyms and ranking are left out:
 // records come by Id, or in the order that the query of their object asks for.
@@ -118,7 +116,7 @@ func (o *Org) searchOne(caller Caller, in SearchObject, group string, term match
 		for column := range texts {
 			words = append(words, searchWords(content.Text(i, column))...)
 		}
-		if term(words) {
+		if term(newSearched(words)) {
 			out = append(out, answer.Record(i))
 		}
 	}
@@ -154,128 +152,4 @@ func searchedIn(f *Field, group string) bool {
 		return true
 	}
 	return false
-}
-
-// searchWords splits a text into words in small letters.
-func searchWords(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-}
-
-// matcher tests the words of a record.
-type matcher func(words []string) bool
-
-// parseTerm reads a search query: alternatives of words that must, or must not, be there.
-func parseTerm(text string) (matcher, error) {
-	if len([]rune(strings.Trim(text, `*?" `))) < minTerm {
-		return nil, fault("MALFORMED_SEARCH", "search term must be longer than one character: "+text)
-	}
-	var alternatives []matcher
-	for _, part := range splitAtWord(text, "OR") {
-		var all []matcher
-		for _, factor := range splitAtWord(part, "AND") {
-			m, err := parseWords(factor)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, m)
-		}
-		alternatives = append(alternatives, func(words []string) bool {
-			return !slices.ContainsFunc(all, func(m matcher) bool { return !m(words) })
-		})
-	}
-	return func(words []string) bool {
-		return slices.ContainsFunc(alternatives, func(m matcher) bool { return m(words) })
-	}, nil
-}
-
-// splitAtWord splits a text at an operator that stands alone outside quotes.
-func splitAtWord(text, operator string) []string {
-	var parts []string
-	var current []string
-	for _, token := range tokens(text) {
-		if strings.EqualFold(token, operator) {
-			parts, current = append(parts, strings.Join(current, " ")), nil
-			continue
-		}
-		current = append(current, token)
-	}
-	return append(parts, strings.Join(current, " "))
-}
-
-// tokens splits at blanks outside quotes.
-func tokens(text string) []string {
-	quoted := false
-	return strings.FieldsFunc(text, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return unicode.IsSpace(r) && !quoted
-	})
-}
-
-func parseWords(text string) (matcher, error) {
-	list := tokens(text)
-	negated := len(list) > 0 && strings.EqualFold(list[0], "NOT")
-	if negated {
-		list = list[1:]
-	}
-	if len(list) == 0 {
-		return nil, fault("MALFORMED_SEARCH", "a word is missing beside an operator of the search term: "+text)
-	}
-	var all []matcher
-	for _, token := range list {
-		if phrase, ok := strings.CutPrefix(token, `"`); ok {
-			all = append(all, phraseOf(searchWords(strings.TrimSuffix(phrase, `"`))))
-			continue
-		}
-		for _, pattern := range strings.FieldsFunc(strings.ToLower(unescapeTerm(token)), func(r rune) bool {
-			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '*' && r != '?'
-		}) {
-			all = append(all, func(words []string) bool {
-				return slices.ContainsFunc(words, func(w string) bool { return wildcard(pattern, w) })
-			})
-		}
-	}
-	return func(words []string) bool {
-		return negated == slices.ContainsFunc(all, func(m matcher) bool { return !m(words) })
-	}, nil
-}
-
-// unescapeTerm takes the backslashes of reserved characters away.
-func unescapeTerm(text string) string { return strings.ReplaceAll(text, `\`, "") }
-
-// phraseOf matches words that follow each other.
-func phraseOf(phrase []string) matcher {
-	return func(words []string) bool {
-		for i := 0; i+len(phrase) <= len(words); i++ {
-			if slices.Equal(words[i:i+len(phrase)], phrase) {
-				return len(phrase) > 0
-			}
-		}
-		return false
-	}
-}
-
-// wildcard matches a word: * stands for any characters, ? for one.
-func wildcard(pattern, word string) bool {
-	p, w := []rune(pattern), []rune(word)
-	star, mark, i, k := -1, 0, 0, 0
-	for k < len(w) {
-		switch {
-		case i < len(p) && (p[i] == '?' || p[i] == w[k]):
-			i, k = i+1, k+1
-		case i < len(p) && p[i] == '*':
-			star, mark = i, k
-			i++
-		case star >= 0:
-			mark++
-			i, k = star+1, mark
-		default:
-			return false
-		}
-	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
 }

@@ -4,11 +4,15 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // ParseSearch reads a SOSL text: FIND {…} [IN … FIELDS] [RETURNING …] [LIMIT n].
 func ParseSearch(text string) (Search, error) {
 	s := Search{}
+	if utf8.RuneCountInString(text) > maxSearch {
+		return s, fault("MALFORMED_SEARCH", "SOSL statements cannot be longer than "+itoa(maxSearch)+" characters.")
+	}
 	rest := strings.TrimSpace(text)
 	if len(rest) < 4 || !strings.EqualFold(rest[:4], "FIND") {
 		return s, fault("MALFORMED_SEARCH", "No search term found. The search term must be enclosed in braces.")
