@@ -67,6 +67,7 @@ under a key; fields that the org computes of others and the files of records are
 				rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
 			}
 			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
+			writeBlanked(w, result.Blanked)
 			writeRescuedFiles(w, result.FilesOfRecords)
 			if result.Metadata != nil {
 				writeProject(w, *result.Metadata)

@@ -171,4 +171,12 @@ func writeSeed(w io.Writer, r run.SeedResult) {
 	if len(r.Masked) > 0 {
 		fmt.Fprintf(w, "masked: %s\n", strings.Join(r.Masked, " "))
 	}
+	writeBlanked(w, r.Blanked)
+}
+
+// writeBlanked tells the fields that a mask could only empty.
+func writeBlanked(w io.Writer, fields []string) {
+	if len(fields) > 0 {
+		fmt.Fprintf(w, "emptied, as no pseudonym fits: %s\n", strings.Join(fields, " "))
+	}
 }

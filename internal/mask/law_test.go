@@ -24,9 +24,20 @@ var lawSchema = &sf.Schema{Objects: []*sf.Object{
 		{Name: "Kind", Type: sf.TypePicklist, Picklist: []sf.PicklistValue{{Value: "A", Active: true}, {Value: "B", Active: true}, {Value: "C", Active: true}}},
 		{Name: "Notes", Type: sf.TypeTextarea, Length: 32_000, Nillable: true},
 		{Name: "AccountId", Type: sf.TypeReference, Nillable: true},
+		{Name: "Phone", Type: sf.TypePhone, Nillable: true, Createable: true},
 		{Name: "Plain", Type: sf.TypeString, Nillable: true},
 	}},
-	{Name: "Lead", Fields: []*sf.Field{{Name: "Email", Type: sf.TypeEmail, Length: 80, Nillable: true}}},
+	{Name: "Lead", Fields: []*sf.Field{
+		{Name: "Email", Type: sf.TypeEmail, Length: 80, Nillable: true},
+		{Name: "Must", Type: sf.TypeEmail, Length: 80, Createable: true},
+		{Name: "Only", Type: sf.TypePicklist, Picklist: []sf.PicklistValue{{Value: "A", Active: true}}, Createable: true},
+		{Name: "Single", Type: sf.TypePicklist, Picklist: []sf.PicklistValue{{Value: "A", Active: true}}, Nillable: true, Createable: true},
+		{Name: "Phone", Type: sf.TypeDouble, Nillable: true},
+		{Name: "Count", Type: sf.TypeInt, Nillable: true},
+		{Name: "Chance", Type: sf.TypePercent, Nillable: true},
+		{Name: "PlaceLatitude", Type: sf.TypeDouble, Nillable: true},
+		{Name: "Spot__Longitude__s", Type: sf.TypeDouble, Nillable: true},
+	}},
 }}
 
 func masker(t interface{ Fatal(...any) }, key, rules string) *Masker {
@@ -128,7 +139,7 @@ func shapeOf(s string) string {
 			return '9'
 		case unicode.IsUpper(r):
 			return 'A'
-		case unicode.IsLetter(r):
+		case unicode.IsLetter(r), unicode.IsMark(r):
 			return 'a'
 		}
 		return r
@@ -176,11 +187,22 @@ func TestRulesRefuseSlipsOfThePen(t *testing.T) {
 		"":                      "no rule",
 		"Contact":               "line 1",
 		"Contact.Name wrong":    "not one of",
-		"Contact.Nothing":       "fits no field",
+		"Contact.Nothing":       "masks no field",
 		"Contact.AccountId":     "refers to a record",
 		"Contact.Name number":   "does not fit",
 		"Contact.Kind empty":    "it is required",
-		"Contact.Name\nLead.No": "fits no field",
+		"Contact.Name\nLead.No": "masks no field",
+
+		"*.type:emial\nContact.Name": "is it email?",
+		"Contact.type:phnoe":         "is it phone?",
+		"*.Emial\nContact.Name":      "is it Email?",
+		"Contcat.type:email":         "is it Contact?",
+		"Contact.Name shpae":         "is it shape?",
+		"*.type:reference":           "never masked",
+		"*.Phone number":             "Contact.Phone cannot be masked as rule *.Phone asks: number does not fit a phone",
+		"*.type:email empty":         "Lead.Must cannot be masked as rule *.type:email asks: it is required",
+		"*.type:picklist":            "Lead.Only cannot be masked as rule *.type:picklist asks: its picklist has no other value",
+		"*.AccountId":                "masks no field",
 	} {
 		rules, err := Parse(text)
 		if err == nil {
@@ -196,5 +218,74 @@ func TestRulesRefuseSlipsOfThePen(t *testing.T) {
 	}
 	if !slices.Contains(methods, Auto) {
 		t.Error("auto is no method")
+	}
+}
+
+// A rule that cannot mask a field leaves it to the next one; what no rule has a pseudonym for is blanked and
+// told; what is kept is kept on purpose.
+func TestLaw10WhatHasNoPseudonymIsBlankedAndTold(t *testing.T) {
+	m := masker(t, lawKey, "*.Phone number\nLead.Only keep\n*.type:picklist\n*.type:phone\n*.type:multipicklist\n")
+	if got := m.Blanked(); !slices.Equal(got, []string{"Lead.Single"}) {
+		t.Errorf("blanked: %v", got)
+	}
+	lead := m.Record(sf.NewRecord("Lead", "00Q000000000001AAA", map[string]sf.Value{"Single": sf.Text("A"), "Only": sf.Text("A")}))
+	if !lead.Get("Single").IsNull() || lead.Get("Only").Text() != "A" || m.Masks("Lead", "Only") {
+		t.Errorf("%v", lead)
+	}
+	contact := m.Record(sf.NewRecord("Contact", "003000000000001AAA", map[string]sf.Value{"Phone": sf.Text("0171-555")}))
+	if got := contact.Get("Phone").Text(); got == "0171-555" || shapeOf(got) != "9999-999" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Law 10 for fields of URLs, which take any text: what is no scheme is masked.
+func TestLaw10NothingComesThroughBeforeTheSignOfAScheme(t *testing.T) {
+	m := masker(t, lawKey, "*.type:url")
+	rapid.Check(t, func(t *rapid.T) {
+		before := rapid.OneOf(rapid.StringMatching(`[A-Za-z]{5,12} [0-9]{4,9}( https?| ftp)?`), rapid.StringMatching(`(tel|skype|x-[a-z]{4}):[0-9]{5,8}`)).Draw(t, "before")
+		text := before + "://" + rapid.StringMatching(`[a-z]{1,9}\.com(/[a-z]{1,5})?`).Draw(t, "rest")
+		out := m.Record(sf.NewRecord("Contact", "003000000000001AAA", map[string]sf.Value{"Site": sf.Text(text)})).Get("Site").Text()
+		for _, word := range strings.FieldsFunc(before, func(r rune) bool { return !alnum(r) }) {
+			if len(word) > 3 && !slices.Contains(schemes, word) && strings.Contains(strings.ToLower(out), strings.ToLower(word)) {
+				t.Fatalf("%q becomes %q", text, out)
+			}
+		}
+	})
+}
+
+// Numbers stay within what their fields take, are one to one, and none stays itself.
+func TestNumbersStayWithinTheirFields(t *testing.T) {
+	m := masker(t, lawKey, "Lead.Count\nLead.Chance\nLead.PlaceLatitude\nLead.Spot__Longitude__s")
+	rapid.Check(t, func(t *rapid.T) {
+		for field, most := range map[string]int64{"Count": 2_147_483_647, "Chance": 100, "PlaceLatitude": 90, "Spot__Longitude__s": 180} {
+			value := fmt.Sprint(rapid.Int64Range(-most, most).Draw(t, field))
+			if field != "Count" {
+				value = canonical(t, fmt.Sprintf("%s.%0*d", value, rapid.IntRange(1, 6).Draw(t, "scale"), rapid.IntRange(0, 9).Draw(t, "fraction")))
+				if number, _ := new(big.Rat).SetString(value); number.Abs(number).Cmp(new(big.Rat).SetInt64(most)) > 0 {
+					continue
+				}
+			}
+			out := m.Record(sf.NewRecord("Lead", "00Q000000000001AAA", map[string]sf.Value{field: sf.Text(value)})).Get(field).Text()
+			number, ok := new(big.Rat).SetString(out)
+			if !ok || number.Abs(number).Cmp(new(big.Rat).SetInt64(most)) > 0 || out == value || canonical(t, out) != out {
+				t.Fatalf("%s %s becomes %s", field, value, out)
+			}
+		}
+	})
+	p, seen := permuter{[]byte(lawKey)}, map[string]bool{}
+	for i := -1000; i <= 1000; i++ {
+		text, _ := sf.CanonicalNumber(fmt.Sprintf("%de-1", i))
+		out, fits := p.bounded(text, 100)
+		if !fits || seen[out] || out == text {
+			t.Fatalf("%s becomes %s", text, out)
+		}
+		seen[out] = true
+	}
+}
+
+func TestCombiningMarksAreLetters(t *testing.T) {
+	p := permuter{[]byte(lawKey)}
+	if out := p.shape("Rene\u0301 \u0e17\u0e35\u0e48", "x"); strings.ContainsAny(out, "\u0301\u0e35\u0e48") {
+		t.Errorf("%q", out)
 	}
 }

@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -26,50 +25,16 @@ const (
 	Date   Method = "date"   // another day of the same year, another time of day
 	Pick   Method = "pick"   // another value of the picklist
 	Empty  Method = "empty"  // null
+	Keep   Method = "keep"   // as it is, said on purpose, where a later rule means more than it should
 )
 
-var methods = []Method{Auto, Shape, Email, URL, Number, Date, Pick, Empty}
-
-// Rule says which fields are masked, and how.
-type Rule struct {
-	Object string // API name; "*" for every object
-	Field  string // API name, or "type:" and a field type
-	Method Method
-}
-
-// Parse reads rules, one a line: OBJECT.FIELD and, where the type of the field does not tell, a method.
-// OBJECT may be *, and FIELD may be type:TYPE. The first rule that fits a field counts. Empty lines and
-// lines that begin with # are passed over.
-func Parse(text string) ([]Rule, error) {
-	var rules []Rule
-	for i, line := range strings.Split(text, "\n") {
-		words := strings.Fields(line)
-		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
-			continue
-		}
-		object, field, found := strings.Cut(words[0], ".")
-		r := Rule{Object: object, Field: field, Method: Auto}
-		if len(words) > 1 {
-			r.Method = Method(words[1])
-		}
-		switch {
-		case !found || object == "" || field == "" || len(words) > 2:
-			return nil, fmt.Errorf("line %d: write OBJECT.FIELD and, if need be, a method", i+1)
-		case !slices.Contains(methods, r.Method):
-			return nil, fmt.Errorf("line %d: method %q is not one of %v", i+1, words[1], methods)
-		}
-		rules = append(rules, r)
-	}
-	if len(rules) == 0 {
-		return nil, fmt.Errorf("no rule")
-	}
-	return rules, nil
-}
+var methods = []Method{Auto, Shape, Email, URL, Number, Date, Pick, Empty, Keep}
 
 // Masker masks values by rules under a key.
 type Masker struct {
-	key    permuter
-	fields map[string]map[string]field // by object and field, exact names
+	key     permuter
+	fields  map[string]map[string]field // by object and field, exact names
+	blanked []string
 }
 
 // field is a field that is masked.
@@ -79,103 +44,9 @@ type field struct {
 	values []string // of a picklist
 }
 
-// New returns a masker for records of this schema. A rule that names a field which cannot be masked, or
-// which is not there, is an error: a slip of the pen must not let a value through.
-func New(key []byte, rules []Rule, schema *sf.Schema) (*Masker, error) {
-	if len(key) < KeyBytes {
-		return nil, fmt.Errorf("the key has %d bytes, at least %d are needed", len(key), KeyBytes)
-	}
-	m := &Masker{key: permuter{slices.Clone(key)}, fields: map[string]map[string]field{}}
-	used := make([]bool, len(rules))
-	for _, o := range schema.Objects {
-		for _, f := range o.Fields {
-			i := slices.IndexFunc(rules, func(r Rule) bool { return r.fits(o, f) })
-			if i < 0 {
-				continue
-			}
-			used[i] = true
-			how, why := choose(rules[i].Method, f)
-			if why == "" {
-				if m.fields[o.Name] == nil {
-					m.fields[o.Name] = map[string]field{}
-				}
-				m.fields[o.Name][f.Name] = how
-			} else if rules[i].named() {
-				return nil, fmt.Errorf("%s.%s cannot be masked: %s", o.Name, f.Name, why)
-			}
-		}
-	}
-	for i, r := range rules {
-		if !used[i] && r.named() {
-			return nil, fmt.Errorf("rule %s.%s fits no field that another rule leaves to it", r.Object, r.Field)
-		}
-	}
-	return m, nil
-}
-
-// named reports a rule that means one field.
-func (r Rule) named() bool { return r.Object != "*" && !strings.HasPrefix(r.Field, "type:") }
-
-func (r Rule) fits(o *sf.Object, f *sf.Field) bool {
-	if r.Object != "*" && !strings.EqualFold(r.Object, o.Name) {
-		return false
-	}
-	if kind, byType := strings.CutPrefix(r.Field, "type:"); byType {
-		return strings.EqualFold(kind, string(f.Type))
-	}
-	return strings.EqualFold(r.Field, f.Name)
-}
-
-// choose returns how a field is masked, or why it cannot be.
-func choose(method Method, f *sf.Field) (field, string) {
-	out := field{method: method, field: f}
-	switch {
-	case f.Name == "Id" || f.Type == sf.TypeReference || f.Type == sf.TypeID:
-		return out, "it refers to a record"
-	case f.Calculated || f.AutoNumber || f.Type.IsCompound():
-		return out, "the org makes it"
-	case f.Type == sf.TypeBase64 || f.Type == sf.TypeBoolean:
-		return out, "a " + string(f.Type) + " has no pseudonym"
-	case method == Empty && !f.Nillable:
-		return out, "it is required"
-	}
-	if method != Auto && method != Empty && method != fitting(f) && (method != Shape || fitting(f) == Number || fitting(f) == Date) {
-		return out, fmt.Sprintf("%s does not fit a %s", method, f.Type)
-	}
-	if method == Auto {
-		out.method = fitting(f)
-	}
-	if out.method == Pick {
-		for _, v := range f.Picklist {
-			if v.Active {
-				out.values = append(out.values, v.Value)
-			}
-		}
-		slices.Sort(out.values)
-		if len(out.values) < 2 {
-			return out, "its picklist has no other value"
-		}
-	}
-	return out, ""
-}
-
-// fitting returns the method for the type of a field.
-func fitting(f *sf.Field) Method {
-	switch f.Type {
-	case sf.TypeEmail:
-		return Email
-	case sf.TypeURL:
-		return URL
-	case sf.TypeInt, sf.TypeLong, sf.TypeDouble, sf.TypeCurrency, sf.TypePercent:
-		return Number
-	case sf.TypeDate, sf.TypeDatetime, sf.TypeTime:
-		return Date
-	case sf.TypePicklist, sf.TypeMultipicklist, sf.TypeCombobox:
-		return Pick
-	default:
-		return Shape
-	}
-}
+// Blanked returns the fields, as Object.Field and sorted, that a rule means and no pseudonym fits: their
+// values become null. They are among those that Masks reports.
+func (m *Masker) Blanked() []string { return slices.Clone(m.blanked) }
 
 // Masks reports a field whose values are replaced.
 func (m *Masker) Masks(object, name string) bool {
@@ -209,7 +80,7 @@ func (m *Masker) value(f field, text string) sf.Value {
 	case URL:
 		return sf.Text(m.url(text, f.field.Length))
 	case Number:
-		return sf.Text(m.key.number(text, "number"))
+		return sf.Text(m.number(f.field, text))
 	case Date:
 		return sf.Text(m.moment(text, f.field.Type))
 	case Pick:
@@ -231,12 +102,15 @@ func (m *Masker) address(text string, length int) string {
 	return m.fit(out, "@m"+nowhere, text, length)
 }
 
+// schemes are the beginnings of an address that say nothing of whose it is.
+var schemes = []string{"http", "https", "ftp", "ftps", "sftp"}
+
 func (m *Masker) url(text string, length int) string {
 	scheme, rest, found := strings.Cut(text, "://")
-	if !found {
-		scheme, rest = "", text
-	} else {
+	if found && slices.Contains(schemes, strings.ToLower(scheme)) {
 		scheme += "://"
+	} else { // a field of this type takes any text, and what stands before such a sign may be a name
+		scheme, rest = "", text
 	}
 	host, path, deep := strings.Cut(rest, "/")
 	out := scheme + m.key.shape(strings.ToLower(host), "domain") + nowhere

@@ -60,7 +60,7 @@ func (p permuter) shape(text, place string) string {
 	return out.String()
 }
 
-// foreignIn returns the letters and digits that are not of ASCII, with their places.
+// foreignIn returns the letters, digits and combining marks that are not of ASCII, with their places.
 func foreignIn(runes []rune) string {
 	var b strings.Builder
 	for i, r := range runes {
@@ -73,7 +73,7 @@ func foreignIn(runes []rune) string {
 }
 
 func isForeign(r rune) bool {
-	return r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r))
+	return r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
 
 func (p permuter) block(runes []rune, tweak []byte, place string) (string, bool) {

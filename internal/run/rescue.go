@@ -46,7 +46,7 @@ func (in RescueInput) mask(sn *snapshot.Snapshot, wanted map[string]bool) (*mask
 	}
 	held := &sf.Schema{}
 	for _, o := range sn.Schema().Objects {
-		if len(wanted) == 0 || wanted[o.Name] {
+		if _, part := sn.Part(o.Name); part && (len(wanted) == 0 || wanted[o.Name]) {
 			held.Objects = append(held.Objects, o)
 		}
 	}
@@ -75,6 +75,8 @@ func (in RescueInput) shown(o *sf.Object, fields []string) []string {
 type RescueResult struct {
 	Snapshot SnapshotRow `json:"snapshot"` // where it came from
 	Files    []RescueRow `json:"files"`    // one for each object, sorted by object
+
+	Blanked []string `json:"blanked,omitempty"` // fields that a rule of the mask means and no pseudonym fits: they are empty
 
 	FilesOfRecords []RescuedFilesRow `json:"files_of_records"`   // attachments, versions of documents and the like, by object
 	Metadata       *ProjectResult    `json:"metadata,omitempty"` // the project in the folder metadata, where there is metadata and no object was named
@@ -111,6 +113,9 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 	}
 	if in.masker, err = in.mask(sn, wanted); err != nil {
 		return RescueResult{}, err
+	}
+	if in.masker != nil {
+		out.Blanked = in.masker.Blanked()
 	}
 	if err := rescueSchema(sn.Schema(), in.Create); err != nil {
 		return RescueResult{}, err

@@ -39,7 +39,9 @@ type SeedResult struct {
 	Snapshot SnapshotRow `json:"snapshot"` // the prepared one, in the Ids of the other org
 	Objects  []SeedRow   `json:"objects"`  // what it holds, by name
 	Names    []NamesRow  `json:"names"`    // how users, record types and the like were found
-	Masked   []string    `json:"masked"`   // fields whose values are pseudonyms
+	Masked   []string    `json:"masked"`   // fields whose values are pseudonyms, or null
+
+	Blanked []string `json:"blanked,omitempty"` // of these, those that no pseudonym fits: they are null
 }
 
 // SeedRow is one object of a seed.
@@ -208,6 +210,7 @@ func (s *seed) masks(context.Context) error {
 		}
 	}
 	slices.Sort(s.out.Masked)
+	s.out.Blanked = s.masker.Blanked()
 	return nil
 }
 
