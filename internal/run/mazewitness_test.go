@@ -1,0 +1,142 @@
+package run_test
+
+import (
+	"strings"
+
+	"holdfast/internal/testkit"
+)
+
+// witness says what an org has to look like once an incident is undone, from what was seen before it, after it
+// and now. It knows the schema of the maze and nothing of the code that restores.
+//
+// What was there before is there, but for what people deleted since, and for what cannot be without such a
+// record. Each field has the value of before, or that which people gave it since. What the incident made is gone
+// unless people worked on it, or it holds what stays.
+func (m *mazeOrg) witness(before, after, now testkit.Dump) testkit.Dump {
+	want := testkit.Dump{}
+	for _, object := range m.dumped {
+		want[object] = map[string]map[string]string{}
+		for id, was := range before[object] {
+			hit, there := after[object][id], now[object][id]
+			switch {
+			case hit != nil && there == nil: // people deleted it
+			case there == nil:
+				want[object][id] = clone(was)
+			default:
+				row := clone(was)
+				for f := range row {
+					if hit == nil || hit[f] != there[f] {
+						row[f] = there[f]
+					}
+				}
+				want[object][id] = row
+			}
+		}
+		for id, there := range now[object] {
+			if before[object][id] != nil {
+				continue
+			}
+			if hit := after[object][id]; hit == nil || !same(hit, there) {
+				want[object][id] = clone(there)
+			}
+		}
+	}
+	for m.settle(want, now) {
+	}
+	return want
+}
+
+// settle takes out of want what cannot be, adds what has to stay, and reports whether it did anything.
+func (m *mazeOrg) settle(want, now testkit.Dump) bool {
+	there := map[string]bool{}
+	for _, rows := range want {
+		for id := range rows {
+			there[id] = true
+		}
+	}
+	moved := false
+	for _, object := range m.dumped {
+		for id, row := range want[object] {
+			for name, needed := range m.references(object) {
+				to := strings.Trim(row[name], `"`)
+				if to == "null" || to == "" || there[to] || !m.inMaze(to) {
+					continue
+				}
+				live := now[object][id]
+				switch at, isThere := m.find(now, to); {
+				case live != nil && live[name] == row[name] && isThere && m.holds(object, name):
+					want[at][to] = clone(now[at][to]) // it holds what stays
+				case live != nil && live[name] != row[name]:
+					row[name] = live[name] // the old one is gone, so the link stays as it is
+				case live != nil:
+					row[name] = "null"
+				case needed:
+					delete(want[object], id)
+				default:
+					row[name] = "null"
+				}
+				moved = true
+			}
+		}
+	}
+	return moved
+}
+
+// references are the fields of an object that refer to records of the maze, and whether it cannot be without.
+func (m *mazeOrg) references(object string) map[string]bool {
+	if object == "Task" {
+		return map[string]bool{"WhatId": false}
+	}
+	refs := map[string]bool{}
+	for _, f := range m.object(object).fields {
+		if f.reference() {
+			refs[f.name] = f.needed()
+		}
+	}
+	return refs
+}
+
+// holds reports a reference whose target cannot be deleted without harm to the record.
+func (m *mazeOrg) holds(object, name string) bool {
+	if object == "Task" {
+		return true // the platform deletes tasks with what they are about
+	}
+	f := m.object(object).field(name)
+	return f.master() || f.restrict
+}
+
+func (m *mazeOrg) find(d testkit.Dump, id string) (object string, found bool) {
+	for object, rows := range d {
+		if rows[id] != nil {
+			return object, true
+		}
+	}
+	return "", false
+}
+
+// inMaze reports the Id of a record of an object that dumps hold.
+func (m *mazeOrg) inMaze(id string) bool {
+	for _, ids := range m.ids {
+		if len(ids) > 0 && id[:3] == ids[0][:3] && ids[0][:3] != "005" && ids[0][:3] != "00G" {
+			return true
+		}
+	}
+	return false
+}
+
+func clone(row map[string]string) map[string]string {
+	out := make(map[string]string, len(row))
+	for k, v := range row {
+		out[k] = v
+	}
+	return out
+}
+
+func same(a, b map[string]string) bool {
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
