@@ -24,11 +24,12 @@ const (
 // codeUnprocessed is what the client says of rows that a job did not reach.
 const codeUnprocessed = "UNPROCESSED"
 
-// passing reports the codes of refusals that another attempt may not meet.
+// passing reports the codes of refusals that another attempt may not meet. A circle in a hierarchy is
+// opened when the rows that close it have moved.
 // Source: SOAP API Developer Guide, "API Faults" on UNABLE_TO_LOCK_ROW; Bulk API 2.0
 // Developer Guide, "Get Job Unprocessed Record Results".
 func passing(code string) bool {
-	return code == "UNABLE_TO_LOCK_ROW" || code == codeUnprocessed
+	return code == "UNABLE_TO_LOCK_ROW" || code == "CIRCULAR_DEPENDENCY" || code == codeUnprocessed
 }
 
 // rowState is where one row of the plan stands.
@@ -69,6 +70,7 @@ type ledger struct {
 	digest  string
 	rows    [][]progress
 	birth   map[sf.ID]birthplace // every record that the plan brings, by its old Id
+	release map[sf.ID]birthplace // every record from which it takes unique values before it changes it
 	begun   bool
 	ended   bool
 	batches int
@@ -87,14 +89,16 @@ type birthplace struct{ step, row int }
 
 func newLedger(approved plan.Approved) *ledger {
 	p := approved.Plan()
-	l := &ledger{plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)), birth: map[sf.ID]birthplace{}}
+	l := &ledger{plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)), birth: map[sf.ID]birthplace{}, release: map[sf.ID]birthplace{}}
 	for i, s := range p.Steps {
 		l.rows[i] = make([]progress, len(s.Rows))
-		if s.Op != plan.Insert && s.Op != plan.Undelete {
-			continue
-		}
 		for n, r := range s.Rows {
-			l.birth[r.ID] = birthplace{step: i, row: n}
+			switch s.Op {
+			case plan.Insert, plan.Undelete:
+				l.birth[r.ID] = birthplace{step: i, row: n}
+			case plan.Release:
+				l.release[r.ID] = birthplace{step: i, row: n}
+			}
 		}
 	}
 	return l
@@ -208,9 +212,9 @@ func (l *ledger) foldOutcome(e entry) error {
 	return nil
 }
 
-// sentAs returns the word for what a step does to the org: a second pass is an update.
+// sentAs returns the word for what a step does to the org: a release and a second pass are updates.
 func sentAs(op plan.Op) string {
-	if op == plan.Second {
+	if op.Updates() {
 		return plan.Update.String()
 	}
 	return op.String()
@@ -246,6 +250,24 @@ func (l *ledger) now(id sf.ID) (sf.ID, rowState) {
 		return p.newID, rowDone
 	}
 	return id, p.state
+}
+
+// released reports that the value is the one which the plan has left in the field of a record when it took a
+// unique value from it; with the field LastModifiedDate, that it has changed the record so.
+func (l *ledger) released(id sf.ID, field string, is sf.Value) bool {
+	b, found := l.release[id]
+	if !found || l.rows[b.step][b.row].state == rowFailed {
+		return false
+	}
+	if field == "LastModifiedDate" {
+		return l.rows[b.step][b.row].state == rowDone
+	}
+	for _, f := range l.plan.Steps[b.step].Rows[b.row].Fields {
+		if f.Field == field {
+			return f.After == is
+		}
+	}
+	return false
 }
 
 // count returns the number of rows in that state.

@@ -39,7 +39,7 @@ func (a *application) load(ctx context.Context) error {
 	for i, r := range rows {
 		if o := outcomes[i]; o.ID != "" && o.ID != r.id {
 			return fmt.Errorf("%s %s: the outcome for %s is of %s", s.Op, s.Object, r.id, o.ID)
-		} else if !o.Success && s.Op != plan.Update && s.Op != plan.Second && !passing(o.Code) {
+		} else if !o.Success && !s.Op.Updates() && !passing(o.Code) {
 			refused = append(refused, r.id)
 		}
 	}

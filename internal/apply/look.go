@@ -143,7 +143,7 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 			return "", "" // gone already, which is what the plan wants
 		}
 		for _, f := range r.Fields {
-			if a.weighs(s.Object, f.Field) && differs(f.Before, now.record.Get(f.Field)) {
+			if is := now.record.Get(f.Field); a.weighs(s.Object, f.Field) && differs(f.Before, is) && !a.ledger.released(r.ID, f.Field, is) {
 				return f.Field, "changed"
 			}
 		}
@@ -158,7 +158,7 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 	}
 	for _, f := range r.Fields {
 		is := now.record.Get(f.Field)
-		if is == f.After || !differs(f.Before, is) || (ours && is.IsNull() && f.After.IsText()) {
+		if is == f.After || !differs(f.Before, is) || (ours && is.IsNull() && f.After.IsText()) || a.ledger.released(r.ID, f.Field, is) {
 			continue // a link that came back empty with its record is what the row is there for
 		}
 		return f.Field, "changed"
@@ -261,7 +261,7 @@ func (a *application) strayed(step int, r sending, now seen) bool {
 	_, ours := a.ledger.birth[s.Rows[r.row].ID]
 	for _, f := range r.fields {
 		is := now.record.Get(f.Field)
-		if differs(f.Before, is) && (!ours || !is.IsNull()) {
+		if differs(f.Before, is) && (!ours || !is.IsNull()) && !a.ledger.released(r.id, f.Field, is) {
 			return true
 		}
 	}

@@ -269,7 +269,7 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 	updated := map[sf.ID]bool{}
 	for _, s := range p.Steps {
 		rows = append(rows, []string{count(int64(s.Number)), s.Op.String(), s.Object, count(int64(len(s.Rows))), fieldList(s.Fields)})
-		if s.Op == plan.Update || s.Op == plan.Second {
+		if s.Op.Updates() {
 			for _, r := range s.Rows {
 				updated[r.ID] = true
 			}

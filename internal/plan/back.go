@@ -45,7 +45,7 @@ func (o *ordering) undelete() {
 	for it, n := range byItem {
 		for _, f := range o.of(it.change.Object).refs {
 			if to := byItem[o.index[o.target(it, f)]]; to != nil && to != n {
-				n.refs = append(n.refs, ref{field: f.Name, to: to, cascade: owned(f)})
+				n.refs = append(n.refs, ref{field: f.Name, to: to, cascade: o.of(it.change.Object).owned[f.Name]})
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (o *ordering) moves(object string, f state.FieldChange) bool {
 		return true
 	}
 	field := o.of(object).fields[f.Field]
-	return field.Updateable && !owned(field)
+	return field.Updateable && !o.of(object).owned[field.Name]
 }
 
 // refersTo returns the record that the field refers to after the change, or "".
@@ -198,7 +198,7 @@ func (o *ordering) insert() error {
 		for _, f := range it.first {
 			if to := byItem[o.index[o.refersTo(it.change.Object, f)]]; to != nil {
 				field := known.fields[f.Field]
-				n.refs = append(n.refs, ref{field: f.Field, to: to, hard: atOnce(field), cascade: owned(field)})
+				n.refs = append(n.refs, ref{field: f.Field, to: to, hard: atOnce(field), cascade: known.owned[f.Field]})
 			}
 		}
 	}
@@ -278,14 +278,15 @@ func (o *ordering) insertLayer(l layer) {
 // cleared on deletion. Source: "Record-Level Locking" of the large data volumes guide; unverified
 // for each standard lookup.
 func (o *ordering) lockOrder(object string) []string {
-	refs := slices.DeleteFunc(slices.Clone(o.of(object).refs), func(f *sf.Field) bool {
-		return !owned(f) && !f.Required() && !f.RestrictedDelete
+	known := o.of(object)
+	refs := slices.DeleteFunc(slices.Clone(known.refs), func(f *sf.Field) bool {
+		return !known.owned[f.Name] && !f.Required() && !known.bound[f.Name]
 	})
 	rank := func(f *sf.Field) int {
 		switch {
 		case f.RelationshipOrder > 0:
 			return f.RelationshipOrder
-		case f.CascadeDelete:
+		case known.owned[f.Name]:
 			return 10
 		default:
 			return 11
@@ -372,11 +373,7 @@ func (o *ordering) postpone(it *item, name, reason string) {
 		}
 		later := state.FieldChange{Field: name, Before: sf.Null(), After: f.After}
 		if field := o.of(it.change.Object).fields[name]; field != nil && field.Required() && field.Type != sf.TypeReference {
-			text := it.change.ID.Short()
-			if field.Length > 0 && field.Length < len(text) {
-				text = text[len(text)-field.Length:] // the end tells records apart
-			}
-			later.Before = sf.Text(text)
+			later.Before = standInOf(field, it.change.ID)
 			first = append(first, state.FieldChange{Field: name, After: later.Before})
 			reason += standIn
 		}

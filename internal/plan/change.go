@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"holdfast/internal/sf"
 	"holdfast/internal/state"
 )
 
@@ -41,8 +42,41 @@ func (o *ordering) rowSteps(op Op, rows map[string][]Row) {
 		slices.SortFunc(rows[object], func(a, b Row) int {
 			return strings.Compare(string(a.ID), string(b.ID))
 		})
-		o.step(op, object, rows[object])
+		levels := [][]Row{rows[object]}
+		if op == Update {
+			levels = o.topDown(object, rows[object])
+		}
+		for _, rows := range levels {
+			o.step(op, object, rows)
+		}
 	}
+}
+
+// topDown parts the rows of an update that move records within a hierarchy of their object: those of the upper
+// levels go first. The platform refuses a circle, also one that the next row would open, and from the top down
+// there never is one.
+func (o *ordering) topDown(object string, rows []Row) [][]Row {
+	at := make(map[sf.ID]int, len(rows))
+	for i, r := range rows {
+		at[r.ID] = i
+	}
+	var links []link
+	for i, r := range rows {
+		for _, f := range r.Fields {
+			field := o.of(object).fields[f.Field]
+			to, moves := at[sf.ID(f.After.Text())]
+			if moves && to != i && field != nil && Hierarchy(object, field) {
+				links = append(links, link{from: i, to: to})
+			}
+		}
+	}
+	levels, _ := levelsOf(len(rows), links)
+	parts := make([][]Row, 1+min(slices.Max(append(levels, 0)), maxLevels))
+	for i, r := range rows {
+		level := min(levels[i], len(parts)-1)
+		parts[level] = append(parts[level], r)
+	}
+	return slices.DeleteFunc(parts, func(part []Row) bool { return len(part) == 0 })
 }
 
 // delete plans the deletions, those who refer before those they refer to. A reference that forbids
@@ -61,7 +95,7 @@ func (o *ordering) delete() error {
 		for _, f := range o.of(c.Object).refs {
 			v, _ := c.Field(f.Name)
 			if to := byID[v.Before.Text()]; to != nil && to != n {
-				n.refs = append(n.refs, ref{field: f.Name, to: to, hard: f.RestrictedDelete, cascade: owned(f)})
+				n.refs = append(n.refs, ref{field: f.Name, to: to, hard: o.of(c.Object).bound[f.Name], cascade: o.of(c.Object).owned[f.Name]})
 			}
 		}
 	}

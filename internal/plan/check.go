@@ -37,6 +37,11 @@ func check(p *Plan) error {
 		}
 		last = s.Op
 	}
+	for id := range seen[Release] {
+		if !seen[Update][id] && !seen[Delete][id] {
+			return fmt.Errorf("release of %s, which no later step changes", id)
+		}
+	}
 	for i, c := range p.Conflicts {
 		if err := checkID(c.ID); err != nil || c.Object == "" {
 			return fmt.Errorf("conflict %d: not an object and a record Id", i+1)
@@ -109,6 +114,8 @@ func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 		return fmt.Errorf("it cannot come back with %q", clip(string(r.With)))
 	case (s.Op == Undelete || r.With != "") && len(r.Fields) > 0:
 		return fmt.Errorf("it sets fields and is not sent")
+	case s.Op == Release && r.Before.IsZero():
+		return fmt.Errorf("release of a record that is not there")
 	case (s.Op == Undelete || s.Op == Insert || s.Op == Second) && !r.Before.IsZero():
 		return fmt.Errorf("%s of a record that is there", s.Op)
 	case s.Op == Update && r.Before.IsZero() && !seen[Undelete][r.ID]:
@@ -117,7 +124,7 @@ func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 		return fmt.Errorf("second pass of a record that no step inserts")
 	case s.Op == Delete && r.Before.IsZero():
 		return fmt.Errorf("delete of a record that is not there")
-	case (s.Op == Update || s.Op == Second) && len(r.Fields) == 0:
+	case s.Op.Updates() && len(r.Fields) == 0:
 		return fmt.Errorf("it sets nothing")
 	}
 	for _, f := range r.Fields {

@@ -36,7 +36,9 @@ func Dependants(delta state.Delta, schema *sf.Schema, live state.Records) ([]Lin
 		}
 		if object == "" {
 			object = r.Object()
-			refs = holding(schema.Object(object))
+			if o := schema.Object(object); o != nil {
+				refs = tiesOf(schema, o).holding(o)
+			}
 		}
 		if len(refs) == 0 {
 			return nil, nil
@@ -56,14 +58,6 @@ func Dependants(delta state.Delta, schema *sf.Schema, live state.Records) ([]Lin
 		}
 	}
 	return links, nil
-}
-
-// holding returns the references whose target cannot be deleted without harm to the record.
-func holding(o *sf.Object) []*sf.Field {
-	if o == nil {
-		return nil
-	}
-	return slices.DeleteFunc(o.References(), func(f *sf.Field) bool { return !owned(f) && !f.RestrictedDelete })
 }
 
 // keepDependedOn takes out of the deletions what records that stay depend on, and in turn what those
@@ -86,7 +80,7 @@ func (o *ordering) keepDependedOn() {
 		o.plan.Conflicts = append(o.plan.Conflicts, state.Conflict{
 			Object: c.Object, ID: c.ID, Live: sf.Text(string(l.ID)), Reason: ReasonDependants,
 		})
-		for _, f := range holding(o.of(c.Object).object) {
+		for _, f := range o.of(c.Object).holding {
 			v, _ := c.Field(f.Name)
 			queue = append(queue, Link{Object: c.Object, ID: c.ID, Field: f.Name, Target: sf.ID(v.Before.Text())})
 		}

@@ -35,6 +35,10 @@ type Input struct {
 	// not known, and then every wanted value is written after the undelete.
 	BinRecord func(sf.ID) (sf.Record, bool)
 
+	// Gone reports a record that is neither live nor wanted back, among those to which records in the Recycle
+	// Bin belong; nil when there is none.
+	Gone func(sf.ID) bool
+
 	// Dependants are the references of live records that stay to records that the delta deletes, as
 	// the function Dependants finds them. A deletion that would harm one becomes a conflict.
 	Dependants []Link

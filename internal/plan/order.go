@@ -26,6 +26,7 @@ func Order(in Input) (*Plan, error) {
 	o := newOrdering(in, delta)
 	o.keepDependedOn()
 	o.decideFates()
+	o.release()
 	o.undelete()
 	if err := o.insert(); err != nil {
 		return nil, err
@@ -118,8 +119,11 @@ type ordering struct {
 
 // objectOrder is what the order of one object's records depends on.
 type objectOrder struct {
-	object *sf.Object
-	refs   []*sf.Field
+	object  *sf.Object
+	refs    []*sf.Field
+	uniques []*sf.Field // that can be changed
+	holding []*sf.Field // the references whose target cannot be deleted without harm
+	ties
 	fields map[string]*sf.Field
 }
 
@@ -168,8 +172,13 @@ func (o *ordering) of(name string) *objectOrder {
 	known := &objectOrder{object: o.in.Schema.Object(name), fields: make(map[string]*sf.Field)}
 	if known.object != nil {
 		known.refs = known.object.References()
+		known.ties = tiesOf(o.in.Schema, known.object)
+		known.holding = known.ties.holding(known.object)
 		for _, f := range known.object.Fields {
 			known.fields[f.Name] = f
+			if f.Unique && f.Updateable {
+				known.uniques = append(known.uniques, f)
+			}
 		}
 	}
 	o.objects[name] = known
@@ -182,9 +191,6 @@ func essential(f *sf.Field) bool { return f.Required() || f.RelationshipOrder > 
 // atOnce reports a reference that an insert has to carry: an essential one, or one that nothing can
 // set afterwards.
 func atOnce(f *sf.Field) bool { return f.Createable && (essential(f) || !f.Updateable) }
-
-// owned reports a reference to a parent whose deletion deletes the record.
-func owned(f *sf.Field) bool { return f.CascadeDelete || f.RelationshipOrder > 0 }
 
 // wanted returns the value that the item is to have.
 func (it *item) wanted(field string) sf.Value {
@@ -231,21 +237,37 @@ func (o *ordering) insertOrLose(it *item) {
 // demote takes from an item what the fates of others deny it, and reports whether it did.
 func (o *ordering) demote(it *item) bool {
 	for _, f := range o.of(it.change.Object).refs {
+		if it.fate == byUndelete && o.orphaned(it, f) {
+			o.insertOrLose(it)
+			return true
+		}
 		if !essential(f) {
 			continue
 		}
-		target := o.target(it, f)
-		switch {
-		case target == "":
-		case o.gone(target):
+		target := sf.ID(it.wanted(f.Name).Text())
+		if target == "" {
+			target = o.target(it, f)
+		}
+		if target != "" && o.gone(target) {
 			it.fate, it.reason = lost, reasonParentLost
-			return true
-		case it.fate == byUndelete && o.index[target] != nil && o.index[target].fate == byInsert:
-			o.insertOrLose(it)
 			return true
 		}
 	}
 	return false
+}
+
+// orphaned reports that undelete cannot bring the item back, because the record to which it belonged when it
+// was deleted does not come back by it. Source: Salesforce Help, "Considerations for Object Relationships"; of
+// references other than master-detail it is unverified, and a record that is refused is worse than a new Id.
+func (o *ordering) orphaned(it *item, f *sf.Field) bool {
+	held := o.target(it, f)
+	if held == "" || !essential(f) && !o.of(it.change.Object).owned[f.Name] {
+		return false
+	}
+	if to := o.index[held]; to != nil {
+		return to.fate != byUndelete
+	}
+	return o.in.Gone != nil && o.in.Gone(held) || o.in.InBin != nil && o.in.InBin(held)
 }
 
 const (
@@ -277,7 +299,7 @@ func (o *ordering) gone(id sf.ID) bool {
 // step appends a step with these rows, which are not empty.
 func (o *ordering) step(op Op, object string, rows []Row) *Step {
 	set := make(map[string]bool)
-	if op == Insert || op == Update || op == Second {
+	if op == Insert || op.Updates() {
 		for _, r := range rows {
 			for _, f := range r.Fields {
 				set[f.Field] = true

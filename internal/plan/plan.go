@@ -11,10 +11,12 @@ import (
 // Op is what a step does to its rows.
 type Op uint8
 
-// The operations, in the order in which a plan has them. A second pass is an Update that sets what
-// the first pass had to leave out.
+// The operations, in the order in which a plan has them. A release is an Update that takes unique values
+// from records which are changed or deleted later, so that those can have them to whom they belong. A
+// second pass is an Update that sets what the first pass had to leave out.
 const (
-	Undelete Op = iota + 1
+	Release Op = iota + 1
+	Undelete
 	Insert
 	Update
 	Second
@@ -24,6 +26,8 @@ const (
 // String returns the word for the operation.
 func (o Op) String() string {
 	switch o {
+	case Release:
+		return "release"
 	case Undelete:
 		return "undelete"
 	case Insert:
@@ -41,13 +45,16 @@ func (o Op) String() string {
 
 // parseOp reads the word for an operation.
 func parseOp(s string) (Op, error) {
-	for op := Undelete; op <= Delete; op++ {
+	for op := Release; op <= Delete; op++ {
 		if op.String() == s {
 			return op, nil
 		}
 	}
 	return 0, fmt.Errorf("operation %q", clip(s))
 }
+
+// Updates reports the operations that set fields of records which are there.
+func (o Op) Updates() bool { return o == Release || o == Update || o == Second }
 
 // Plan is what is to be done to an org, in order.
 type Plan struct {

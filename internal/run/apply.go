@@ -67,7 +67,7 @@ type ApplyResult struct {
 // ApplyStepRow counts the rows of one step.
 type ApplyStepRow struct {
 	Number  int    `json:"number"`  // from 1, as in the plan
-	Op      string `json:"op"`      // undelete, insert, update, second or delete
+	Op      string `json:"op"`      // release, undelete, insert, update, second or delete
 	Object  string `json:"object"`  // API name
 	Done    int    `json:"done"`    // rows that are as the plan wants them
 	Failed  int    `json:"failed"`  // rows that were refused
@@ -77,7 +77,7 @@ type ApplyStepRow struct {
 // RowErrorRow is a row that was not applied, and why.
 type RowErrorRow struct {
 	Step    int      `json:"step"`             // number of the step
-	Op      string   `json:"op"`               // undelete, insert, update, second or delete
+	Op      string   `json:"op"`               // release, undelete, insert, update, second or delete
 	Object  string   `json:"object"`           // API name
 	ID      sf.ID    `json:"id"`               // as in the plan
 	Code    string   `json:"code"`             // status code of the org, or one that begins with HOLDFAST_

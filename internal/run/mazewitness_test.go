@@ -1,6 +1,8 @@
 package run_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"holdfast/internal/testkit"
@@ -21,9 +23,9 @@ func (m *mazeOrg) witness(before, after, now testkit.Dump) testkit.Dump {
 			switch {
 			case hit != nil && there == nil: // people deleted it
 			case there == nil:
-				want[object][id] = clone(was)
+				want[object][id] = maps.Clone(was)
 			default:
-				row := clone(was)
+				row := maps.Clone(was)
 				for f := range row {
 					if hit == nil || hit[f] != there[f] {
 						row[f] = there[f]
@@ -37,13 +39,33 @@ func (m *mazeOrg) witness(before, after, now testkit.Dump) testkit.Dump {
 				continue
 			}
 			if hit := after[object][id]; hit == nil || !same(hit, there) {
-				want[object][id] = clone(there)
+				want[object][id] = maps.Clone(there)
 			}
 		}
 	}
 	for m.settle(want, now) {
 	}
+	m.uncircle(want, now)
 	return want
+}
+
+// uncircle leaves links of accounts as they are that would close a circle with later ones.
+func (m *mazeOrg) uncircle(want, now testkit.Dump) {
+	rows := want["Account"]
+	up := func(id string) string { return strings.Trim(rows[id]["ParentId"], `"`) }
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		at := up(id)
+		for n := 0; rows[at] != nil && at != id && n < len(rows); n++ {
+			at = up(at)
+		}
+		switch live := now["Account"][id]; {
+		case at != id || live != nil && live["ParentId"] == rows[id]["ParentId"]: // no circle, or others close it
+		case live != nil:
+			rows[id]["ParentId"] = live["ParentId"]
+		default:
+			rows[id]["ParentId"] = "null"
+		}
+	}
 }
 
 // settle takes out of want what cannot be, adds what has to stay, and reports whether it did anything.
@@ -65,7 +87,7 @@ func (m *mazeOrg) settle(want, now testkit.Dump) bool {
 				live := now[object][id]
 				switch at, isThere := m.find(now, to); {
 				case live != nil && live[name] == row[name] && isThere && m.holds(object, name):
-					want[at][to] = clone(now[at][to]) // it holds what stays
+					want[at][to] = maps.Clone(now[at][to]) // it holds what stays
 				case live != nil && live[name] != row[name]:
 					row[name] = live[name] // the old one is gone, so the link stays as it is
 				case live != nil:
@@ -122,14 +144,6 @@ func (m *mazeOrg) inMaze(id string) bool {
 		}
 	}
 	return false
-}
-
-func clone(row map[string]string) map[string]string {
-	out := make(map[string]string, len(row))
-	for k, v := range row {
-		out[k] = v
-	}
-	return out
 }
 
 func same(a, b map[string]string) bool {

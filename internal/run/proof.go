@@ -124,7 +124,7 @@ func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) 
 		rows[s.Number] = map[sf.ID]plan.Row{}
 		for _, r := range s.Rows {
 			id := identity.Map(r.ID)
-			e.planned[id], e.deleted[id] = true, s.Op == plan.Delete
+			e.planned[id], e.deleted[id] = true, e.deleted[id] || s.Op == plan.Delete
 			rows[s.Number][r.ID] = r
 		}
 	}
@@ -136,7 +136,7 @@ func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) 
 	}
 	for _, f := range applied.Failed {
 		switch f.Op {
-		case plan.Update.String(), plan.Second.String():
+		case plan.Release.String(), plan.Update.String(), plan.Second.String():
 			for _, c := range rows[f.Step][f.ID].Fields {
 				add(e.failed, f.ID, c.Field)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,7 +82,7 @@ type RestoreResult struct {
 // StepRow is one step of a plan.
 type StepRow struct {
 	Number int      `json:"number"`           // from 1
-	Op     string   `json:"op"`               // undelete, insert, update, second or delete
+	Op     string   `json:"op"`               // release, undelete, insert, update, second or delete
 	Object string   `json:"object"`           // API name
 	Rows   int      `json:"rows"`             // records
 	Sent   int      `json:"sent"`             // rows that do not come back by themselves
@@ -261,6 +262,10 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err != nil {
 		return nil, err
 	}
+	gone, err := w.orphans(ctx, bin)
+	if err != nil {
+		return nil, err
+	}
 	dependants, err := w.dependants(ctx)
 	if err != nil {
 		return nil, err
@@ -275,6 +280,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		Org:        w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,
 		Delta: w.delta, Conflicts: w.conflicts, Notes: w.notes, Schema: w.eq.Schema,
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
+		Gone:       func(id sf.ID) bool { return gone[id] },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
 		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit,
 	})
@@ -303,34 +309,61 @@ const binRows = 2_000
 func (in RestoreInput) recycled(ctx context.Context, w *wanted) (map[sf.ID]sf.Record, error) {
 	found := map[sf.ID]sf.Record{}
 	for _, name := range w.delta.Objects() {
-		object := w.eq.Schema.Object(name)
 		part, _ := w.live.Part(name)
-		if object == nil || !object.Undeletable || object.Field("IsDeleted") == nil {
-			continue
-		}
 		var ids []sf.ID
 		for _, c := range w.delta.Object(name) {
 			if c.Kind == state.Create {
 				ids = append(ids, c.ID)
 			}
 		}
-		fields := append(slices.Clone(part.Fields), "IsDeleted")
-		slices.Sort(fields)
-		for chunk := range slices.Chunk(ids, binRows) {
-			x := sf.Extract{
-				Object: object, Fields: slices.Compact(fields), IDs: chunk, IncludeDeleted: true, ExpectRows: int64(len(chunk)),
-			}
-			for r, err := range in.Source.Records(ctx, x) {
-				if err != nil {
-					return nil, fmt.Errorf("look for %s in the Recycle Bin: %w", name, err)
-				}
-				if r.Get("IsDeleted") == sf.Bool(true) {
-					found[r.ID] = r
-				}
-			}
+		if err := in.inBin(ctx, w.eq.Schema.Object(name), part.Fields, ids, found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// orphans returns the records to which records in the Recycle Bin belong and that are neither there nor to come.
+func (w *wanted) orphans(ctx context.Context, bin map[sf.ID]sf.Record) (map[sf.ID]bool, error) {
+	var changes []state.Change
+	for id, r := range bin {
+		c := state.Change{Object: r.Object(), ID: id, Kind: state.Create}
+		for _, f := range plan.Owners(w.eq.Schema, r.Object()) {
+			if v := r.Get(f.Name); v.IsText() {
+				c.Fields = append(c.Fields, state.FieldChange{Field: f.Name, After: v})
+			}
+		}
+		changes = append(changes, c)
+	}
+	missing, err := w.missing(ctx, changes)
+	gone := map[sf.ID]bool{}
+	for _, ids := range missing {
+		maps.Copy(gone, ids)
+	}
+	return gone, err
+}
+
+// inBin adds to found those of the records that are in the Recycle Bin, with these fields.
+func (in RestoreInput) inBin(ctx context.Context, object *sf.Object, fields []string, ids []sf.ID, found map[sf.ID]sf.Record) error {
+	if object == nil || !object.Undeletable || object.Field("IsDeleted") == nil {
+		return nil
+	}
+	fields = append(slices.Clone(fields), "IsDeleted")
+	slices.Sort(fields)
+	for chunk := range slices.Chunk(ids, binRows) {
+		x := sf.Extract{
+			Object: object, Fields: slices.Compact(fields), IDs: chunk, IncludeDeleted: true, ExpectRows: int64(len(chunk)),
+		}
+		for r, err := range in.Source.Records(ctx, x) {
+			if err != nil {
+				return fmt.Errorf("look for %s in the Recycle Bin: %w", object.Name, err)
+			}
+			if r.Get("IsDeleted") == sf.Bool(true) {
+				found[r.ID] = r
+			}
+		}
+	}
+	return nil
 }
 
 // dependants reads which live records hold on to those that the delta deletes.
@@ -373,7 +406,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		out.Steps = append(out.Steps, StepRow{
 			Number: s.Number, Op: s.Op.String(), Object: s.Object, Rows: len(s.Rows), Sent: s.Sent(), Fields: s.Fields,
 		})
-		if s.Op == plan.Update || s.Op == plan.Second {
+		if s.Op.Updates() {
 			for _, r := range s.Rows {
 				updated[r.ID] = true
 			}

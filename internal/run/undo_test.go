@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +117,120 @@ func (w *ward) soap(operation, arguments string) {
 	if !strings.Contains(string(raw), "<success>true</success>") {
 		text, _ := json.Marshal(string(raw))
 		w.Fatalf("%s: %s", operation, text)
+	}
+}
+
+// Somebody works on what the incident made, through a record that would go with it: the account stays, because
+// the platform deletes contacts with their account.
+func TestUndoKeepsWhatLaterWorkHangsOn(t *testing.T) {
+	w := emptyWard(t, 64, emulatorOptions)
+	before := w.backup()
+	spam := w.added("Account", testkit.Row{"Name": "Spam"}, testkit.Row{"Name": "More spam"})
+	w.server.Clock().Advance(time.Hour)
+	after := w.backup()
+	honest := w.added("Contact", testkit.Row{"LastName": "Honest", "AccountId": spam[0]})[0]
+	w.server.Clock().Advance(time.Hour)
+	r := w.restore(run.RestoreInput{Before: before.Snapshot.ID, After: after.Snapshot.ID})
+	if r.Totals.Delete != 1 || r.Totals.Conflicts != 1 {
+		t.Errorf("%+v", r.Totals)
+	}
+	w.apply(r)
+	if got := w.field("Contact", "AccountId"); got[honest] != spam[0] || len(w.field("Account", "Name")) != 1 {
+		t.Errorf("contacts %v, accounts %v", got, w.field("Account", "Name"))
+	}
+}
+
+// People moved an account below another one, which the undo would put below it: no hierarchy has a circle, so
+// that the later move stays and the plan names the conflict.
+func TestUndoClosesNoCircle(t *testing.T) {
+	w := emptyWard(t, 65, emulatorOptions)
+	ids := w.added("Account", testkit.Row{"Name": "A"}, testkit.Row{"Name": "B"}, testkit.Row{"Name": "C"})
+	w.update("Account", []testkit.Row{{"Id": ids[1], "ParentId": ids[0]}})
+	w.server.Clock().Advance(time.Hour)
+	before := w.backup()
+	w.update("Account", []testkit.Row{{"Id": ids[1], "ParentId": "", "Site": "wrong"}})
+	w.server.Clock().Advance(time.Hour)
+	after := w.backup()
+	w.update("Account", []testkit.Row{{"Id": ids[0], "ParentId": ids[2]}, {"Id": ids[2], "ParentId": ids[1]}})
+	w.server.Clock().Advance(time.Hour)
+	r := w.restore(run.RestoreInput{Before: before.Snapshot.ID, After: after.Snapshot.ID})
+	if len(r.Conflicts) != 1 || r.Conflicts[0].Reason != run.ReasonCircle || string(r.Conflicts[0].ID) != ids[1] {
+		t.Errorf("%+v", r.Conflicts)
+	}
+	w.apply(r)
+	if parents, sites := w.field("Account", "ParentId"), w.field("Account", "Site"); parents[ids[1]] != "" || parents[ids[2]] != ids[1] || sites[ids[1]] != "" {
+		t.Errorf("%v %v", parents, sites)
+	}
+}
+
+// A hierarchy was turned upside down and comes back: its records are moved from the top down, so that no step
+// closes a circle.
+func TestRestoreTurnsAHierarchyBack(t *testing.T) {
+	w := emptyWard(t, 66, emulatorOptions)
+	var rows []testkit.Row
+	for i := range 12 {
+		rows = append(rows, testkit.Row{"Name": fmt.Sprint("A ", i)})
+	}
+	ids := w.added("Account", rows...)
+	chain := func(order []string) {
+		for i, id := range order {
+			w.update("Account", []testkit.Row{{"Id": id, "ParentId": ""}})
+			if i > 0 {
+				w.update("Account", []testkit.Row{{"Id": id, "ParentId": order[i-1]}})
+			}
+		}
+		w.server.Clock().Advance(time.Hour)
+	}
+	chain(ids)
+	want := w.dump()
+	before := w.backup()
+	turned := slices.Clone(ids)
+	slices.Reverse(turned)
+	for _, id := range ids {
+		w.update("Account", []testkit.Row{{"Id": id, "ParentId": ""}})
+	}
+	chain(turned)
+	w.same(want, w.apply(w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID})).NewIDs)
+}
+
+// A record was deleted for good and made again with its unique value, and two others have exchanged theirs: each
+// gets its own back, though the platform never lets two records have one.
+func TestRestoreOfUniqueValuesThatOthersTook(t *testing.T) {
+	w := emptyWard(t, 67, emulatorOptions)
+	w.must(w.loader.DeployFiles(t.Context(), map[string]string{
+		"package.xml": testkit.PackageXML("CustomObject", "Key__c"),
+		"objects/Key__c.object": `<CustomObject` + metadataSpace + `><deploymentStatus>Deployed</deploymentStatus><label>Key</label><pluralLabel>Keys</pluralLabel>
+<nameField><label>Name</label><type>Text</type></nameField><sharingModel>ReadWrite</sharingModel>
+<fields><fullName>Code__c</fullName><label>Code</label><type>Text</type><length>20</length><unique>true</unique><externalId>true</externalId></fields></CustomObject>`,
+	}))
+	ids := w.added("Key__c", testkit.Row{"Name": "gone", "Code__c": "K-1"}, testkit.Row{"Name": "binned", "Code__c": "K-2"},
+		testkit.Row{"Name": "left", "Code__c": "K-3"}, testkit.Row{"Name": "right", "Code__c": "K-4"})
+	w.server.Clock().Advance(time.Hour)
+	before := w.backup()
+	w.purge(ids[0])
+	w.must(w.loader.Delete(t.Context(), ids[1:2]))
+	w.added("Key__c", testkit.Row{"Name": "again", "Code__c": "k-1"}, testkit.Row{"Name": "again", "Code__c": "K-2"})
+	for _, r := range []testkit.Row{{"Id": ids[2], "Code__c": ""}, {"Id": ids[3], "Code__c": "K-3"}, {"Id": ids[2], "Code__c": "K-4"}} {
+		w.update("Key__c", []testkit.Row{r})
+	}
+	w.server.Clock().Advance(time.Hour)
+	after := w.backup()
+	r := w.restore(run.RestoreInput{Before: before.Snapshot.ID, After: after.Snapshot.ID})
+	if r.Steps[0].Op != "release" || r.Steps[0].Rows != 4 || r.Totals.Update != 4 || r.Totals.Delete != 2 {
+		t.Errorf("%+v %+v", r.Steps, r.Totals)
+	}
+	out := w.apply(r)
+	codes := w.field("Key__c", "Code__c")
+	if len(codes) != 4 || len(out.NewIDs) != 1 {
+		t.Fatalf("%v", codes)
+	}
+	for i, want := range []string{"K-1", "K-2", "K-3", "K-4"} {
+		id := ids[i]
+		if i == 0 {
+			id = string(out.NewIDs[0].New)
+		}
+		if codes[id] != want {
+			t.Errorf("%s has %q", id, codes[id])
+		}
 	}
 }

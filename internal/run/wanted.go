@@ -79,6 +79,9 @@ func (w *wanted) compute(ctx context.Context) error {
 	if err := w.dangling(ctx); err != nil {
 		return err
 	}
+	if err := w.circles(ctx); err != nil {
+		return err
+	}
 	if n := w.party.unknown; n > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d deletions are not undone: the Recycle Bin does not say that they are of that user or time", n))
 	}
@@ -274,7 +277,7 @@ const parentRounds = 64
 func (w *wanted) parents(ctx context.Context) error {
 	asked := map[sf.ID]bool{}
 	for range parentRounds {
-		missing, err := w.missing(ctx)
+		missing, err := w.missing(ctx, w.delta)
 		if err != nil {
 			return err
 		}
@@ -304,16 +307,16 @@ func (w *wanted) parents(ctx context.Context) error {
 	return nil
 }
 
-// missing returns, by object, the records that changes refer to and that are neither live nor
+// missing returns, by object, the records that these changes refer to and that are neither live nor
 // among the records to come.
-func (w *wanted) missing(ctx context.Context) (map[string]map[sf.ID]bool, error) {
+func (w *wanted) missing(ctx context.Context, changes []state.Change) (map[string]map[sf.ID]bool, error) {
 	coming, leaving := map[sf.ID]bool{}, map[sf.ID]bool{}
 	for _, c := range w.delta {
 		coming[c.ID] = c.Kind == state.Create
 		leaving[c.ID] = c.Kind == state.Delete
 	}
 	targets := map[string]map[sf.ID]bool{}
-	for _, c := range w.delta {
+	for _, c := range changes {
 		for f := range w.links(c) {
 			id := sf.ID(f.After.Text())
 			object := w.objectOf(id)
@@ -374,7 +377,11 @@ func (w *wanted) objectOf(id sf.ID) string {
 // dangling takes links to records that will not be there out of the delta, and with them the
 // records that cannot live without.
 func (w *wanted) dangling(ctx context.Context) error {
-	missing, err := w.missing(ctx)
+	contested := make([]state.Change, len(w.conflicts))
+	for i, c := range w.conflicts {
+		contested[i] = state.Change{Object: c.Object, ID: c.ID, Kind: state.Update, Fields: []state.FieldChange{{Field: c.Field, After: c.Wanted}}}
+	}
+	missing, err := w.missing(ctx, slices.Concat(w.delta, contested))
 	if err != nil {
 		return err
 	}
@@ -401,6 +408,14 @@ func (w *wanted) dangling(ctx context.Context) error {
 		}
 		w.delta = kept
 	}
+	// Nor is a link in question that leads to a record which is gone: nobody has to decide about it.
+	open := w.conflicts[:0]
+	for i, c := range w.conflicts {
+		if left, _ := w.without(contested[i], gone, counts); len(left.Fields) > 0 {
+			open = append(open, c)
+		}
+	}
+	w.conflicts = open
 	w.count(counts)
 	return nil
 }
