@@ -257,7 +257,7 @@ func (u *undoing) find(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	id, err := u.org.StartDeploy(ctx, body, sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: sf.NoTestRun})
+	id, err := u.org.StartDeploy(ctx, body, sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: u.plan.Tests})
 	if err != nil {
 		return fmt.Errorf("ask what became of deployment %d: %w", i+1, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"holdfast/internal/capture"
 	"holdfast/internal/component"
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
 	"holdfast/internal/sf"
@@ -46,6 +47,14 @@ func classFiles(name, body string) map[string]string {
 		"classes/" + name + ".cls":          body,
 		"classes/" + name + ".cls-meta.xml": `<ApexClass` + metadataSpace + `><apiVersion>66.0</apiVersion><status>Active</status></ApexClass>`,
 	}
+}
+
+var payTest = classFiles("PayTest", "@isTest private class PayTest { @isTest static void runs() { new Pay(); } }")
+
+// activated switches a flow to a version.
+func activated(flow string, version int) map[string]string {
+	return map[string]string{"flowDefinitions/" + flow + ".flowDefinition": fmt.Sprintf(
+		"<FlowDefinition"+metadataSpace+"><activeVersionNumber>%d</activeVersionNumber></FlowDefinition>", version)}
 }
 
 // thing is an object with these text fields, each as Name=Label.
@@ -412,36 +421,43 @@ func (slow) QuickDeploy(context.Context, string) (string, error) {
 	return "", problem.New(problem.Failed, "INVALID_ID_FIELD: does not qualify")
 }
 
-// A validation that ran tests is deployed without running them again, and in full where the org refuses that.
+// A validation that ran tests is deployed without running them again, and in full where the org refuses that:
+// in production, too, where no validation goes without tests.
 func TestRollbackAfterTestsIsAQuickDeployment(t *testing.T) {
-	r := newRelease(t, emulator.Options{})
-	r.deploy(nil, classFiles("Pay", "public class Pay {}"), classFiles("PayTest", "@isTest private class PayTest { @isTest static void runs() { new Pay(); } }"))
-	before := r.take()
-	for how, wrap := range map[string]func(run.DeployOrg) run.DeployOrg{
-		"validate quick":                 func(o run.DeployOrg) run.DeployOrg { return o },
-		"validate quick validate deploy": func(o run.DeployOrg) run.DeployOrg { return slow{o} },
+	quick := func(o run.DeployOrg) run.DeployOrg { return o }
+	refused := func(o run.DeployOrg) run.DeployOrg { return slow{o} }
+	for _, c := range []struct {
+		kind metadata.OrgKind
+		how  string
+		wrap func(run.DeployOrg) run.DeployOrg
+	}{
+		{metadata.Developer, "validate quick", quick},
+		{metadata.Developer, "validate quick validate deploy", refused},
+		{metadata.Production, "validate quick validate deploy", refused},
 	} {
+		r := newRelease(t, emulator.Options{Kind: c.kind})
+		r.deploy(nil, classFiles("Pay", "public class Pay {}"), payTest)
+		before := r.take("components/ApexClass")
 		r.deploy(nil, classFiles("Pay", "public class Pay { Integer a = 2; }"))
-		in := r.request(before, r.take())
+		in := r.request(before, r.take("components/ApexClass"))
 		in.Tests = sf.RunLocalTests
 		p, err := run.Rollback(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		applying := r.applying(p, filepath.Join(t.TempDir(), "j"))
-		applying.Org = wrap(r.client)
+		applying.Org = c.wrap(r.client)
 		out, err := run.ApplyRollback(t.Context(), applying)
 		if err != nil || !out.Verified {
-			t.Fatalf("%s: %v %+v", how, err, out.Sent)
+			t.Fatalf("%s %s: %v %+v", c.kind, c.how, err, out.Sent)
 		}
 		var sent []string
 		for _, s := range out.Sent {
 			sent = append(sent, s.How)
 		}
-		if strings.Join(sent, " ") != how || out.Sent[0].Tests != 1 {
-			t.Errorf("%s: %+v", how, out.Sent)
+		if strings.Join(sent, " ") != c.how || out.Sent[0].Tests != 1 {
+			t.Errorf("%s %s: %+v", c.kind, c.how, out.Sent)
 		}
-		r.server.Clock().Advance(time.Hour)
 	}
 }
 
@@ -497,44 +513,58 @@ func (d *dying) AwaitDeploy(ctx context.Context, id string) (out sf.Deployment, 
 // Law 12 for rollbacks: whoever carries one out may die at any call, before it or without its answer; the
 // next run goes on, and every deployment is carried out once.
 func TestLaw12RollbackDiesAnywhereAndGoesOn(t *testing.T) {
-	points := []int{2, 5, 6, 7, 13} // of four calls for each deployment; each call has two sides
+	points := map[metadata.OrgKind][]int{ // of four calls for each deployment; each call has two sides
+		metadata.Developer: {2, 5, 6, 13}, metadata.Production: {6},
+	}
 	if os.Getenv("HOLDFAST_LONG") != "" {
-		points = nil
+		var all []int
 		for at := range 17 {
-			points = append(points, at+1)
+			all = append(all, at+1)
+		}
+		points = map[metadata.OrgKind][]int{metadata.Developer: all, metadata.Production: all}
+	}
+	for kind, at := range points {
+		for _, at := range at {
+			dieAndGoOn(t, kind, at)
 		}
 	}
-	for _, at := range points {
-		r := newRelease(t, emulator.Options{Seed: uint64(at)})
-		r.deploy(nil, classFiles("Pay", "public class Pay {}"))
-		before := r.take()
-		r.deploy(nil, classFiles("Pay", "public class Pay { Integer a = 2; }"), flowFiles("Extra", "new", "Active"))
-		p := r.plan(before, r.take())
-		if len(p.Deployments) != 2 {
-			t.Fatalf("%s", shown(p))
+}
+
+// dieAndGoOn dies at one call of a rollback, and goes on.
+func dieAndGoOn(t *testing.T, kind metadata.OrgKind, at int) {
+	t.Helper()
+	r := newRelease(t, emulator.Options{Seed: uint64(at), Kind: kind})
+	r.deploy(nil, classFiles("Pay", "public class Pay {}"), payTest)
+	before := r.take()
+	r.deploy(nil, classFiles("Pay", "public class Pay { Integer a = 2; }"), flowFiles("Extra", "new", "Active"))
+	r.deploy(nil, activated("Extra", 1)) // in production it comes as a draft
+	p := r.plan(before, r.take())
+	if len(p.Deployments) != 2 {
+		t.Fatalf("%s", shown(p))
+	}
+	in := r.applying(p, filepath.Join(t.TempDir(), "j"))
+	org := &dying{DeployOrg: r.client, at: at}
+	in.Org = org
+	out, err := run.ApplyRollback(t.Context(), in)
+	if org.calls < at { // it did not die any more
+		if err != nil || !out.Verified || at < 17 {
+			t.Errorf("call %d: %v %+v", at, err, out)
 		}
-		in := r.applying(p, filepath.Join(t.TempDir(), "j"))
-		org := &dying{DeployOrg: r.client, at: at}
-		in.Org = org
-		out, err := run.ApplyRollback(t.Context(), in)
-		if org.calls < at { // it did not die any more
-			if err != nil || !out.Verified || at < 17 {
-				t.Errorf("call %d: %v %+v", at, err, out)
-			}
-			continue
-		}
-		if err == nil {
-			t.Fatalf("call %d: it did not die", at)
-		}
+		return
+	}
+	if err == nil && kind != metadata.Production { // there tests run: whether a quick deployment was refused is found out at once
+		t.Fatalf("call %d: it did not die", at)
+	}
+	if err != nil {
 		out, err = run.ApplyRollback(t.Context(), in)
-		if err != nil || !out.Verified || !out.Resumed || org.deployed != 2 || out.Done != 2 {
-			t.Fatalf("call %d: %v, %d deployed, %+v", at, err, org.deployed, out.Sent)
-		}
-		r.same(fmt.Sprintf("died at call %d", at), r.held(before, "ApexClass", "Flow"), r.sums("ApexClass", "Flow"))
-		again, err := run.ApplyRollback(t.Context(), in)
-		if err != nil || !again.DoneBefore || org.deployed != 2 {
-			t.Errorf("a run after the end: %v %+v", err, again)
-		}
+	}
+	if err != nil || !out.Verified || org.deployed != 2 || out.Done != 2 {
+		t.Fatalf("call %d: %v, %d deployed, %+v", at, err, org.deployed, out.Sent)
+	}
+	r.same(fmt.Sprintf("died at call %d", at), r.held(before, "ApexClass", "Flow"), r.sums("ApexClass", "Flow"))
+	again, err := run.ApplyRollback(t.Context(), in)
+	if err != nil || !again.DoneBefore || org.deployed != 2 {
+		t.Errorf("a run after the end: %v %+v", err, again)
 	}
 }
 
