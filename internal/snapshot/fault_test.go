@@ -112,8 +112,10 @@ func (p program) meet(ctx context.Context, t trouble, model blobtest.Model) erro
 	if err := diskHolds(ctx, disk, now.kept); err != nil {
 		return fmt.Errorf("afterwards: %w", err)
 	}
-	if err := diskHolds(ctx, disk.Crash(model, p.seed), now.kept); err != nil {
-		return fmt.Errorf("after a crash (%v): %w", model, err)
+	if left := disk.Crash(model, p.seed); full || left.Fingerprint() != disk.Fingerprint() { // else it was looked at
+		if err := diskHolds(ctx, left, now.kept); err != nil {
+			return fmt.Errorf("after a crash (%v): %w", model, err)
+		}
 	}
 	disk.Interfere(nil)
 	for n, s := range p.steps { // the same process, with what it believes of the disk
