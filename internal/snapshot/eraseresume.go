@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +33,7 @@ type (
 	}
 	replacedLine struct {
 		Was     string `json:"was"`
-		Now     string `json:"now"`
+		Now     string `json:"now"` // "" when it was erased from before
 		Records int64  `json:"records"`
 	}
 	unwantedLine struct {
@@ -54,7 +53,7 @@ func (s *Store) keepErasure(ctx context.Context, e *eraser, plan Erasing) error 
 		frames := slices.Sorted(slices.Values(unwanted[id]))
 		note.Bodies = append(note.Bodies, unwantedLine{id.String(), slices.Compact(frames)})
 	}
-	body, err := json.Marshal(note)
+	body, err := encodeLine(note)
 	if err != nil {
 		return err
 	}
@@ -92,10 +91,7 @@ func (s *Store) resumeErase(ctx context.Context, ids []sf.ID, approval string, n
 	unwanted := e.bodies.unwanted()
 	for _, note := range notes {
 		for _, b := range note.Bodies {
-			id, err := seal.ParseID(b.Object)
-			if err != nil {
-				return out, problem.Wrap(problem.Damaged, err, "the note of an erasure")
-			}
+			id, _ := seal.ParseID(b.Object) // parseErasure has done so
 			unwanted[id] = append(unwanted[id], b.Frames...)
 		}
 	}
@@ -112,9 +108,9 @@ func (s *Store) erasures(ctx context.Context, e *eraser, approval string) ([]era
 		if word, _, _ := strings.Cut(n.Name, " "); word != approval {
 			continue
 		}
-		var note erasureNote
-		if err := json.Unmarshal(n.Body, &note); err != nil || note.Format != erasureFormat {
-			return nil, problem.Newf(problem.Damaged, "the note of an erasure, %s, is not of format %s", n.Name, erasureFormat)
+		note, err := parseErasure(n.Body)
+		if err != nil {
+			return nil, problem.Newf(problem.Damaged, "the note %s of an erasure: %w", n.Name, err)
 		}
 		var planned []ErasedSnapshot
 		for _, sn := range note.Snapshots {
@@ -125,6 +121,31 @@ func (s *Store) erasures(ctx context.Context, e *eraser, approval string) ([]era
 		}
 	}
 	return all, nil
+}
+
+// parseErasure reads the body of a note.
+func parseErasure(body []byte) (erasureNote, error) {
+	var note erasureNote
+	if err := decodeLine(body, &note); err != nil {
+		return note, err
+	}
+	if note.Format != erasureFormat {
+		return note, fmt.Errorf("%w: format %.40q, this program knows %s", errWire, note.Format, erasureFormat)
+	}
+	for _, sn := range note.Snapshots {
+		if _, err := seal.ParseID(sn.Was); err != nil {
+			return note, err
+		}
+		if _, err := seal.ParseID(sn.Now); sn.Now != "" && err != nil {
+			return note, err
+		}
+	}
+	for _, b := range note.Bodies {
+		if _, err := seal.ParseID(b.Object); err != nil {
+			return note, err
+		}
+	}
+	return note, nil
 }
 
 // replaced returns the snapshots that were erased from. Of what took their place that counts which is there: each

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"holdfast/internal/sf"
@@ -39,6 +40,28 @@ func FuzzNoteHead(f *testing.F) {
 			return
 		}
 		if again, err := encodeLine(h); err != nil || !bytes.Equal(again, line) {
+			t.Fatalf("%q is read, and written as %q (%v)", line, again, err)
+		}
+	})
+}
+
+// FuzzErasure: there is one spelling of the note of an erasure.
+func FuzzErasure(f *testing.F) {
+	id := strings.Repeat("0a", 32)
+	line, err := encodeLine(erasureNote{
+		Format: erasureFormat, Versions: 3, Bytes: 9,
+		Snapshots: []replacedLine{{id, id, 1}, {id, "", 0}}, Bodies: []unwantedLine{{id, []int{1, 2}}},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(line)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		note, err := parseErasure(line)
+		if err != nil {
+			return
+		}
+		if again, err := encodeLine(note); err != nil || !bytes.Equal(again, line) {
 			t.Fatalf("%q is read, and written as %q (%v)", line, again, err)
 		}
 	})
