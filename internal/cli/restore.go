@@ -24,15 +24,17 @@ import (
 // restoreResult is what `restore --json` prints.
 type restoreResult struct {
 	run.RestoreResult
-	PlanFile string `json:"plan_file,omitempty" doc:"where the plan was written"`
+	Components *run.RollbackResult `json:"components,omitempty" doc:"the plan of a restore of metadata; then the fields of records are empty"`
+	PlanFile   string              `json:"plan_file,omitempty" doc:"where the plan was written"`
 }
 
 func (a *app) restoreCommand() *cobra.Command {
 	var in run.RestoreInput
-	var undo, planFile, since, until, applied string
+	var undo, planFile, since, until, applied, tests string
+	var components []string
 	cmd := a.command(spec{
 		use: "restore ORG", group: groupVerbs,
-		short: "plan how to bring records back; nothing is written to the org",
+		short: "plan how to bring records or metadata back; nothing is written to the org",
 		long: `Observes the org, decides what would bring it back, and writes that down as a plan. Nothing is written to the
 org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone has approved it.
 
@@ -41,12 +43,17 @@ org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone ha
   --to SNAPSHOT         makes records as they were in one snapshot, whatever has happened since
   --undo-applied PLAN   takes back what the application of a plan did, in the same way
 
+With --component, components of metadata are restored instead of records: --to names the snapshot. With them comes what they
+name and the org no longer has, and the plan says why. What has been added since stays: fields of an object, and what a
+profile grants beside. A flow goes back to the version that was active. Nothing is deleted.
+
 Without --plan the plan is only summed up.`,
 		example: `holdfast restore prod --undo 4f1c..9ab2 --plan incident.plan
 holdfast restore prod --to 4f1c --object Account --plan accounts.plan
 holdfast restore prod --to latest --record 003000000000001AAA
 holdfast restore prod --undo 4f1c..latest --by loader@example.com --since 2026-03-01T12:00:00Z --plan loader.plan
-holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry = 'Energy'" --children 2 --exclude Task`,
+holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry = 'Energy'" --children 2 --exclude Task
+holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomField:Invoice__c.Number__c --plan pay.plan`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
@@ -65,6 +72,12 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 		}
 		if err := readRestoreFlags(&in, undo, since, until); err != nil {
 			return err
+		}
+		if len(components) > 0 {
+			return a.restoreComponents(cmd, args[0], in.Snapshot, components, tests, planFile)
+		}
+		if tests != "" {
+			return problem.New(problem.Usage, "restore: --tests goes with --component alone").Hint("records are not deployed")
 		}
 		return a.restore(cmd, args[0], in, planFile)
 	})
@@ -89,6 +102,8 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 	flags.StringVar(&in.Owner, "owner", "", "`user` or queue that owns what comes back when its own owner is inactive or gone; default: who restores")
 	flags.BoolVar(&in.DeleteExtra, "delete-extra", false, "with --to: also delete records that the snapshot does not have")
 	flags.BoolVar(&in.KeepCreated, "keep-created", false, "with --undo: keep the records that were created between the two")
+	flags.StringArrayVar(&components, "component", nil, "with --to: bring back this `component` of metadata, as TYPE:NAME; * stands for any text; may be repeated")
+	flags.StringVar(&tests, "tests", "", "with --component: `level` of the Apex tests that the deployments run; default is what the org does by itself")
 	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is 100,000")
 	return a.repoFlags(cmd)
 }

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
@@ -55,11 +54,10 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 			return problem.Newf(problem.Usage, "rollback: --undo %q does not name two snapshots", undo).
 				Hint("name those around the deployment: --undo BEFORE..AFTER")
 		}
-		in.Before, in.After, in.Tests = before, after, sf.TestLevel(tests)
-		levels := []sf.TestLevel{"", sf.NoTestRun, sf.RunLocalTests, sf.RunAllTestsInOrg, sf.RunRelevantTests}
-		if !slices.Contains(levels, in.Tests) {
-			return problem.Newf(problem.Usage, "rollback: --tests %q is no test level", tests).
-				Hint("NoTestRun, RunLocalTests, RunAllTestsInOrg or RunRelevantTests")
+		in.Before, in.After = before, after
+		var err error
+		if in.Tests, err = testLevel(tests); err != nil {
+			return err
 		}
 		return a.rollback(cmd, args[0], in, planFile)
 	})
@@ -72,59 +70,100 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	return a.repoFlags(cmd)
 }
 
-func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) error {
+func testLevel(text string) (sf.TestLevel, error) {
+	level := sf.TestLevel(text)
+	if !slices.Contains([]sf.TestLevel{"", sf.NoTestRun, sf.RunLocalTests, sf.RunAllTestsInOrg, sf.RunRelevantTests}, level) {
+		return "", problem.Newf(problem.Usage, "--tests %q is no test level", text).
+			Hint("NoTestRun, RunLocalTests, RunAllTestsInOrg or RunRelevantTests")
+	}
+	return level, nil
+}
+
+// planRollback reads the org and makes the plan, and writes it to the file if one is named.
+func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) (run.RollbackResult, error) {
 	ctx := cmd.Context()
-	if planFile != "" { // found out before the org is read
-		if _, err := os.Lstat(planFile); err == nil {
-			return planExists(planFile)
-		}
-		if _, err := os.Stat(filepath.Dir(planFile)); err != nil {
-			return onDisk(fmt.Errorf("plan file %s: %w", planFile, err))
-		}
+	if err := freePlan(planFile); err != nil { // found out before the org is read
+		return run.RollbackResult{}, err
 	}
 	store, err := a.openStore(ctx)
 	if err != nil {
-		return err
+		return run.RollbackResult{}, err
 	}
 	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
-		return err
+		return run.RollbackResult{}, err
 	}
 	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
-		return err
+		return run.RollbackResult{}, err
 	}
-	watch := a.newProgress("rollback " + name)
+	watch := a.newProgress(below(cmd) + " " + name)
 	in.Org, in.Store, in.APIVersion = org, store, salesforce.DefaultAPIVersion
 	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured}
 	result, err := run.Rollback(ctx, in)
 	watch.end()
 	if err != nil {
-		return fmt.Errorf("rollback %s: %w", name, err)
+		return result, fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
-	out := rollbackResult{RollbackResult: result}
 	if planFile != "" {
-		if err := writePlan(planFile, result.File); err != nil {
-			return err
-		}
-		out.PlanFile = planFile
+		err = writePlan(planFile, result.File)
 	}
-	return a.print(out, func(w io.Writer) {
-		writeRollback(w, name, result)
-		switch {
-		case len(result.Deployments) == 0:
-			fmt.Fprintln(w, "nothing is to be deployed")
-		case planFile == "":
-			fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
-		default:
-			fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(planFile), result.Digest, plain(planFile))
+	return result, err
+}
+
+func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) error {
+	result, err := a.planRollback(cmd, name, in, planFile)
+	if err != nil {
+		return err
+	}
+	return a.print(rollbackResult{result, planFile}, func(w io.Writer) { writePlanned(w, name, result, planFile) })
+}
+
+// writePlanned writes a plan, and what to do with it.
+func writePlanned(w io.Writer, name string, result run.RollbackResult, planFile string) {
+	writeRollback(w, name, result)
+	switch {
+	case len(result.Deployments) == 0:
+		fmt.Fprintln(w, "nothing is to be deployed")
+	case planFile == "":
+		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
+	default:
+		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(planFile), result.Digest, plain(planFile))
+	}
+}
+
+// restoreComponents plans how components become as a snapshot holds them.
+func (a *app) restoreComponents(cmd *cobra.Command, name, snapshot string, components []string, tests, planFile string) error {
+	var other []string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"to", "component", "tests", "plan", "api-share", "repo", "key-file", "json", "quiet"}, f.Name) {
+			other = append(other, "--"+f.Name)
 		}
+	})
+	if len(other) > 0 || snapshot == "" {
+		return problem.Newf(problem.Usage, "restore: --component goes with --to alone, not with %s", strings.Join(append(other, "--undo"), " or ")).
+			Hint("restore records with a command of its own; `holdfast rollback --undo` takes a change of components back")
+	}
+	level, err := testLevel(tests)
+	if err != nil {
+		return err
+	}
+	result, err := a.planRollback(cmd, name, run.RollbackInput{Before: snapshot, Only: components, Tests: level}, planFile)
+	if err != nil {
+		return err
+	}
+	return a.print(restoreResult{RestoreResult: run.NoRestore(result), Components: &result, PlanFile: planFile}, func(w io.Writer) {
+		writePlanned(w, name, result, planFile)
 	})
 }
 
 // writeRollback writes what a rollback plan would do, as rollback and apply show it.
 func writeRollback(w io.Writer, org string, r run.RollbackResult) {
-	fmt.Fprintf(w, "take back what changed from %.8s to %.8s, on the org as of %s\n", r.Before, r.After, stamp(r.Made))
+	if r.After == "" {
+		fmt.Fprintf(w, "restore components as %.8s holds them, on the org as of %s\n", r.Before, stamp(r.Made))
+	} else {
+		fmt.Fprintf(w, "take back what changed from %.8s to %.8s, on the org as of %s\n", r.Before, r.After, stamp(r.Made))
+	}
 	for _, a := range r.Actions {
 		fmt.Fprintf(w, "%s %s %s", a.Action, a.Type, plain(a.Name))
 		if a.Why != "" {

@@ -239,7 +239,7 @@ func (p Plan) check() error {
 	if id, err := sf.ParseID(string(p.Org)); err != nil || id != p.Org {
 		return fmt.Errorf("%.30q is not the Id of an org", p.Org)
 	}
-	if p.Source.Before == "" || p.Source.After == "" || p.Source.Live == "" {
+	if p.Source.Before == "" || p.Source.After == "" && len(p.Source.Only) == 0 || p.Source.Live == "" {
 		return errors.New("a snapshot is not named")
 	}
 	if !slices.IsSorted(p.Source.Only) || len(slices.Compact(slices.Clone(p.Source.Only))) != len(p.Source.Only) {

@@ -50,7 +50,7 @@ type Values struct {
 
 // Source names the snapshots that a plan was decided from, and what of them it is about.
 type Source struct {
-	Before, After, Live string
+	Before, After, Live string   // After is "" when components are made as Before holds them, whatever has changed them
 	Only                []string // components as "Type Name", sorted; none is all
 }
 

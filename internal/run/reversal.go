@@ -26,6 +26,9 @@ type reversal struct {
 
 // decide observes the org and decides.
 func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
+	if r.after == nil {
+		return r.decideRestore(ctx)
+	}
 	kinds, err := r.touchedKinds(ctx)
 	if err != nil {
 		return rollback.Plan{}, err
@@ -51,6 +54,11 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 		return rollback.Plan{}, problem.Newf(problem.NotFound, "%s is not among what changed between the two snapshots", missing).
 			Hint("`holdfast diff %s %s --changes` lists what did", r.before.Info().Short(), r.after.Info().Short())
 	}
+	return r.planned(input, refused)
+}
+
+// planned decides, and says what the plan was decided from.
+func (r *reversal) planned(input rollback.Input, refused []rollback.Action) (rollback.Plan, error) {
 	plan, err := rollback.Decide(input)
 	if err != nil {
 		return rollback.Plan{}, problem.Wrap(problem.Damaged, err, "decide")
@@ -58,7 +66,10 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 	plan.Actions = append(plan.Actions, refused...)
 	slices.SortFunc(plan.Actions, func(a, b rollback.Action) int { return a.Key.Compare(b.Key) })
 	plan.Org, plan.Made = r.before.Info().OrgID, r.live.Info().To.UTC().Truncate(time.Millisecond)
-	plan.Source = rollback.Source{Before: r.before.Info().ID, After: r.after.Info().ID, Live: r.live.Info().ID, Only: r.only}
+	plan.Source = rollback.Source{Before: r.before.Info().ID, Live: r.live.Info().ID, Only: r.only}
+	if r.after != nil {
+		plan.Source.After = r.after.Info().ID
+	}
 	plan.Notes = append(plan.Notes, r.notes...)
 	r.values(&plan)
 	return plan, nil
@@ -301,6 +312,9 @@ func (r *reversal) unheld(kind string) string {
 		sn   *snapshot.Snapshot
 		when string
 	}{{r.before, "before the change"}, {r.after, "after the change"}, {r.live, "now"}} {
+		if s.sn == nil {
+			continue
+		}
 		if why := untold(s.sn, kind); why != "" {
 			return fmt.Sprintf("what the org had of %s %s is not known: %s", kind, s.when, why)
 		}

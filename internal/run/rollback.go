@@ -27,6 +27,7 @@ type RollbackInput struct {
 	Store *snapshot.Store
 
 	// Before and After are the snapshots around the change: the beginning of an ID, or "latest" for the newest backup.
+	// After is "" when the components of Only are made as Before holds them, whatever has changed them since.
 	Before, After string
 	// Only are the components that it is about, as Type:Name; none is all that changed.
 	Only []string
@@ -34,6 +35,8 @@ type RollbackInput struct {
 	Tests      sf.TestLevel    // that the deployments run; "" is what the org does by itself: local tests of Apex in production
 	APIVersion string          // of the deployments
 	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
+
+	exact bool // Only is what a plan says: nothing is looked for that it needs
 }
 
 // RollbackResult is a plan: nothing was deployed.
@@ -44,7 +47,7 @@ type RollbackResult struct {
 
 	OrgID       sf.ID           `json:"org_id"`              // Id of the org
 	Before      string          `json:"before"`              // id of the snapshot before the change
-	After       string          `json:"after"`               // id of the snapshot after it
+	After       string          `json:"after"`               // id of the snapshot after it; empty: components are made as the one before holds them
 	Live        string          `json:"live"`                // id of the org as it was found
 	Made        time.Time       `json:"made"`                // when the org was found so, server time
 	Only        []string        `json:"only,omitempty"`      // components that the plan is about; none: all
@@ -188,6 +191,9 @@ func (in RollbackInput) load(ctx context.Context) (*reversal, error) {
 	if r.before, err = load(in.Before); err != nil {
 		return nil, err
 	}
+	if in.After == "" {
+		return r, in.loadRestore(who.OrgID, r)
+	}
 	if r.after, err = load(in.After); err != nil {
 		return nil, err
 	}
@@ -202,16 +208,21 @@ func (in RollbackInput) load(ctx context.Context) (*reversal, error) {
 		return nil, problem.Newf(problem.Usage, "snapshot %s was taken before %s", after.Short(), before.Short()).
 			Hint("name the earlier one first: --undo %s..%s", after.Short(), before.Short())
 	}
+	return r, in.readOnly(r)
+}
+
+// readOnly takes in which components the plan is about.
+func (in RollbackInput) readOnly(r *reversal) error {
 	for _, text := range in.Only {
 		kind, name, ok := strings.Cut(text, ":")
 		if !ok || kind == "" || name == "" {
-			return nil, problem.Newf(problem.Usage, "%q names no component", text).Hint("write it as ApexClass:Pay or CustomObject:Invoice__c")
+			return problem.Newf(problem.Usage, "%q names no component", text).Hint("write it as ApexClass:Pay or CustomObject:Invoice__c")
 		}
 		r.only = append(r.only, kind+" "+name)
 	}
 	slices.Sort(r.only)
 	r.only = slices.Compact(r.only)
-	return r, nil
+	return nil
 }
 
 // values names what the data snapshot brings back once the components are there: fields and objects that

@@ -97,7 +97,7 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 
 // reversal is what the plan was decided from, to be decided anew.
 func (in ApplyRollbackInput) reversal(ctx context.Context, plan *rollback.Plan) (*reversal, error) {
-	again := RollbackInput{Org: in.Org, Store: in.Store, Before: plan.Source.Before, After: plan.Source.After, Capture: in.Capture}
+	again := RollbackInput{Org: in.Org, Store: in.Store, Before: plan.Source.Before, After: plan.Source.After, Capture: in.Capture, exact: true}
 	again.Capture.Kind = kindVerify
 	for _, name := range plan.Source.Only {
 		again.Only = append(again.Only, strings.Replace(name, " ", ":", 1))
@@ -126,6 +126,14 @@ func NoRecords(org sf.ID, digest, journal string) ApplyResult {
 	return ApplyResult{
 		OrgID: org, Plan: digest, Journal: journal, Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{},
 		Fidelity: []FidelityRow{}, Classes: map[string]int64{},
+	}
+}
+
+// NoRestore is the result of a plan that is about components alone.
+func NoRestore(r RollbackResult) RestoreResult {
+	return RestoreResult{
+		Digest: r.Digest, OrgID: r.OrgID, Steps: []StepRow{}, Conflicts: []ConflictRow{}, Fidelity: []FidelityRow{},
+		Foreseen: []ForeseenRow{}, Restorable: []RestorableRow{}, Automation: []AutomationRow{},
 	}
 }
 

@@ -1,0 +1,72 @@
+package component
+
+import "slices"
+
+// Without returns a copy of now without those of its parts that are not in held and would be lost with it: parts
+// that are components themselves, such as fields, and of a profile everything that is known by a key.
+func Without(kind string, held, now *Node) *Node {
+	rules, k := loadRules()[kind], Known().Kind(kind)
+	has := group(rules, kind, held.clone())
+	out := now.clone()
+	out.Nodes = slices.DeleteFunc(out.Nodes, func(n *Node) bool {
+		r, keyed := rules[n.Name]
+		if !keyed {
+			return false
+		}
+		child := false
+		if k != nil {
+			_, child = k.Child(n.Name)
+		}
+		return (child || Dependent(kind)) && has[place{n.Name, r.key(n)}] == nil
+	})
+	return out
+}
+
+// With returns a copy of now in which one part is as in held. A part that held lacks stays as it is.
+func With(kind string, held, now *Node, element, key string) *Node {
+	parts := Part(kind, held.clone(), element, key)
+	out := now.clone()
+	if len(parts) == 0 {
+		return out
+	}
+	r, keyed := loadRules()[kind][element]
+	out.Nodes = replace(out.Nodes, element, func(n *Node) bool { return n.Name == element && (!keyed || r.key(n) == key) }, parts)
+	return out
+}
+
+// Words returns the names that occur in the files of a component: runs of letters, digits and underscores, and of
+// such with dots between. What one component refers to is among them.
+func Words(files []Entry) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range files {
+		start, part := -1, -1
+		for i := 0; i <= len(f.Body); i++ {
+			var c byte
+			if i < len(f.Body) {
+				c = f.Body[i]
+			}
+			switch {
+			case c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+				if start < 0 {
+					start = i
+				}
+				if part < 0 {
+					part = i
+				}
+				continue
+			case c == '.' && part >= 0:
+				out[string(f.Body[part:i])] = true
+				part = -1
+				continue
+			}
+			if start >= 0 {
+				out[string(f.Body[start:i])] = true
+			}
+			if part >= 0 {
+				out[string(f.Body[part:i])] = true
+			}
+			start, part = -1, -1
+		}
+	}
+	return out
+}
