@@ -167,7 +167,7 @@ func (c *capture) captureFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return c.captureImages(ctx, soFar)
 }
 
 // carryFiles takes over what the last snapshot holds of the files of an object.

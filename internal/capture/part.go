@@ -41,6 +41,10 @@ type part struct {
 	since time.Time // when a run that was cut short began to read the part; zero when there was none
 	kept  int64     // rows that are taken over from it
 
+	images    bool // a record refers to an image
+	rich      []int
+	richShape *sf.Shape
+
 	log          []sf.DeletedRecord // of this part's window, by Id; nil until asked for
 	logAsked     bool
 	redescribed  bool
@@ -268,6 +272,7 @@ func (p *part) take(r sf.Record) error {
 	} else {
 		p.seen.put(r.ID, markLive)
 	}
+	p.lookForImages(r)
 	if err := p.out.Add(r); err != nil {
 		return fmt.Errorf("store %s %s: %w", p.object.Name, r.ID, err)
 	}

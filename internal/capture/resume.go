@@ -61,6 +61,9 @@ func (p *part) resume(ctx context.Context) (b snapshot.Begun, ok bool, err error
 		default:
 			seen.put(row.Record.ID, markLive)
 		}
+		if !row.Gone {
+			p.lookForImages(row.Record)
+		}
 		p.kept++
 	}
 	out, err := p.snap.Resume(b)

@@ -51,7 +51,7 @@ func Run(ctx context.Context, src Source, store *snapshot.Store, opts Options) (
 // prepare decides what a capture will do, before any record is read. With an error it returns what it
 // came to, or nil.
 func prepare(ctx context.Context, src Source, store *snapshot.Store, opts Options) (*capture, error) {
-	c := &capture{src: src, store: store, opts: opts, spentBefore: src.Usage().Calls}
+	c := &capture{src: src, store: store, opts: opts, pictured: map[string]bool{}, spentBefore: src.Usage().Calls}
 	var err error
 	if c.org, err = src.Identity(ctx); err != nil {
 		return nil, fmt.Errorf("identify the org: %w", err)
@@ -277,7 +277,8 @@ type capture struct {
 
 	dangled, dangling atomic.Int64 // lookups to what went: as first read, and as read again
 
-	mu         sync.Mutex // guards what follows, and the calls of Progress
+	mu         sync.Mutex      // guards what follows, and the calls of Progress
+	pictured   map[string]bool // objects whose records were seen to refer to images
 	results    []PartResult
 	files      []FilesResult
 	failure    error   // the first

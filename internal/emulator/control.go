@@ -14,6 +14,7 @@ import (
 	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
 )
 
 // controlRoot is the first segment of the control endpoint's paths.
@@ -41,6 +42,7 @@ var controls = map[string]controller{
 	"GET calls":        getCalls,
 	"POST sessions":    expireSessions,
 	"POST generate":    postGenerate,
+	"POST images":      postImage,
 	"PUT tests/*":      putTest,
 	"PUT coverage/*":   putCoverage,
 	"GET retrieves":    func(s *Server, _ *http.Request) (any, error) { return s.metadata.Ailing(), nil },
@@ -185,6 +187,28 @@ func postGenerate(s *Server, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// postImage keeps an image of rich text, and returns what the HTML of a field refers to it by.
+func postImage(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var given struct {
+		Content []byte `json:"content"` // base64
+	}
+	if err := wire.DecodeJSON(body, &given); err != nil {
+		return nil, err
+	}
+	id, src, err := s.AddImage(given.Content)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		ID  sf.ID  `json:"id"`
+		Src string `json:"src"`
+	}{id, src}, nil
 }
 
 // putTest declares how a class of Apex tests, or one method of it, fails from now on: with the message

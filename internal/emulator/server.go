@@ -19,6 +19,7 @@ import (
 	"holdfast/internal/emulator/rest"
 	"holdfast/internal/emulator/soap"
 	"holdfast/internal/emulator/wire"
+	"holdfast/internal/sf"
 )
 
 // closeGrace is how long Close waits for requests that are being answered.
@@ -242,6 +243,12 @@ func (s *Server) SaveError() error { return s.failed }
 
 // Org returns the engine, for tests that arrange or inspect what no API can.
 func (s *Server) Org() *org.Org { return s.org }
+
+// AddImage keeps an image of rich text, and returns its Id and the address by which the HTML of a field refers
+// to it. Images are not saved with the org.
+func (s *Server) AddImage(image []byte) (id sf.ID, src string, err error) {
+	return s.rest.AddImage(image)
+}
 
 // Metadata returns the org's metadata, for tests that hold its jobs or let its Apex tests fail.
 func (s *Server) Metadata() *metadata.Store { return s.metadata }

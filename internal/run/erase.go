@@ -2,7 +2,11 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
+	"holdfast/internal/capture"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -47,6 +51,11 @@ func Erase(ctx context.Context, in EraseInput) (EraseResult, error) {
 		}
 		ids = append(ids, id)
 	}
+	images, err := imagesOf(ctx, in.Store, ids)
+	if err != nil {
+		return EraseResult{}, err
+	}
+	ids = append(ids, images...)
 	if in.Approval == "" {
 		plan, err := in.Store.PlanErase(ctx, ids)
 		return eraseResult(plan), err
@@ -57,6 +66,37 @@ func Erase(ctx context.Context, in EraseInput) (EraseResult, error) {
 	out.Deleted, out.Retained = countRow(got.Deleted), countRow(got.Retained)
 	out.Read, out.Unreadable = got.Read, got.Unreadable
 	return out, err
+}
+
+// imagesOf returns the images of the rich text of these records that any snapshot holds.
+func imagesOf(ctx context.Context, store *snapshot.Store, ids []sf.ID) ([]sf.ID, error) {
+	infos, err := store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[sf.ID]bool{}
+	read := map[string]bool{}
+	for _, info := range infos {
+		sn, err := store.Load(ctx, info.ID)
+		if err != nil {
+			return nil, err
+		}
+		part, holds := sn.Part(snapshot.Files.Name(capture.Images))
+		digest := fmt.Sprint(part.Digest)
+		if !holds || part.State != snapshot.Whole || read[digest] {
+			continue
+		}
+		read[digest] = true
+		for r, err := range sn.Records(ctx, part.Object) {
+			if err != nil {
+				return nil, err
+			}
+			if slices.Contains(ids, sf.ID(r.Get(capture.ImageRecord).Text())) {
+				found[r.ID] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 func eraseResult(p snapshot.Erasing) EraseResult {

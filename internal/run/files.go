@@ -91,21 +91,29 @@ func heldFiles(object *sf.Object, r sf.Record) ([]heldFile, error) {
 	var rows []heldFile
 	for i, name := range r.Shape.Fields() {
 		v := r.Values[i]
-		f := object.Field(name)
-		if f == nil || f.Type != sf.TypeBase64 || v.IsAbsent() {
+		if !holdsFile(object, name) || v.IsAbsent() {
 			continue
 		}
 		row := heldFile{FileRow: FileRow{Field: name, Missing: v.IsNull()}}
 		if v.IsText() {
 			var err error
 			if row.body, err = snapshot.ParseBody(v.Text()); err != nil {
-				return nil, fmt.Errorf("file of %s %s: %w", object.Name, r.ID, err)
+				return nil, fmt.Errorf("file of %s %s: %w", r.Shape.Object(), r.ID, err)
 			}
 			row.Bytes, row.SHA256 = row.body.Size, row.body.Hex()
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// holdsFile reports a field of a row of files that refers to one. Images in rich text are files of no object.
+func holdsFile(object *sf.Object, field string) bool {
+	if object == nil {
+		return field == capture.ImageBody
+	}
+	f := object.Field(field)
+	return f != nil && f.Type == sf.TypeBase64
 }
 
 // FileInput says which file is brought out of a snapshot.
@@ -140,7 +148,7 @@ func File(ctx context.Context, in FileInput) (out FileResult, err error) {
 	if out.ID, err = sf.ParseID(in.Record); err != nil {
 		return out, problem.Newf(problem.Usage, "%q is no record Id", in.Record).Hint("give its 15 or 18 characters")
 	}
-	if out.Object, err = objectOf(sn, out.ID, in.Object); err != nil {
+	if out.Object, err = objectWithFiles(sn, out.ID, in.Object); err != nil {
 		return out, err
 	}
 	files, err := filesOfRecord(ctx, sn, out.Object, out.ID)
@@ -173,6 +181,14 @@ func File(ctx context.Context, in FileInput) (out FileResult, err error) {
 		err = closed
 	}
 	return out, err
+}
+
+// objectWithFiles returns the object of a record; images in rich text stand in for one.
+func objectWithFiles(sn *snapshot.Snapshot, id sf.ID, name string) (string, error) {
+	if strings.EqualFold(name, capture.Images) {
+		return capture.Images, nil
+	}
+	return objectOf(sn, id, name)
 }
 
 // fileName returns the name that the org gives to the file of a record, or "".

@@ -25,10 +25,23 @@ const maxBody = 16 << 30
 // error of w comes back as it is, and a file that changed meanwhile is an error.
 // Source: REST API Developer Guide, "sObject Blob Get".
 func (o *Org) Body(ctx context.Context, object, field string, id sf.ID, w io.Writer) error {
+	return o.download(ctx, "read "+field+" of "+object+" "+string(id),
+		"sobjects/"+url.PathEscape(object)+"/"+url.PathEscape(string(id))+"/"+url.PathEscape(field), w)
+}
+
+// Image writes the bytes of an image to w to which a field of rich text refers, as Body does.
+// Source: REST API Developer Guide, "sObject Rich Text Image Retrieve".
+func (o *Org) Image(ctx context.Context, object, field string, id, image sf.ID, w io.Writer) error {
+	return o.download(ctx, "read image "+string(image)+" in "+field+" of "+object+" "+string(id),
+		"sobjects/"+url.PathEscape(object)+"/"+url.PathEscape(string(id))+"/richTextImageFields/"+
+			url.PathEscape(field)+"/"+url.PathEscape(string(image)), w)
+}
+
+// download writes what is at the path to w.
+func (o *Org) download(ctx context.Context, what, path string, w io.Writer) error {
 	t := &transfer{to: w, hash: sha256.New()}
 	c := call{
-		what: "read " + field + " of " + object + " " + string(id), method: http.MethodGet,
-		path: o.data("sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(string(id)) + "/" + url.PathEscape(field)),
+		what: what, method: http.MethodGet, path: o.data(path),
 		// The length of what is compressed on the way says nothing of what arrives.
 		header: map[string]string{"Accept-Encoding": "identity"}, repeat: true,
 	}

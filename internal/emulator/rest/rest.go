@@ -15,6 +15,7 @@ type API struct {
 	cursors   *wire.Cursors
 	resources []resource
 	virtuals  []*virtual
+	images    images
 }
 
 // Config of the REST API of an org.
@@ -83,6 +84,7 @@ func resources() []resource {
 		{"GET", []string{"sobjects", "*", "*", "*"}, (*API).readByKey},
 		{"PATCH", []string{"sobjects", "*", "*", "*"}, (*API).upsertByKey},
 		{"DELETE", []string{"sobjects", "*", "*", "*"}, (*API).removeByKey},
+		{"GET", []string{"sobjects", "*", "*", "richTextImageFields", "*", "*"}, (*API).richTextImage},
 		{"POST", []string{"composite"}, (*API).composite},
 		{"POST", []string{"composite", "batch"}, (*API).batch},
 		{"POST", []string{"composite", "graph"}, (*API).graphs},
