@@ -263,3 +263,50 @@ func movesAlong(ctx context.Context, s *Store, e *eraser) error {
 	}
 	return nil
 }
+
+// TestAnErasureTakesWhatWasLeftSince: a backup that read the record again and was cut short leaves it where the proof
+// of the same erasure, done once more, would find it.
+func TestAnErasureTakesWhatWasLeftSince(t *testing.T) {
+	memory := &blob.Memory{}
+	initRepository(t, memory)
+	s := openBucket(t, memory)
+	fill := func(p *PartWriter) error { return errors.Join(p.Add(account(1, 1)), p.Add(account(2, 1))) }
+	if _, err := writePart(t.Context(), s, nil, day, true, fill); err != nil {
+		t.Fatal(err)
+	}
+	ids := []sf.ID{accountID(1)}
+	plan, err := s.PlanErase(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Erase(t.Context(), ids, plan.Approval); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	_, err = openBucket(t, memory).Write(t.Context(), draft(nil, day), func(w *Writer) error {
+		p, err := w.Part(PartInfo{Object: "Account", Fields: accountFields, From: day, To: day, Watermark: day, Full: true})
+		if err != nil {
+			return err
+		}
+		err = p.Add(account(1, 1))
+		if _, closed := p.Close(t.Context(), -1); err != nil || closed != nil {
+			return errors.Join(err, closed)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+	s = openBucket(t, memory)
+	e, err := newEraser(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.prove(t.Context(), e, nil, &Erased{}); problem.KindOf(err) != problem.Damaged {
+		t.Fatalf("the backup left nothing of it: %v", err)
+	}
+	if got, err := s.Erase(t.Context(), ids, plan.Approval); err != nil || got.Read == 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	nothingReadable(t, memory, accountID(1))
+}
