@@ -334,7 +334,7 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if n := len(r.NewIDs); n > 0 {
 		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))
 	}
-	if !r.Verified {
+	if !r.Verified && r.Observed == nil {
 		return
 	}
 	if r.Observed != nil {

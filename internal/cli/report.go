@@ -76,6 +76,8 @@ func reportHTML(w io.Writer, r run.ApplyResult, ended error) error {
 		page.Verdict = "The org refused rows; everything else is as planned."
 	case r.Verified:
 		page.Verdict = "The org is not as planned."
+	case r.Observed != nil:
+		page.Verdict = "Part of the org could not be observed again."
 	default:
 		page.Verdict = "The application did not come to its end."
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/internal/apply"
@@ -53,7 +54,7 @@ type ApplyResult struct {
 	Switched *SwitchedRow   `json:"switched,omitempty"` // of a plan that switches automation off
 	Moved    []MovedRow     `json:"moved,omitempty"`    // of a stale plan
 
-	Verified    bool             `json:"verified"`              // the org was observed again
+	Verified    bool             `json:"verified"`              // the org was observed again, all of what the plan writes
 	Observed    *SnapshotRow     `json:"observed,omitempty"`    // the observation
 	Unexplained int64            `json:"unexplained"`           // differences to the plan that nothing explains
 	Differences []DifferenceRow  `json:"differences,omitempty"` // the first of the unexplained
@@ -201,6 +202,10 @@ func approve(file []byte, digest string) (plan.Approved, error) {
 
 // verdict turns the result into the error with which the verb ends.
 func verdict(out ApplyResult) error {
+	if i := slices.IndexFunc(out.Differences, func(d DifferenceRow) bool { return d.Kind == Unseen }); i >= 0 {
+		return problem.Newf(problem.NotVerified, "%s could not be observed again, so that nobody knows whether it is as planned", out.Differences[i].Object).
+			Hint("`holdfast apply` of the same plan writes nothing more and observes again")
+	}
 	if out.Unexplained > 0 {
 		text := fmt.Sprintf("%d differences to the plan have no explanation", out.Unexplained)
 		if len(out.Differences) > 0 {

@@ -39,12 +39,16 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 	}
 	out.judge(w, excuses)
 	out.Notes = w.notes
+	out.Verified = true
 	for _, object := range w.skipped {
 		if excuses.objects[object] {
 			out.differ(DifferenceRow{Object: object, Kind: Unseen})
+			out.Verified = false
 		}
 	}
-	out.Verified = true
+	if !out.Verified { // what was not seen is looked at by whoever runs again
+		return nil
+	}
 	return journal.Verified(apply.Verification{Snapshot: w.live.Info().ID, Unexplained: out.Unexplained})
 }
 
