@@ -46,7 +46,7 @@ func refuse(w http.ResponseWriter, e *oauthError) error {
 // oauth serves /services/oauth2/….
 func (s *Server) oauth(w http.ResponseWriter, r *http.Request, name string) error {
 	if err := r.ParseForm(); err != nil {
-		return refuse(w, &oauthError{"invalid_request", err.Error()})
+		return refuse(w, &oauthError{"invalid_request", "the form cannot be read"})
 	}
 	switch name {
 	case "authorize":

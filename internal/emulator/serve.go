@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/internal/emulator/bulk"
 	"holdfast/internal/emulator/rest"
 	"holdfast/internal/emulator/soap"
 	"holdfast/internal/emulator/wire"
@@ -99,8 +100,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, segments []strin
 	}
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		body, err := gzip.NewReader(r.Body)
-		if err != nil {
-			return wire.BadRequest("INVALID_INPUT", "the body is not gzip: "+err.Error())
+		if err != nil { // the words are unverified
+			return s.unpackable(w, r, segments)
 		}
 		r.Body = io.NopCloser(body)
 	}
@@ -120,6 +121,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, segments []strin
 		return rest.Versions(w)
 	}
 	return s.data(w, r)
+}
+
+// unpackable answers a body that says that it is packed, and is not, in the form of the API that was asked.
+func (s *Server) unpackable(w http.ResponseWriter, r *http.Request, segments []string) error {
+	err := wire.BadRequest("INVALID_INPUT", "The body of the request is not in the format gzip.")
+	if len(segments) > 3 && segments[1] == "async" {
+		bulk.ReplyClassicError(w, &wire.Call{Request: r}, wire.BadRequest("InvalidBatch", err.Errors[0].Message))
+		return nil
+	}
+	return err
 }
 
 // data serves /services/data/vXX.X/….

@@ -70,6 +70,9 @@ func (c *client) try(method, path string, body io.Reader) (answer, error) {
 	}
 	r.Header.Set("Authorization", "Bearer "+c.s.AccessToken)
 	r.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPut && strings.HasSuffix(path, "/batches") {
+		r.Header.Set("Content-Type", "text/csv")
+	}
 	for name, values := range c.header {
 		r.Header[name] = values
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ type classic struct {
 	version     string
 	caller      org.Caller
 	created     time.Time
-	chunk       int // rows of a chunk with PK chunking; 0 without
+	chunks      chunking
 
 	state    string
 	modified time.Time
@@ -145,42 +144,14 @@ func (j *Jobs) createClassic(w http.ResponseWriter, c *wire.Call) error {
 		version: c.Version, caller: c.Caller, created: j.cfg.Org.Clock().Now(), state: open,
 	}
 	b.modified = b.created
-	if isQuery {
-		if b.chunk, err = chunkSize(c.Header.Get("Sforce-Enable-PKChunking")); err != nil {
-			return err
-		}
+	if b.chunks, err = readChunking(c.Header.Get("Sforce-Enable-PKChunking"), object, isQuery); err != nil {
+		return err
 	}
 	j.mu.Lock()
 	b.id = j.newID("750")
 	j.classics[b.id] = b
 	j.mu.Unlock()
 	return j.replyClassic(w, c, http.StatusCreated, "jobInfo", func() facts { return b.facts() })
-}
-
-// The sizes of a chunk. Source: Bulk API Developer Guide, "PK Chunking Header".
-const (
-	defaultChunk = 100_000
-	maxChunk     = 250_000
-)
-
-// chunkSize reads the header Sforce-Enable-PKChunking: TRUE, FALSE, or chunkSize=50000; parent=….
-func chunkSize(header string) (int, error) {
-	if header == "" || strings.EqualFold(header, "false") {
-		return 0, nil
-	}
-	size := defaultChunk
-	for option := range strings.SplitSeq(header, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(option), "=")
-		if !strings.EqualFold(name, "chunkSize") {
-			continue
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(value))
-		if err != nil || n <= 0 || n > maxChunk {
-			return 0, invalidJob("Invalid chunk size: " + value)
-		}
-		size = n
-	}
-	return size, nil
 }
 
 func (j *Jobs) patchClassic(w http.ResponseWriter, c *wire.Call, b *classic) error {
@@ -215,7 +186,7 @@ func (j *Jobs) patchClassic(w http.ResponseWriter, c *wire.Call, b *classic) err
 func (j *Jobs) addBatch(w http.ResponseWriter, c *wire.Call, b *classic) error {
 	text, err := io.ReadAll(io.LimitReader(c.Body, classicBytes+1))
 	if err != nil {
-		return wire.BadRequest("InvalidBatch", "the batch ended early: "+err.Error())
+		return wire.BadRequest("InvalidBatch", "The batch ended early.")
 	}
 	if len(text) > classicBytes {
 		return wire.BadRequest("ClientInputError", "The batch is larger than 10 MB.")
@@ -319,17 +290,26 @@ func (j *Jobs) queryClassic(b *classic, p *classicBatch) error {
 	if !strings.EqualFold(answer.Object.Name, b.object) {
 		return fmt.Errorf("InvalidBatch : The query is of %s, the job of %s", answer.Object.Name, b.object)
 	}
+	chunked := b.chunks.rows > 0 && len(q.OrderBy) == 0 && q.Limit == nil // an order or a limit switches it off
+	first := 0
+	if chunked {
+		first = b.chunks.from(answer)
+		// Each chunk counts as a batch: that bounds them. The words are those of any batch beyond the allocation.
+		if n := (answer.Len() - first + b.chunks.rows - 1) / b.chunks.rows; n > 0 && !j.cfg.Org.Spend("DailyBulkApiBatches", n) {
+			return fmt.Errorf("ExceededQuota : ApiBatchItems Limit exceeded.")
+		}
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p.work.answer, p.work.processed, p.to = answer, answer.Len(), answer.Len()
-	if b.chunk == 0 || len(q.OrderBy) > 0 || q.Limit != nil { // an order or a limit switches it off
+	if !chunked {
 		return nil
 	}
 	p.state, p.work.state, p.work.processed = notProcessed, jobComplete, 0
-	for from := 0; from < answer.Len() || from == 0; from += b.chunk {
+	for from := first; from < answer.Len() || from == first; from += b.chunks.rows {
 		part := &classicBatch{
 			id: j.newID("751"), state: completed, created: p.created, ended: j.cfg.Org.Clock().Now(), work: &job{answer: answer, state: jobComplete},
-			from: from, to: min(from+b.chunk, answer.Len()), text: p.text,
+			from: from, to: min(from+b.chunks.rows, answer.Len()), text: p.text,
 		}
 		part.work.processed = part.to - part.from
 		b.batches = append(b.batches, part)

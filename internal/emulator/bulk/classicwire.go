@@ -33,7 +33,7 @@ func readClassic(c *wire.Call) (classicRequest, error) {
 	var r classicRequest
 	text, err := io.ReadAll(io.LimitReader(c.Body, maxClassicJob))
 	if err != nil {
-		return r, wire.BadRequest("InvalidJob", err.Error())
+		return r, wire.BadRequest("InvalidJob", "The request ended early.")
 	}
 	if strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
 		err = json.Unmarshal(text, &r)
@@ -41,7 +41,7 @@ func readClassic(c *wire.Call) (classicRequest, error) {
 		err = xml.Unmarshal(text, &r)
 	}
 	if err != nil {
-		return r, wire.BadRequest("InvalidJob", "Unable to parse Job: "+err.Error())
+		return r, wire.BadRequest("InvalidJob", "Unable to parse Job")
 	}
 	return r, nil
 }

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -113,6 +114,9 @@ func (j *Jobs) columns(b *job, header []string) ([]column, error) {
 	}
 	columns := make([]column, len(header))
 	for i, name := range header {
+		if slices.ContainsFunc(header[:i], func(n string) bool { return strings.EqualFold(n, name) }) { // wording unverified
+			return nil, fmt.Errorf("InvalidBatch : Duplicate field name : %s", name)
+		}
 		unknown := fmt.Errorf("InvalidBatch : Field name not found : %s", name)
 		parentObject, path, polymorphic := strings.Cut(name, ":")
 		if !polymorphic {
@@ -188,7 +192,7 @@ func rowOf(b *job, columns []column, cells []string) org.Row {
 	r := org.Row{Object: b.object}
 	for i, col := range columns {
 		text := cells[i]
-		if col.isID && b.operation != "insert" {
+		if col.isID { // an insert that names one is refused
 			r.ID = text
 			continue
 		}

@@ -51,7 +51,7 @@ func (j *Jobs) createQuery(w http.ResponseWriter, c *wire.Call) error {
 		ColumnDelimiter string `json:"columnDelimiter"`
 		LineEnding      string `json:"lineEnding"`
 	}
-	if err := c.ReadJSON(&body); err != nil {
+	if err := c.ReadOnly(&body); err != nil {
 		return err
 	}
 	if body.Operation != "query" && body.Operation != "queryAll" {

@@ -40,7 +40,7 @@ func (a *archive) paths() []string { return slices.Sorted(maps.Keys(a.files)) }
 func openArchive(raw []byte, single bool) (*archive, error) {
 	r, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil { // the wording is unverified
-		return nil, &refusal{"INVALID_OPERATION", "Unable to read zip file: " + err.Error()}
+		return nil, &refusal{"INVALID_OPERATION", "Unable to read zip file"}
 	}
 	entries := slices.DeleteFunc(slices.Clone(r.File), func(f *zip.File) bool { return strings.HasSuffix(f.Name, "/") })
 	if len(r.File) > maxFiles {
@@ -83,12 +83,12 @@ func (a *archive) unpack(f *zip.File) error {
 	}
 	body, err := f.Open()
 	if err != nil {
-		return bad(err.Error())
+		return bad("it cannot be unpacked")
 	}
 	content, err := io.ReadAll(io.LimitReader(body, maxUnpacked-a.size+1))
 	_ = body.Close() // read in full, or refused
 	if err != nil {
-		return bad(err.Error())
+		return bad("it cannot be unpacked")
 	}
 	if a.size += int64(len(content)); a.size > maxUnpacked {
 		return tooLarge()

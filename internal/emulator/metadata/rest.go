@@ -150,7 +150,7 @@ func readForm(form *multipart.Reader) ([]byte, Options, error) {
 			break
 		}
 		if err != nil {
-			return nil, Options{}, wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
+			return nil, Options{}, wire.BadRequest("INVALID_MULTIPART_REQUEST", "The parts of the request cannot be read.")
 		}
 		switch p.FormName() {
 		case "file": // the limit of 39 MB is one of SOAP; source: "Deploy Metadata with REST"
@@ -165,7 +165,7 @@ func readForm(form *multipart.Reader) ([]byte, Options, error) {
 			}
 		}
 		if err != nil {
-			return nil, Options{}, wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
+			return nil, Options{}, wire.BadRequest("INVALID_MULTIPART_REQUEST", "The parts of the request cannot be read.")
 		}
 	}
 	if raw == nil {

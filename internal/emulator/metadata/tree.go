@@ -47,7 +47,7 @@ func parseXML(raw []byte) (*element, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, syntax(d, err)
 		}
 		switch t := token.(type) {
 		case xml.Directive:
@@ -169,4 +169,13 @@ func (e *element) normal() []byte {
 		k.write(&b, 1)
 	}
 	return document(e.name, e.attrs, b.String())
+}
+
+// syntax says where a document stops being XML, without the words of the reader. The platform's are unverified.
+func syntax(d *xml.Decoder, err error) error {
+	line, column := d.InputPos()
+	if e, ok := errors.AsType[*xml.SyntaxError](err); ok {
+		line = e.Line
+	}
+	return fmt.Errorf("the document is not well-formed at line %d, column %d", line, column)
 }

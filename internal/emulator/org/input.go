@@ -1,6 +1,7 @@
 package org
 
 import (
+	"cmp"
 	"math/big"
 	"net/mail"
 	"strings"
@@ -31,8 +32,12 @@ func (f *Field) read(text string, truncate bool) (string, *Error) {
 		return f.readNumber(text)
 	case sf.TypeDate:
 		day, _, _ := strings.Cut(text, "T")
-		if _, err := time.Parse(time.DateOnly, day); err != nil {
+		at, err := time.Parse(time.DateOnly, day)
+		switch {
+		case err != nil:
 			return "", f.wrongType(text)
+		case outOfTime(at):
+			return "", f.wrongDate(at)
 		}
 		return day, nil
 	case sf.TypeDatetime:
@@ -133,10 +138,10 @@ func (f *Field) readNumber(text string) (string, *Error) {
 	whole, _, _ := strings.Cut(strings.TrimPrefix(out, "-"), ".")
 	digits := f.Precision - f.Scale
 	switch f.Type {
-	case sf.TypeInt:
-		digits = 10
+	case sf.TypeInt: // Source: describes; Object Reference, Account.NumberOfEmployees: eight digits
+		digits = cmp.Or(f.Digits, 10)
 	case sf.TypeLong:
-		digits = 19
+		digits = cmp.Or(f.Digits, 18)
 	}
 	if digits > 0 && len(strings.TrimLeft(whole, "0")) > digits || f.offTheGlobe(r) {
 		return "", fault("NUMBER_OUTSIDE_VALID_RANGE",
@@ -192,19 +197,31 @@ const stampLayout = "2006-01-02T15:04:05.000Z"
 
 var datetimeLayouts = []string{
 	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05.000Z07:00",
-	"2006-01-02T15:04:05.000Z0700", "2006-01-02T15:04:05",
+	"2006-01-02T15:04:05.000Z0700", "2006-01-02T15:04:05", time.DateOnly,
 }
 
 func (f *Field) readDatetime(text string) (string, *Error) {
 	for _, layout := range datetimeLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
+		t, err := time.Parse(layout, text)
+		switch {
+		case err != nil:
+		case outOfTime(t):
+			return "", f.wrongDate(t)
+		default:
 			return stamp(t), nil
 		}
 	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return stamp(t), nil
-	}
 	return "", f.wrongType(text)
+}
+
+// The years of dates. Source: SOQL and SOSL Reference, "Date Formats and Date Literals": from 1700-01-01 to 4000-12-31.
+const firstYear, lastYear = 1700, 4000
+
+func outOfTime(t time.Time) bool { return t.UTC().Year() < firstYear || t.UTC().Year() > lastYear }
+
+// wrongDate is the refusal of a date beyond these years; the words are those of public reports of years mistyped.
+func (f *Field) wrongDate(t time.Time) *Error {
+	return fault("FIELD_INTEGRITY_EXCEPTION", f.Label+": invalid date: "+t.UTC().Format("Mon Jan 02 15:04:05 ")+"GMT"+t.UTC().Format(" 2006"), f.Name)
 }
 
 func stamp(t time.Time) string { return t.UTC().Truncate(time.Second).Format(stampLayout) }

@@ -27,7 +27,7 @@ func (a *API) readForm(c *wire.Call, object *org.Object, boundary string) (org.R
 			break
 		}
 		if err != nil {
-			return row, wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
+			return row, wire.BadRequest("INVALID_MULTIPART_REQUEST", "The parts of the request cannot be read.")
 		}
 		if part.FileName() == "" {
 			text, err := io.ReadAll(io.LimitReader(part, maxEntity+1))
@@ -81,7 +81,7 @@ func refusedBody(err error, object string) error {
 	if errors.Is(err, org.ErrBodyTooLarge) {
 		return wire.BadRequest("FILE_SIZE_LIMIT_EXCEEDED", "The file is larger than the largest that "+object+" can hold.")
 	}
-	return wire.BadRequest("INVALID_MULTIPART_REQUEST", err.Error())
+	return wire.BadRequest("INVALID_MULTIPART_REQUEST", "The parts of the request cannot be read.")
 }
 
 // readRow reads the record of a request, whichever form it has.

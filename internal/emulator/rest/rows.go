@@ -25,8 +25,13 @@ func rowOf(body object, name string) (org.Row, error) {
 		value := body[key]
 		switch {
 		case key == "attributes":
-			if attributes, ok := value.(object); ok && name == "" {
-				r.Object, _ = attributes["type"].(string)
+			attributes, _ := value.(object)
+			kind, named := attributes["type"].(string)
+			switch {
+			case name == "":
+				r.Object = kind
+			case named && !strings.EqualFold(kind, name): // code and words are unverified
+				return r, wire.BadRequest("INVALID_TYPE", "The type "+kind+" of the attributes is not "+name)
 			}
 			continue
 		case strings.EqualFold(key, "id"):
@@ -82,6 +87,9 @@ func scalar(value any) (string, error) {
 	case nil:
 		return "", nil
 	case string:
+		if strings.ContainsRune(v, 0) { // that it is refused is unverified
+			return "", wire.BadRequest("JSON_PARSER_ERROR", "Illegal character NUL in a value")
+		}
 		return v, nil
 	case json.Number:
 		return v.String(), nil

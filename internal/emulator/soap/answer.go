@@ -248,7 +248,7 @@ func (c *call) window() (from, to time.Time, err error) {
 		to, err = sf.ParseDatetime(c.op.value("endDate"))
 	}
 	if err != nil {
-		return from, to, wire.BadRequest("INVALID_REPLICATION_DATE", "startDate or endDate is not a date and time: "+err.Error())
+		return from, to, wire.BadRequest("INVALID_REPLICATION_DATE", "startDate or endDate is not a date and time")
 	}
 	return from, to, nil
 }

@@ -24,7 +24,7 @@ var meta = map[string]operation{
 func unbase64(text string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	if err != nil {
-		return nil, wire.BadRequest("INVALID_OPERATION", "the ZipFile is not base64: "+err.Error())
+		return nil, wire.BadRequest("INVALID_OPERATION", "the ZipFile is not base64")
 	}
 	return raw, nil
 }

@@ -151,7 +151,7 @@ func (a *API) serve(r *http.Request, kind, version, baseURL string) ([]byte, err
 	case r.Method != http.MethodPost || !ok:
 		return nil, unreadable("SOAP requests are sent by POST")
 	case m.err != nil:
-		return nil, unreadable(m.err.Error())
+		return nil, unreadable("the request ended early")
 	case len(m.text) > maxMessage:
 		return nil, wire.BadRequest("EXCEEDED_MAX_SIZE_REQUEST", "Maximum size of request exceeded: 52428800")
 	}

@@ -3,9 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,9 +16,6 @@ const (
 	FirstVersion = 31
 	LastVersion  = 68
 )
-
-// maxJSON bounds the body of a JSON request. The platform's bound is 50 MB for most resources.
-const maxJSON = 50 << 20
 
 // Call is one API request of a signed-in user.
 type Call struct {
@@ -86,40 +80,6 @@ func SplitDataPath(path string) (version string, rest []string, ok bool) {
 // Segments splits a path at slashes and leaves empty segments out.
 func Segments(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-}
-
-// ReadJSON decodes the body of the request into v. Numbers in an any keep their text (json.Number).
-func (c *Call) ReadJSON(v any) error {
-	// A request that does not say what it sends is read as JSON; whether the platform does is unverified.
-	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err == nil && kind != "application/json" {
-		return BadRequest("UNSUPPORTED_MEDIA_TYPE", "Content-Type '"+kind+"' not supported.")
-	}
-	body, err := io.ReadAll(io.LimitReader(c.Body, maxJSON+1))
-	if err != nil {
-		return BadRequest("JSON_PARSER_ERROR", "the body could not be read: "+err.Error())
-	}
-	if len(body) > maxJSON {
-		return &Error{Status: http.StatusRequestEntityTooLarge, Errors: []org.Error{{
-			Code: "REQUEST_ENTITY_TOO_LARGE", Message: "The request body is larger than 50 MB.",
-		}}}
-	}
-	return DecodeJSON(body, v)
-}
-
-// DecodeJSON decodes one JSON value, or returns the platform's error for text that is none.
-func DecodeJSON(body []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
-		if errors.Is(err, io.EOF) {
-			return BadRequest("JSON_PARSER_ERROR", "No content to map to Object due to end of input")
-		}
-		return BadRequest("JSON_PARSER_ERROR", err.Error())
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return BadRequest("JSON_PARSER_ERROR", "Unexpected content after the end of the JSON value")
-	}
-	return nil
 }
 
 // Reply writes v as JSON with that status.

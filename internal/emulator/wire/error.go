@@ -114,6 +114,11 @@ func (f *Error) Body() []byte {
 // ReplyError answers an error as REST does.
 func ReplyError(w http.ResponseWriter, err error) {
 	f := ErrorOf(err)
+	if len(f.Errors) == 0 { // the server in front of the org says so: no API spells it; what its page says is unverified
+		w.Header().Set("Content-Type", "text/html;charset=UTF-8")
+		w.WriteHeader(f.Status)
+		return
+	}
 	// A write error here means that the client is gone; there is nobody to tell.
 	_ = ReplyBytes(w, f.Status, f.Body())
 }

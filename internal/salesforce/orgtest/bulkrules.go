@@ -60,6 +60,36 @@ var ingestRules = []law{
 		},
 	},
 	{
+		"bulk-ingest/insert-with-id", "A row of an insert that has an Id is refused",
+		document("SOAP API Developer Guide, StatusCode: INVALID_FIELD_FOR_INSERT_UPDATE; create(): Id"),
+		func(t *testing.T, o *Org) {
+			job := o.Ingest(loads("insert"), "Id,Name\n001000000000001AAA,"+o.Name()+"\n")
+			if job.NumberRecordsFailed != 1 && job.State != "Failed" {
+				t.Errorf("%+v", job)
+			}
+		},
+	},
+	{
+		"bulk-ingest/columns-once", "A file that names a field twice is refused as a whole",
+		unverified,
+		func(t *testing.T, o *Org) {
+			if job := o.Ingest(loads("insert"), "Name,name\nx,y\n"); job.State != "Failed" {
+				t.Errorf("%+v", job)
+			}
+		},
+	},
+	{
+		"bulk-ingest/known-parameters", "A job with a parameter that no job has is refused",
+		unverified,
+		func(t *testing.T, o *Org) {
+			request := loads("insert")
+			request["speed"] = "fast"
+			if r := o.Post("jobs/ingest", request); r.Status != 400 {
+				t.Errorf("status %d: %s", r.Status, r.Body)
+			}
+		},
+	},
+	{
 		"bulk-ingest/upload-complete", "Whoever declares an upload complete is told that state, however soon the work begins",
 		document("Bulk API 2.0 Developer Guide, Notify Salesforce the Upload is Complete; SFDMU 3.7.19 gives up at any other"),
 		func(t *testing.T, o *Org) {

@@ -36,6 +36,41 @@ var errorRules = []law{
 		},
 	},
 	{
+		"errors/utf-8", "A body that is not UTF-8 is 400 JSON_PARSER_ERROR",
+		document("REST API Developer Guide, Using Headers: bodies are UTF-8"),
+		func(_ *testing.T, o *Org) {
+			o.Do("POST", "sobjects/Account", "application/json", "{\"Name\":\"\xff\"}").Refused(400, "JSON_PARSER_ERROR", "")
+		},
+	},
+	{
+		"errors/type-of-attributes", "A record whose attributes name another type than the address is refused",
+		unverified,
+		func(t *testing.T, o *Org) {
+			r := o.Post("sobjects/Account", Values{"attributes": Values{"type": "Contact"}, "Name": o.Name()})
+			if r.Status != 400 {
+				t.Errorf("status %d: %s", r.Status, r.Body)
+			}
+		},
+	},
+	{
+		"errors/years", "A date before 1700 or after 4000 is refused",
+		document("SOQL and SOSL Reference, Date Formats and Date Literals: valid range of dates"),
+		func(t *testing.T, o *Org) {
+			for _, day := range []string{"1699-12-31", "4001-01-01"} {
+				if r := o.Post("sobjects/Contact", Values{"LastName": o.Name(), "Birthdate": day}); r.Status != 400 {
+					t.Errorf("%s: status %d: %s", day, r.Status, r.Body)
+				}
+			}
+		},
+	},
+	{
+		"errors/digits", "A whole number has as many digits as its describe says",
+		document("Object Reference, Account.NumberOfEmployees: maximum size is eight digits"),
+		func(_ *testing.T, o *Org) {
+			o.Post("sobjects/Account", Values{"Name": o.Name(), "NumberOfEmployees": 123456789}).Refused(400, "NUMBER_OUTSIDE_VALID_RANGE", "")
+		},
+	},
+	{
 		"errors/content-type", "A body of an unknown kind is 415 UNSUPPORTED_MEDIA_TYPE",
 		document("REST API Developer Guide, Status Codes and Error Responses: 415"),
 		func(_ *testing.T, o *Org) {

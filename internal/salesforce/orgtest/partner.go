@@ -171,6 +171,23 @@ var soapRules = []law{
 		},
 	},
 	{
+		"bulk-1/pk-chunking", "The header of PK chunking is read strictly, and only where chunks can be",
+		unverified,
+		func(t *testing.T, o *Org) {
+			path := "/services/async/" + o.target.Version + "/job"
+			for _, bad := range [][3]string{
+				{"maybe", "query", "Account"}, {"chunkSize=250001", "query", "Account"}, {"chunkSize=5; parent=Nope", "query", "Account"},
+				{"TRUE", "insert", "Account"}, {"TRUE", "query", "Profile"},
+			} {
+				r := o.Do("POST", path, "application/json", `{"operation":"`+bad[1]+`","object":"`+bad[2]+`","contentType":"CSV"}`,
+					"X-SFDC-Session", o.target.Token, "Sforce-Enable-PKChunking", bad[0])
+				if r.Status != 400 {
+					t.Errorf("%v: status %d: %s", bad, r.Status, r.Body)
+				}
+			}
+		},
+	},
+	{
 		"bulk-1/batches", "A job of the first Bulk API takes batches and is closed",
 		document("Bulk API Developer Guide, Create a Job; Add a Batch to a Job"),
 		func(t *testing.T, o *Org) {
