@@ -60,7 +60,7 @@ race: ## all tests, stories and documents among them, with the race detector whe
 	  echo "NOT TESTED: data races (the race detector needs a C compiler)"; race=; fi; \
 	if [ ! -d "$${HOLDFAST_SHARED:-../shared}/data" ]; then \
 	  echo "NOT TESTED: real describes and projects (neither ../shared nor HOLDFAST_SHARED has them)"; fi; \
-	echo "$(GO) test $$race ./..."; $(GO) test $$race -timeout 60m ./...
+	echo "$(GO) test $$race -parallel 4 ./..."; $(GO) test $$race -parallel 4 -timeout 60m ./...
 
 docs: ## write the generated references anew
 	$(GO) test ./internal/cli -run 'Reference' -update

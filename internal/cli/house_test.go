@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -19,22 +20,40 @@ type house struct {
 	t       testing.TB
 	dir     string
 	program string // the built program; empty: cli.Main in this process
+	repo    string // folder of the repository, of a house with a program
 }
 
 func newHouse(t *testing.T, server *emulator.Server) *house {
 	t.Helper()
-	return newHouseOf(t, server, "")
-}
-
-func newHouseOf(t *testing.T, server *emulator.Server, program string) *house {
-	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), program: program}
+	h := &house{t: t, dir: t.TempDir()}
 	t.Setenv("HOLDFAST_HOME", h.path("home"))
 	t.Setenv("HOLDFAST_REPO", h.path("repo"))
 	t.Setenv("HOLDFAST_KEY_FILE", h.path("operator.key"))
+	h.moveIn(server)
+	return h
+}
+
+// newHouseOf is a house in which commands are processes of this program. It has an environment of its own,
+// so that there may be several at a time.
+func newHouseOf(t *testing.T, server *emulator.Server, program string) *house {
+	t.Helper()
+	h := &house{t: t, dir: t.TempDir(), program: program}
+	h.repo = h.path("repo")
+	h.moveIn(server)
+	return h
+}
+
+func (h *house) moveIn(server *emulator.Server) {
+	h.t.Helper()
 	h.signIn(server)
 	h.must("org", "add", "wrecked", "--sign-in-file", h.path("sign-in.json"))
-	return h
+}
+
+// command is a process of the program, of this house.
+func (h *house) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.program, args...)
+	cmd.Env = append(os.Environ(), "HOLDFAST_HOME="+h.path("home"), "HOLDFAST_REPO="+h.repo, "HOLDFAST_KEY_FILE="+h.path("operator.key"))
+	return cmd
 }
 
 // signIn writes the file that tells the org's address and token.
@@ -59,7 +78,7 @@ func (h *house) run(args ...string) (code int, out, err string) {
 	h.t.Helper()
 	var stdout, stderr bytes.Buffer
 	if h.program != "" {
-		cmd := exec.CommandContext(h.t.Context(), h.program, args...)
+		cmd := h.command(h.t.Context(), args...)
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 			h.t.Fatal(err)

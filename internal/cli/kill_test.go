@@ -20,8 +20,11 @@ import (
 )
 
 // killPoints is the number of seeded points at which the program is killed, half of them in a
-// backup and half in an apply. HOLDFAST_KILLS asks for more.
-const killPoints = 120
+// backup and half in an apply. HOLDFAST_LONG takes more, and HOLDFAST_KILLS as many as it says.
+const (
+	killPoints     = 60
+	killPointsLong = 400
+)
 
 // killSeed makes the points; HOLDFAST_SEED replaces it to replay or to look further.
 const killSeed = 41
@@ -31,24 +34,36 @@ const killSeed = 41
 // answer, between the writes to its own disk. Run again, the same command must reach the state that
 // an undisturbed run reaches: nothing twice, nothing missing, nothing half published.
 func TestKilledAtAnyPointItResumes(t *testing.T) {
-	points, seed := fromEnv(t, "HOLDFAST_KILLS", killPoints), fromEnv(t, "HOLDFAST_SEED", killSeed)
+	points := killPoints
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		points = killPointsLong
+	}
+	points, seed := fromEnv(t, "HOLDFAST_KILLS", points), fromEnv(t, "HOLDFAST_SEED", killSeed)
 	program := filepath.Join(t.TempDir(), "holdfast")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "holdfast/cmd/holdfast").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	prepared := prepareKills(t)
+	var mu sync.Mutex
 	killed := map[string]int{}
-	for i := range points {
-		k := newKill(t, program, uint64(seed), uint64(i))
-		name := "backup"
-		if i%2 == 1 {
-			name = "apply"
+	t.Run("points", func(t *testing.T) {
+		for i := range points {
+			name := "backup"
+			if i%2 == 1 {
+				name = "apply"
+			}
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				outcome := newKill(t, program, prepared, uint64(seed), uint64(i)).run(name)
+				mu.Lock()
+				defer mu.Unlock()
+				killed[name+" "+outcome]++
+				if t.Failed() {
+					t.Fatalf("point %d of seed %d (HOLDFAST_SEED=%d), %s %s", i, seed, seed, name, outcome)
+				}
+			})
 		}
-		outcome := k.run(name)
-		killed[name+" "+outcome]++
-		if t.Failed() {
-			t.Fatalf("point %d of seed %d (HOLDFAST_SEED=%d), %s %s", i, seed, seed, name, outcome)
-		}
-	}
+	})
 	t.Logf("%d points: %v", points, killed)
 	if killed["backup killed"] < points/4 || killed["apply killed"] < points/4 {
 		t.Errorf("too few of the points hit a running program: %v", killed)
@@ -90,17 +105,32 @@ func killSees(r emulator.Request) emulator.Fault {
 	return emulator.Fault{}
 }
 
-func newKill(t *testing.T, program string, seed, point uint64) *kill {
+// prepareKills makes the org of which every point has a copy.
+func prepareKills(t *testing.T) *emulator.Server {
 	t.Helper()
-	server, err := emulator.Start(t.Context(), emulator.Options{Seed: point})
+	server, err := emulator.Start(t.Context(), emulator.Options{Seed: killSeed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kill{house: newHouseOf(t, server, program), server: server, rng: rand.New(rand.NewPCG(seed, point))}
-	k.loader = &testkit.Loader{InstanceURL: server.URL, AccessToken: server.AccessToken, Version: "v66.0"}
-	server.Intercept(killSees)
-	k.must("init", "--recovery-key-file", k.path("recovery.key"))
+	t.Cleanup(server.Close)
+	k := &kill{house: &house{t: t}, server: server, loader: loaderOf(server)}
 	k.fill(t.Context())
+	return server
+}
+
+func loaderOf(server *emulator.Server) *testkit.Loader {
+	return &testkit.Loader{InstanceURL: server.URL, AccessToken: server.AccessToken, Version: "v66.0"}
+}
+
+func newKill(t *testing.T, program string, prepared *emulator.Server, seed, point uint64) *kill {
+	t.Helper()
+	server, err := prepared.Sandbox(t.Context(), fmt.Sprintf("kill%d", point), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Intercept(killSees)
+	k := &kill{house: newHouseOf(t, server, program), server: server, rng: rand.New(rand.NewPCG(seed, point)), loader: loaderOf(server)}
+	k.must("init", "--recovery-key-file", k.path("recovery.key"))
 	return k
 }
 
@@ -136,7 +166,7 @@ func (k *kill) run(command string) (outcome string) {
 // first most of them, then runs it to its end.
 func (k *kill) dieAndResume(ctx context.Context, most int64, args ...string) (outcome string) {
 	k.t.Helper()
-	cmd := exec.CommandContext(ctx, k.program, args...)
+	cmd := k.command(ctx, args...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	start, _ := k.server.Calls()
@@ -168,7 +198,7 @@ func (k *kill) dieAndResume(ctx context.Context, most int64, args ...string) (ou
 	} else if !ok || exit.ExitCode() != -1 {
 		k.t.Fatalf("%v: %v\n%s", args, err, said.String())
 	}
-	again := exec.CommandContext(ctx, k.program, args...)
+	again := k.command(ctx, args...)
 	if out, err := again.CombinedOutput(); err != nil {
 		k.t.Errorf("resume after %s at request %d of kind %d: %v: %v\n%s", outcome, at-start, how, args, err, out)
 	}
@@ -181,7 +211,7 @@ func (k *kill) published() {
 	k.t.Helper()
 	k.must("verify", "--quiet")
 	disturbed := k.digests()
-	k.t.Setenv("HOLDFAST_REPO", k.path("reference"))
+	k.repo = k.path("reference")
 	k.must("init", "--recovery-key-file", k.path("recovery-2.key"))
 	k.backup()
 	undisturbed := k.digests()

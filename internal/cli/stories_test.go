@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 // TestStories runs the scripts of testdata: the real program, in a process of its own, on an
 // emulated org. Besides the commands of testscript they have
 //
-//	serve                        start an org; $URL and practice.json tell where it is
+//	serve PERMISSION…            start an org; $URL and practice.json tell where it is. It shows few objects
+//	see all, see few             it shows all of them from now on, or few again
 //	unserve                      stop it
 //	expire                       end its sessions; what is in practice.json is refused from now on
 //	insert VAR OBJECT F=V…       create a record, as people do; its Id goes into $VAR
@@ -69,7 +70,7 @@ func TestStories(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "unserve": unserve, "expire": expire, "insert": insert, "update": updateRecord,
+			"serve": serve, "see": see, "unserve": unserve, "expire": expire, "insert": insert, "update": updateRecord,
 			"delete": deleteRecords, "deploy": deployFolder, "serve-other": serveOther, "turn": turn, "count": countRecords, "value": value, "code": code, "get": get, "truncate": truncate, "flip": flip, "spoil": spoil,
 			"smalldisk": smallDisk, "fill": fill, "cp-tree": copyTree,
 		},
@@ -89,6 +90,7 @@ func serve(ts *testscript.TestScript, _ bool, permissions []string) {
 	server, err := emulator.Start(context.Background(), emulator.Options{Seed: 1, Clock: org.NewClock(time.Now), Permissions: permissions})
 	ts.Check(err)
 	ts.Defer(server.Close)
+	server.Intercept(storySees)
 	ts.Value(stage{}).(*scene).server = server
 	body, err := json.Marshal(signIn{
 		InstanceURL: server.URL, AccessToken: server.AccessToken, Username: server.Username, OrgID: server.OrgID,
@@ -96,6 +98,30 @@ func serve(ts *testscript.TestScript, _ bool, permissions []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("practice.json"), body, 0o600))
 	ts.Setenv("URL", server.URL)
+}
+
+// storyObjects are the standard objects of the stories, and those which a check asks for. Describing
+// hundreds more for each command is what most of the time would go to.
+var storyObjects = testkit.Narrow("Account", "AccountHistory", "Attachment", "Case", "Contact", "ContentDocument", "ContentDocumentLink",
+	"ContentVersion", "FieldPermissions", "Group", "ObjectPermissions", "Opportunity", "Organization", "PermissionSet",
+	"PermissionSetAssignment", "Profile", "RecordType", "StaticResource", "User", "UserRole")
+
+func storySees(r emulator.Request) emulator.Fault {
+	if r.Op == "GET sobjects" {
+		return emulator.Fault{Rewrite: storyObjects}
+	}
+	return emulator.Fault{}
+}
+
+func see(ts *testscript.TestScript, _ bool, args []string) {
+	switch args[0] {
+	case "all":
+		practice(ts).Intercept(nil)
+	case "few":
+		practice(ts).Intercept(storySees)
+	default:
+		ts.Fatalf("see all, or see few")
+	}
 }
 
 // serveOther starts another org beside the one of serve, which NAME.json leads to; turn makes it the org
@@ -109,6 +135,7 @@ func serveOther(ts *testscript.TestScript, _ bool, args []string) {
 	server, err := emulator.Start(context.Background(), emulator.Options{Seed: 2, Clock: org.NewClock(time.Now)})
 	ts.Check(err)
 	ts.Defer(server.Close)
+	server.Intercept(storySees)
 	s.others[args[0]] = server
 	body, err := json.Marshal(signIn{InstanceURL: server.URL, AccessToken: server.AccessToken, Username: server.Username, OrgID: server.OrgID})
 	ts.Check(err)

@@ -16,7 +16,7 @@ import (
 
 // TestFindAnswersAsTheOrgDid asks an org and a snapshot of it the same.
 func TestFindAnswersAsTheOrgDid(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	var rows []org.Row
 	for i := range 150 {
 		row := account("", "Name", fmt.Sprintf("Site %c%03d", 'a'+i%7-32*(i%2), i))
@@ -67,7 +67,7 @@ func TestFindAnswersAsTheOrgDid(t *testing.T) {
 
 // TestFindBoundsWhatItPutsInOrder refuses to hold more than it says, and holds what a LIMIT asks for.
 func TestFindBoundsWhatItPutsInOrder(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	var rows []org.Row
 	for i := range 80 {
 		row := account("", "Name", fmt.Sprint(i))
@@ -96,7 +96,7 @@ func TestFindBoundsWhatItPutsInOrder(t *testing.T) {
 
 // TestMomentsOfTwoOrgs: where a repository holds two orgs, a moment is of one of them.
 func TestMomentsOfTwoOrgs(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	id := o.write(org.Insert, account("", "Name", "Acme"))[0]
 	o.backup()
 	sn, err := o.store.Load(t.Context(), snapshot.Latest)

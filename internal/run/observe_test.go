@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -36,6 +37,29 @@ func observe(t testing.TB) *observed {
 	return observeOrg(t, emulator.Options{})
 }
 
+// nap sleeps a tenth of what it is asked for: the jobs of an emulated org are done in milliseconds.
+func nap(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d / 10):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// observeFew is observe of an org that shows few objects: describing hundreds is what most time would go to.
+func observeFew(t testing.TB) *observed {
+	t.Helper()
+	o := observe(t)
+	o.server.Intercept(func(q emulator.Request) emulator.Fault {
+		if q.Op == "GET sobjects" {
+			return emulator.Fault{Rewrite: wardSees}
+		}
+		return emulator.Fault{}
+	})
+	return o
+}
+
 // observeOrg is observe of an org with these options.
 func observeOrg(t testing.TB, options emulator.Options) *observed {
 	t.Helper()
@@ -46,7 +70,7 @@ func observeOrg(t testing.TB, options emulator.Options) *observed {
 	}
 	t.Cleanup(server.Close)
 	client, err := salesforce.Connect(t.Context(), salesforce.Config{
-		InstanceURL: server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken)},
+		InstanceURL: server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken)}, Sleep: nap,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +140,7 @@ func backupRow(t testing.TB, r run.BackupResult, object string) run.BackupRow {
 }
 
 func TestBackupDiffShow(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	var rows []org.Row
 	for i := range 30 {
 		rows = append(rows, account("", "Name", fmt.Sprintf("A %d", i)))
@@ -195,7 +219,7 @@ func wantChange(t *testing.T, changes []run.ChangeRow, id sf.ID, kind, field str
 }
 
 func TestQuestionsWithoutAnAnswer(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	o.write(org.Insert, account("", "Name", "A"))
 	o.backup()
 	for _, tt := range []struct {
@@ -237,7 +261,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckOfABrokenRepository(t *testing.T) {
-	o := observe(t)
+	o := observeFew(t)
 	o.write(org.Insert, account("", "Name", "A"))
 	o.backup()
 	good, err := run.Verify(t.Context(), run.VerifyInput{Store: o.store})

@@ -361,7 +361,7 @@ func (a actor) remove(id string) {
 func (w *ward) again() *salesforce.Org {
 	w.Helper()
 	client, err := salesforce.Connect(w.Context(), salesforce.Config{
-		InstanceURL: w.server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(w.server.AccessToken)},
+		InstanceURL: w.server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(w.server.AccessToken)}, Sleep: nap,
 	})
 	w.must(err)
 	return client
