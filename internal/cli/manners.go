@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,28 +117,79 @@ func (r mannersResult) rules() []string {
 
 func (a *app) orgSetCommand() *cobra.Command {
 	var m config.Manners
+	var cleared []string
 	cmd := a.command(spec{
 		use: "set NAME", short: "say how an org is read",
 		long: `Remembers how an org is read: which objects and fields are held, and how much of its limits, of the network
 and of the day that may take. Backups obey all of it; restores, which have to be made whatever the hour, obey what is
-not to be held. What was set before is replaced, all of it: without flags nothing is left of it.`,
+not to be held.
+
+A flag that is given replaces what was remembered under its name, all values of it; what is not named stays. --clear
+takes one away, as does an empty value. Without flags nothing changes, and what is remembered is shown.`,
 		example: `holdfast org set prod --exclude-field 'Contact.SSN__c' --exclude '*__History' --api-share 30
-holdfast org set prod --window 22:00-06:00 --bandwidth 4096 --refresh-formulas 168h`,
+holdfast org set prod --window 22:00-06:00 --bandwidth 4096 --refresh-formulas 168h
+holdfast org set prod --clear window`,
 		kinds:  []problem.Kind{problem.NotFound},
 		result: mannersResult{}, min: 1, max: 1, org: true,
-	}, func(_ *cobra.Command, args []string) error {
+	}, func(cmd *cobra.Command, args []string) error {
+		changes, err := mannersChanges(cmd, scaled(m), cleared)
+		if err != nil {
+			return err
+		}
 		orgs, err := a.orgs()
 		if err != nil {
 			return err
 		}
-		set := scaled(m)
-		if err := orgs.SetManners(args[0], set); err != nil {
+		set, err := orgs.ChangeManners(args[0], func(m *config.Manners) {
+			for _, change := range changes {
+				change(m)
+			}
+		})
+		if err != nil {
 			return err
 		}
 		return a.print(newMannersResult(args[0], set), func(w io.Writer) { writeManners(w, args[0], set) })
 	})
 	mannersFlags(cmd, &m)
+	cmd.Flags().StringArrayVar(&cleared, "clear", nil, "take away what is remembered under this `name` of a flag, such as window; may be repeated")
 	return cmd
+}
+
+// mannersChanges are what the flags that were given do to what is remembered.
+func mannersChanges(cmd *cobra.Command, given config.Manners, cleared []string) ([]func(*config.Manners), error) {
+	var changes []func(*config.Manners)
+	settings := map[string]func(to *config.Manners, from config.Manners){
+		"only":             func(to *config.Manners, from config.Manners) { to.Only = named(from.Only) },
+		"exclude":          func(to *config.Manners, from config.Manners) { to.Exclude = named(from.Exclude) },
+		"exclude-field":    func(to *config.Manners, from config.Manners) { to.ExcludeFields = named(from.ExcludeFields) },
+		"api-share":        func(to *config.Manners, from config.Manners) { to.APIShare = from.APIShare },
+		"bandwidth":        func(to *config.Manners, from config.Manners) { to.Bandwidth = from.Bandwidth },
+		"window":           func(to *config.Manners, from config.Manners) { to.Windows = named(from.Windows) },
+		"refresh-formulas": func(to *config.Manners, from config.Manners) { to.RefreshFormulas = from.RefreshFormulas },
+	}
+	for name, set := range settings {
+		if cmd.Flags().Changed(name) {
+			changes = append(changes, func(m *config.Manners) { set(m, given) })
+		}
+	}
+	for _, name := range cleared {
+		set, known := settings[strings.TrimLeft(name, "-")]
+		switch {
+		case !known:
+			return nil, problem.Newf(problem.Usage, "--clear %s: nothing is remembered under that name", name).
+				Hint("give one of %s", strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
+		case cmd.Flags().Changed(strings.TrimLeft(name, "-")):
+			return nil, problem.Newf(problem.Usage, "--clear %s and a value for it cannot both be meant", name).
+				Hint("a value replaces what was there; give it alone")
+		}
+		changes = append(changes, func(m *config.Manners) { set(m, config.Manners{}) })
+	}
+	return changes, nil
+}
+
+// named leaves out empty values: an empty value of a flag takes away what was there.
+func named(values []string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }
 
 func writeManners(w io.Writer, name string, m config.Manners) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -134,16 +135,23 @@ func (m Manners) With(other Manners) Manners {
 	return m
 }
 
-// SetManners replaces how a known org is read. The file is replaced whole.
-func (s Orgs) SetManners(name string, m Manners) error {
-	if err := m.Validate(); err != nil {
-		return err
-	}
+// ChangeManners changes how a known org is read and returns how it is read then. The file is replaced whole.
+func (s Orgs) ChangeManners(name string, change func(*Manners)) (Manners, error) {
 	o, err := s.Get(name)
 	if err != nil {
-		return err
+		return Manners{}, err
 	}
-	o.Manners = m
+	before := o.Manners
+	change(&o.Manners)
+	if err := o.Manners.Validate(); err != nil || reflect.DeepEqual(before, o.Manners) {
+		return before, err
+	}
+	return o.Manners, s.replace(o)
+}
+
+// replace writes the file of an org that is known.
+func (s Orgs) replace(o Org) error {
+	name := o.Name
 	body, err := yaml.Marshal(orgFile{Version: orgVersion, Org: o})
 	if err != nil {
 		return fmt.Errorf("write org %s: %w", name, err)
