@@ -77,9 +77,10 @@ type ledger struct {
 	open    *batch
 	seen    *Verification
 
-	prior        *entry   // what was there before automation was switched off
-	back         bool     // and is there again
-	left         []string // but for these, which somebody changed meanwhile
+	prior        *entry     // what was there before automation was switched off
+	back         bool       // and is there again
+	left         []string   // but for these, which somebody changed meanwhile
+	deploying    *deploying // what was sent to switch it, and has not ended as far as is known
 	org          sf.ID
 	switchesOnly bool // the rows of the plan are not looked at
 }
@@ -114,14 +115,13 @@ func (l *ledger) fold(e entry) error {
 
 func (l *ledger) foldEntry(e entry) error {
 	if l.switchesOnly {
-		l.foldAlone(e)
-		return nil
+		return l.foldAlone(e)
 	}
 	if l.begun == (e.T == entryBegin) {
 		return fmt.Errorf("entry %q out of place", e.T)
 	}
-	if l.foldSwitch(e) {
-		return nil
+	if taken, err := l.foldSwitch(e); taken {
+		return err
 	}
 	switch e.T {
 	case entryBegin:

@@ -14,7 +14,7 @@ import (
 )
 
 // putBack deploys what was there before and proves that it is there, component by component. No job may be
-// at work any more by then. What somebody changed while it was off is left as it is, and written down.
+// at work any more by then, and no deployment that switches off. What somebody changed while it was off is left as it is, and written down.
 func (a *application) putBack(ctx context.Context) error {
 	if a.ledger.prior == nil || a.ledger.back {
 		return nil
@@ -23,6 +23,9 @@ func (a *application) putBack(ctx context.Context) error {
 		return problem.New(problem.Usage, "automation is switched off, and nothing was given to put it back with")
 	}
 	if err := a.stopJob(ctx); err != nil {
+		return err
+	}
+	if err := a.settleDeploy(ctx, true); err != nil {
 		return err
 	}
 	files, keys, err := a.priorFiles()
@@ -75,7 +78,7 @@ func (a *application) deployBack(ctx context.Context, prior []component.Entry, k
 	if err != nil {
 		return "", problem.Wrap(problem.Damaged, err, "journal: prior automation")
 	}
-	id, err := a.deploy(ctx, "put automation back", files, keys)
+	id, err := a.deploy(ctx, switchBack, files, keys)
 	if err != nil {
 		return "", err
 	}
@@ -171,7 +174,9 @@ func PutBack(ctx context.Context, target Target, journal *Journal, opts Options)
 	a := &application{target: target, journal: journal, ledger: &ledger{}, opts: opts}
 	a.ledger.switchesOnly = true
 	for _, e := range journal.entries {
-		a.ledger.foldAlone(e)
+		if err := a.ledger.fold(e); err != nil {
+			return Switched{}, err
+		}
 	}
 	who, err := target.Identity(ctx)
 	if err != nil {
@@ -209,7 +214,7 @@ func (l *ledger) switchResult() Switched {
 }
 
 // foldSwitch takes in the entries about automation and reports whether this was one.
-func (l *ledger) foldSwitch(e entry) bool {
+func (l *ledger) foldSwitch(e entry) (bool, error) {
 	switch e.T {
 	case entryPrior:
 		l.prior, l.back = &entry{Prior: e.Prior, Names: e.Names}, false
@@ -219,15 +224,17 @@ func (l *ledger) foldSwitch(e entry) bool {
 		l.back = true
 		l.left = append(l.left, e.Names...)
 	default:
-		return false
+		return l.foldDeploy(e)
 	}
-	return true
+	return true, nil
 }
 
 // foldAlone takes in what matters for putting back without the plan: the automation, and the job at work.
-func (l *ledger) foldAlone(e entry) {
+func (l *ledger) foldAlone(e entry) error {
+	taken, err := l.foldSwitch(e)
 	switch {
-	case l.foldSwitch(e):
+	case taken:
+		return err
 	case e.T == entryBegin:
 		l.org = sf.ID(e.Org)
 	case e.T == entryIntent:
@@ -240,4 +247,5 @@ func (l *ledger) foldAlone(e entry) {
 	case e.T == entryAbort:
 		l.open.unsent = true
 	}
+	return nil
 }

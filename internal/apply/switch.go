@@ -21,8 +21,12 @@ import (
 type Deployer interface {
 	// Retrieve returns the components of a manifest.
 	Retrieve(ctx context.Context, m sf.Manifest) (sf.Retrieved, error)
-	// Deploy deploys an archive and waits for the end of it. A deployment that failed is no error.
-	Deploy(ctx context.Context, archive []byte, opts sf.DeployOptions) (sf.Deployment, error)
+	// StartDeploy sends an archive and returns the Id of the deployment.
+	StartDeploy(ctx context.Context, archive []byte, opts sf.DeployOptions) (string, error)
+	// AwaitDeploy waits for the end of a deployment. One that failed is no error.
+	AwaitDeploy(ctx context.Context, id string) (sf.Deployment, error)
+	// CancelDeploy asks the org to stop a deployment, which may end in any state all the same.
+	CancelDeploy(ctx context.Context, id string) error
 }
 
 // Bounds of switching.
@@ -38,7 +42,7 @@ const (
 // switchOff writes down what is there, and then switches off what the plan says. What is there is read
 // anew: the plan may be hours old. A component that is gone, or off already, is left alone. A run that goes
 // on switches off again what the journal has as off: the earlier one may have died after it had put that
-// back, and before it wrote so.
+// back, and before it wrote so. What the earlier one sent has ended before anything is looked at.
 func (a *application) switchOff(ctx context.Context) error {
 	wanted := a.ledger.plan.SwitchedOff()
 	if len(wanted) == 0 || a.ledger.count(rowPending) == 0 {
@@ -47,7 +51,7 @@ func (a *application) switchOff(ctx context.Context) error {
 	if a.opts.Deployer == nil {
 		return problem.New(problem.Usage, "the plan switches automation off, and nothing was given to do that with")
 	}
-	if err := a.dropChanged(ctx); err != nil {
+	if off, err := a.dropChanged(ctx); err != nil || off {
 		return err
 	}
 	if a.ledger.prior == nil || a.ledger.back { // each time anew: somebody may have changed it meanwhile
@@ -63,7 +67,7 @@ func (a *application) switchOff(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("switch automation off: %w", err)
 	}
-	id, err := a.deploy(ctx, "switch automation off", off, keys)
+	id, err := a.deploy(ctx, switchOff, off, keys)
 	if err != nil {
 		return err
 	}
@@ -71,20 +75,23 @@ func (a *application) switchOff(ctx context.Context) error {
 }
 
 // dropChanged ends the switching of a run that died when somebody has changed a part of it since: to switch
-// that off again would deploy what the journal has over it.
-func (a *application) dropChanged(ctx context.Context) error {
+// that off again would deploy what the journal has over it. It reports that all of it is off as it is.
+func (a *application) dropChanged(ctx context.Context) (off bool, err error) {
 	if a.ledger.prior == nil || a.ledger.back {
-		return nil
+		return false, nil
+	}
+	if err := a.settleDeploy(ctx, false); err != nil {
+		return false, err
 	}
 	files, keys, err := a.priorFiles()
 	if err != nil {
-		return err
+		return false, err
 	}
 	s, err := a.standing(ctx, files, keys)
 	if err != nil || len(s.left) == 0 {
-		return err
+		return err == nil && len(s.off) == len(keys), err
 	}
-	return a.putBack(ctx)
+	return false, a.putBack(ctx)
 }
 
 // writePrior puts what the org has of these components into the journal, before anything is changed.
@@ -166,35 +173,6 @@ func (a *application) retrieve(ctx context.Context, keys []sf.ComponentKey) ([]c
 		return nil, fmt.Errorf("retrieve automation: %w", err)
 	}
 	return unpack(got.Zip)
-}
-
-// deploy deploys these files and insists that all of it succeeded. In a production org a change of Apex
-// runs the tests of the org; without Apex none run.
-func (a *application) deploy(ctx context.Context, what string, files []component.Entry, keys []sf.ComponentKey) (string, error) {
-	body, err := component.Pack(files)
-	if err != nil {
-		return "", err
-	}
-	d, err := a.opts.Deployer.Deploy(ctx, body, sf.DeployOptions{RollbackOnError: true, TestLevel: a.testLevel(keys)})
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
-	}
-	if d.Success {
-		return d.ID, nil
-	}
-	why := d.Error
-	for _, r := range d.Results {
-		if !r.Success {
-			why = fmt.Sprintf("%s %s: %s", r.Type, r.Name, r.Problem)
-			break
-		}
-	}
-	if len(d.TestFailures) > 0 {
-		f := d.TestFailures[0]
-		why = fmt.Sprintf("test %s.%s: %s", f.Class, f.Method, f.Message)
-	}
-	return "", problem.Newf(problem.Conflict, "%s: deployment %s failed: %s", what, d.ID, why).
-		Hint("make a plan without --automation-off, or mend what the org says")
 }
 
 func (a *application) testLevel(keys []sf.ComponentKey) sf.TestLevel {

@@ -278,8 +278,8 @@ func putRetrieves(s *Server, r *http.Request) (any, error) {
 	return s.metadata.Ailing(), nil
 }
 
-// putJobs keeps deployments and retrieves in a state, Pending or InProgress, from now on, or lets them go on where none is
-// named.
+// putJobs keeps deployments and retrieves, or deployments only, in a state, Pending or InProgress, from now on, or lets
+// them go on where none is named.
 func putJobs(s *Server, r *http.Request) (any, error) {
 	body, err := controlBody(r)
 	if err != nil {
@@ -287,12 +287,21 @@ func putJobs(s *Server, r *http.Request) (any, error) {
 	}
 	var jobs struct {
 		Hold string `json:"hold"`
+		Only string `json:"only,omitempty"`
 	}
 	if err := wire.DecodeJSON(body, &jobs); err != nil {
 		return nil, err
 	}
 	if !slices.Contains([]string{"", metadata.Pending, metadata.InProgress}, jobs.Hold) {
 		return nil, wire.BadRequest("INVALID_INPUT", "jobs are held in the state Pending or InProgress: "+jobs.Hold)
+	}
+	hold := s.metadata.Hold
+	switch jobs.Only {
+	case "":
+	case "deployments":
+		hold = s.metadata.HoldDeploys
+	default:
+		return nil, wire.BadRequest("INVALID_INPUT", "only deployments are held alone: "+jobs.Only)
 	}
 	s.holding.Lock()
 	defer s.holding.Unlock()
@@ -301,7 +310,7 @@ func putJobs(s *Server, r *http.Request) (any, error) {
 		s.release = nil
 	}
 	if jobs.Hold != "" {
-		s.release = s.metadata.Hold(jobs.Hold)
+		s.release = hold(jobs.Hold)
 	}
 	return jobs, nil
 }

@@ -66,6 +66,13 @@ func TestRetrievesCanAil(t *testing.T) {
 	}
 	c.control("PUT", "jobs", `{"hold":""}`).ok(200)
 	c.deployed("id", waiting)
+	c.control("PUT", "jobs", `{"hold":"Pending","only":"retrieves"}`).refused(400, "INVALID_INPUT", "retrieves")
+	c.control("PUT", "jobs", `{"hold":"Pending","only":"deployments"}`).ok(200)
+	waiting = c.soap("m/66.0", "deploy", "<ZipFile>"+packed(t, webTabs(0, 1)...)+"</ZipFile>").ok(200).first(idOf.String())
+	demand(c.retrieved("CustomTab"), "<status>Succeeded</status>")
+	c.soap("m/66.0", "checkDeployStatus", "<id>"+waiting+"</id>").ok(200).has("<status>Pending</status>")
+	c.control("PUT", "jobs", `{"hold":""}`).ok(200)
+	c.deployed("id", waiting)
 
 	c.control("PUT", "coverage/Sums", `{"percent":101}`).refused(400, "INVALID_INPUT", "101")
 	c.control("PUT", "coverage/Sums", `{"percent":10}`).ok(200)

@@ -14,6 +14,7 @@ import (
 
 	"holdfast/internal/emulator"
 	"holdfast/internal/emulator/bulk"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
 	"holdfast/internal/testkit"
@@ -137,7 +138,7 @@ func TestAutomationStaysOffWhileAJobCannotBeStopped(t *testing.T) {
 		t.Fatalf("%v %q %+v", err, problem.HintOf(err), back)
 	}
 	release()
-	for len(w.field("Contact", "Id")) < 250 { // the job ends
+	for len(w.field("Contact", "LastName")) < 250 { // the job ends
 		time.Sleep(5 * time.Millisecond)
 	}
 	if n := w.automated(); n != 0 {
@@ -287,5 +288,80 @@ func TestAutomationThatCannotBeReadIsToldFromNone(t *testing.T) {
 	})
 	if !unread() {
 		t.Error("it was not read")
+	}
+}
+
+// The run ends or dies while the deployment that switches off still waits in the org, or is at work there, and the
+// answer that names it may be lost; the org may refuse to cancel it. Whatever the journal calls back is back, and
+// stays so when that deployment has ended.
+func TestAutomationIsNotBackBeforeItsDeploymentHasEnded(t *testing.T) {
+	for _, c := range []struct {
+		state            string
+		lost, deaf, dies bool
+	}{
+		{state: metadata.Pending},
+		{state: metadata.InProgress, dies: true},
+		{state: metadata.Pending, deaf: true, dies: true},
+		{state: metadata.Pending, lost: true},
+		{state: metadata.InProgress, lost: true, dies: true},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			w, want, before, _ := haunted(t, emulatorOptions)
+			in := w.input(w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, AutomationOff: true}), filepath.Join(t.TempDir(), "j"))
+			in.Deployer = w.client
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			release := w.server.Metadata().HoldDeploys(c.state)
+			defer release()
+			var mu sync.Mutex
+			sent, dead := 0, false
+			end := func() { dead = c.dies; stop() }
+			w.intercept(func(q emulator.Request) emulator.Fault {
+				mu.Lock()
+				defer mu.Unlock()
+				deployment := strings.Contains(q.Op, "deployRequest")
+				switch {
+				case dead:
+					return gone
+				case deployment && q.Method == "POST":
+					if sent++; sent > 1 { // only what comes after the first waits for it
+						release()
+					} else if c.lost {
+						return emulator.Fault{After: func() { mu.Lock(); defer mu.Unlock(); end() }, DropReply: true}
+					}
+				case deployment && q.Method == "PATCH" && c.deaf:
+					release()
+					return emulator.Fault{Status: 400, Body: `[{"errorCode":"INVALID_ID_FIELD","message":"too late"}]`}
+				case deployment && sent == 1 && ctx.Err() == nil:
+					end()
+				}
+				return emulator.Fault{}
+			})
+			if out, err := run.Apply(ctx, in); err == nil || c.dies == (out.Switched != nil && out.Switched.Back) {
+				t.Fatalf("%v %+v", err, out.Switched)
+			}
+			if c.dies {
+				mu.Lock()
+				dead = false
+				mu.Unlock()
+				if back, err := run.PutBack(t.Context(), run.PutBackInput{Org: w.client, Deployer: w.client, Journal: in.Journal}); err != nil || !back.Back {
+					t.Fatalf("%v %+v", err, back)
+				}
+			}
+			release()
+			w.intercept(nil)
+			w.must(w.loader.DeployFiles(t.Context(), map[string]string{ // whatever still waited has ended when this has
+				"package.xml": testkit.PackageXML("CustomObject", "Slot__c"), "objects/Slot__c.object": slotObject,
+			}))
+			if a, b, c, d, e := w.acts(); !a || !b || !c || !d || !e {
+				t.Fatalf("back are: trigger %v, flow %v, validation %v, workflow %v, duplicate %v", a, b, c, d, e)
+			}
+			out, err := run.Apply(t.Context(), in)
+			if err != nil || out.Failed > 0 || !out.Switched.Back {
+				t.Fatalf("%v %+v %+v", err, out.Switched, out.Errors)
+			}
+			w.server.Clock().Advance(1e12)
+			w.same(want, out.NewIDs)
+		})
 	}
 }

@@ -39,6 +39,12 @@ const (
 	maxFaultText = 400       // of a message that goes into an error, which is one line
 )
 
+// Refused reports that the org answered that it did not do what was asked. An answer of 408, or one that says
+// the org or a gateway broke down, tells nothing.
+func (f *Fault) Refused() bool {
+	return f.Status >= 400 && f.Status < 500 && f.Status != http.StatusRequestTimeout
+}
+
 // readFault reads the refusal from a response that is not 2xx, in the words of the org: they are to be
 // scrubbed.
 func readFault(resp *http.Response) *Fault {

@@ -73,9 +73,9 @@ func (s *Store) runRetrieve(r *Retrieval, req RetrieveRequest) {
 	never := func() bool { return false }
 	j.lock()
 	defer j.mu.Unlock()
-	j.wait(Pending, never)
+	j.wait(never, Pending)
 	r.Status = InProgress
-	j.wait(InProgress, never)
+	j.wait(never, InProgress)
 	j.mu.Unlock()
 	result := s.Retrieve(req)
 	j.lock()
