@@ -131,21 +131,21 @@ func putClock(s *Server, r *http.Request) (any, error) {
 		return nil, err
 	}
 	var move struct {
-		Set     time.Time     `json:"set"`
+		Set     *time.Time    `json:"set"`
 		Advance hard.Duration `json:"advance"`
 	}
 	if err := wire.DecodeJSON(body, &move); err != nil {
 		return nil, err
 	}
-	to := move.Set
-	if to.IsZero() {
-		to = s.Clock().Now()
+	to := s.Clock().Now()
+	if move.Set != nil {
+		to = *move.Set
 	}
 	if to = to.Add(time.Duration(move.Advance)); to.Year() < firstYear || to.Year() > lastYear {
 		return nil, wire.BadRequest("INVALID_INPUT", "the clock goes from "+strconv.Itoa(firstYear)+" to "+strconv.Itoa(lastYear)+": "+to.Format(time.RFC3339))
 	}
-	if !move.Set.IsZero() {
-		s.Clock().Set(move.Set)
+	if move.Set != nil {
+		s.Clock().Set(*move.Set)
 	}
 	s.Clock().Advance(time.Duration(move.Advance))
 	return clockState{Now: s.Clock().Now()}, nil

@@ -43,7 +43,7 @@ func TestTheControlEndpointRefusesWhatHasNoMeaning(t *testing.T) {
 	c := start(t, emulator.Options{ControlToken: "steer"})
 	for path, bodies := range map[string][]string{
 		"hardness": {`{"bulk":{"batchRows":-1}}`, `{"bulk":{"parallel":-1}}`, `{"others":{"every":-1}}`, `{"concurrent":-1}`, `{"tick":"-5h"}`, `{"stampGrain":"-1s"}`},
-		"clock":    {`{"set":"9999-12-31T23:59:59Z"}`, `{"set":"0001-01-02T00:00:00Z"}`, `{"advance":"2562047h"}`},
+		"clock":    {`{"set":"9999-12-31T23:59:59Z"}`, `{"set":"0001-01-02T00:00:00Z"}`, `{"set":"0001-01-01T00:00:00Z"}`, `{"advance":"2562047h"}`},
 	} {
 		for _, body := range bodies {
 			c.control("PUT", path, body).ok(400)

@@ -98,3 +98,42 @@ func TestPKChunkingIsAskedForStrictly(t *testing.T) {
 	batch := c.batch(id, asCSV, "SELECT Id FROM Account")
 	c.classic("GET", "job/"+id+"/batch/"+batch, asXML, "").ok(200).has("<state>Failed</state>", "ExceededQuota")
 }
+
+// TestMethodsAreThoseOfTheClosestResource: list views are no records whose Id is "listviews".
+func TestMethodsAreThoseOfTheClosestResource(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for path, allowed := range map[string]string{
+		"sobjects/Account/listviews": "GET", "sobjects/Account/describe": "GET", "sobjects/Account/updated": "GET",
+		"sobjects/Account/001000000000001AAA": "GET,PATCH,DELETE", "composite/sobjects": "POST,PATCH,DELETE",
+	} {
+		a := c.do("PUT", path, "{}")
+		a.refused(405, "METHOD_NOT_ALLOWED", "Allowed are "+allowed)
+		if got := a.header.Get("Allow"); got != allowed {
+			t.Errorf("%s: %s, want %s", path, got, allowed)
+		}
+	}
+	c.do("PATCH", "sobjects/Account/listviews", "{}").refused(405, "METHOD_NOT_ALLOWED", "GET")
+}
+
+func TestVersionsThatNeverWereAreRefused(t *testing.T) {
+	c := start(t, emulator.Options{})
+	for _, version := range []string{"999.0", "-1", "6.0", "66.5", "x"} {
+		c.soap("m/66.0", "describeMetadata", "<asOfVersion>"+version+"</asOfVersion>").ok(500).has("UNSUPPORTED_API_VERSION")
+		c.soap("m/66.0", "retrieve", "<retrieveRequest><apiVersion>"+version+"</apiVersion></retrieveRequest>").ok(500).has("UNSUPPORTED_API_VERSION")
+		manifest := strings.Replace(keyManifest, "66.0", version, 1)
+		c.deploy("ZipFile", "id", packed(t, "package.xml", manifest, "objects/Account.object", keyObject, "profiles/Admin.profile", keyAccess)).
+			has("<status>Failed</status>", "The version "+version+" of the package is not supported")
+	}
+	c.soap("m/66.0", "describeMetadata", "<asOfVersion>35.0</asOfVersion>").ok(200)
+}
+
+func TestComputedRowsStayWithinTime(t *testing.T) {
+	c := start(t, emulator.Options{ControlToken: "steer"})
+	for _, bad := range []string{
+		`{"object":"Lead","rows":1000000000,"step":"2562047h"}`, `{"object":"Lead","rows":10,"step":"-1s"}`,
+		`{"object":"Lead","rows":10,"from":"0001-01-01T00:00:00Z"}`, `{"object":"Lead","rows":100000,"step":"8760h"}`,
+	} {
+		c.control("POST", "generate", bad).ok(400)
+	}
+	c.control("POST", "generate", `{"object":"Lead","rows":1000000,"from":"2000-01-01T00:00:00Z","step":"1s"}`).ok(200)
+}

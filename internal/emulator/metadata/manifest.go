@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"holdfast/internal/emulator/wire"
 )
 
 // manifest is a package.xml or a destructiveChanges.xml.
@@ -28,6 +31,9 @@ func readManifest(raw []byte) (*manifest, error) {
 		return nil, errors.New("Error parsing file: the root element is not Package")
 	}
 	m := &manifest{Version: root.value("version"), FullName: root.value("fullName")}
+	if m.Version != "" && !Served(m.Version) {
+		return nil, fmt.Errorf("The version %s of the package is not supported", m.Version) // wording unverified
+	}
 	for _, t := range root.kids {
 		if t.name != "types" {
 			continue
@@ -77,4 +83,14 @@ func (m *manifest) within(kind, folder string) bool {
 		}
 	}
 	return false
+}
+
+// The versions of the Metadata API, of which the newest is that of the org. Source: Metadata API Developer Guide, "Metadata API
+// Support Policy": versions 7 and later have been served.
+const firstVersion = 7
+
+// Served reports a version, such as 66.0, that a package or a call may name.
+func Served(version string) bool {
+	n, err := strconv.ParseFloat(version, 64)
+	return err == nil && n >= firstVersion && n <= wire.LastVersion && n == float64(int(n))
 }

@@ -3,6 +3,7 @@ package org
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -26,6 +27,9 @@ type Generation struct {
 	From   time.Time     // when the first row was made
 	Step   time.Duration // between one row and the next; at least a second makes each stamp one of its own
 }
+
+// secondsOfYear are the seconds of a year, as close as a bound needs them.
+const secondsOfYear = 365.2425 * 24 * 60 * 60
 
 // maxGenerated is how many rows one object can have: positions are 32 bits wide.
 const maxGenerated = 1 << 30
@@ -52,6 +56,10 @@ func (o *Org) Generate(g Generation) *Error {
 	t := o.tables[fold(object.Name)]
 	if t.gen != nil || len(t.rows) > 0 || object.KeyPrefix == "" || g.Rows < 1 || g.Rows > maxGenerated {
 		return fault("INVALID_OPERATION", "rows can be generated once, for an object without rows: "+object.Name)
+	}
+	last := float64(g.Rows-1) * g.Step.Seconds() / secondsOfYear // in years after the first
+	if g.Step < 0 || outOfTime(g.From) || float64(g.From.Year())+last > lastYear || g.Step > 0 && int64(g.Rows) > math.MaxInt64/int64(g.Step) {
+		return fault("INVALID_OPERATION", "the stamps of the rows do not ascend, or leave the years from "+itoa(firstYear)+" to "+itoa(lastYear)+": "+object.Name)
 	}
 	first := o.newID(t)
 	number, ok := idNumber(first)

@@ -3,6 +3,7 @@ package rest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/emulator/wire"
@@ -106,10 +107,12 @@ func resources() []resource {
 // Serve answers a call below /services/data/vXX.X. An error is one for wire.ReplyError.
 func (a *API) Serve(w http.ResponseWriter, c *wire.Call) error {
 	known := ""
+	var path []string // of the first, which is the closest: a less close one would have other methods
 	for _, r := range a.resources {
-		if !c.Is(r.path...) {
+		if !c.Is(r.path...) || path != nil && !slices.Equal(path, r.path) {
 			continue
 		}
+		path = r.path
 		if r.method == c.Method || r.method == http.MethodGet && c.Method == http.MethodHead {
 			return r.serve(a, w, c)
 		}

@@ -210,18 +210,27 @@ func deployMessages(b *strings.Builder, d metadata.Deployment, name string, succ
 	}
 }
 
-// versionOf reads a version such as 66.0, or takes that of the call.
-func versionOf(c *call, text string) int {
-	if n, ok := Major(text); ok {
-		return n
+// versionOf reads a version such as 66.0, or takes that of the call. That one that is not served is refused, and how, is
+// unverified.
+func versionOf(c *call, text string) (int, error) {
+	if text == "" {
+		return c.version, nil
 	}
-	return c.version
+	n, ok := Major(text)
+	if !ok || !metadata.Served(text) {
+		return 0, wire.BadRequest("UNSUPPORTED_API_VERSION", "Invalid Api version specified: "+text)
+	}
+	return n, nil
 }
 
 func describeMetadata(a *API, c *call) (string, error) {
+	version, err := versionOf(c, c.op.value("asOfVersion", "apiVersion"))
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
 	b.WriteString("<result>")
-	for _, k := range metadata.Kinds(versionOf(c, c.op.value("asOfVersion", "apiVersion"))) {
+	for _, k := range metadata.Kinds(version) {
 		b.WriteString("<metadataObjects>")
 		for _, child := range k.Children {
 			b.WriteString(element("childXmlNames", child.Name))
@@ -293,14 +302,20 @@ func retrieveMetadata(a *API, c *call) (string, error) {
 	if q == nil {
 		return "", wire.BadRequest("INVALID_OPERATION", "a retrieve needs a request")
 	}
+	version, err := versionOf(c, q.value("apiVersion"))
+	if err != nil {
+		return "", err
+	}
 	req := metadata.RetrieveRequest{
-		Version: versionOf(c, q.value("apiVersion")), SinglePackage: q.flag("singlePackage"),
+		Version: version, SinglePackage: q.flag("singlePackage"),
 		PackageNames: slices.DeleteFunc(q.values("packageNames"), func(s string) bool { return s == "" }), SpecificFiles: q.values("specificFiles"),
 	}
 	if u := q.child("unpackaged"); u != nil {
 		req.Unpackaged = true
 		if v := u.value("version"); v != "" {
-			req.Version = versionOf(c, v)
+			if req.Version, err = versionOf(c, v); err != nil {
+				return "", err
+			}
 		}
 		for _, t := range u.all("types") {
 			req.Types = append(req.Types, metadata.Wanted{Type: t.value("name"), Members: t.values("members")})
