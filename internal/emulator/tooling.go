@@ -12,7 +12,7 @@ func components(store *metadata.Store) func(kind string) []rest.Component {
 		for _, c := range store.Show(kind) {
 			out = append(out, rest.Component{
 				ID: c.ID, FullName: c.FullName, Namespace: c.Namespace, Created: c.Created, Modified: c.Modified, By: c.By, Editor: c.Editor,
-				Facts: c.Facts,
+				Facts: c.Facts, Late: c.Late,
 			})
 		}
 		return out

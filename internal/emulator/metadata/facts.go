@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"holdfast/internal/sf"
 )
@@ -14,6 +15,8 @@ type Shown struct {
 	// Facts are fields beyond those that every component has, by their names in the Tooling API, as canonical
 	// text. Source: Tooling API Developer Guide, ApexClass, ApexTrigger, Flow, FlowDefinition, ValidationRule.
 	Facts map[string]string
+	// Late are fields that are large, or worked out of what is. They may be read at any time.
+	Late map[string]func() string
 }
 
 // Show returns the components of a type as the Tooling API has them: those of List, and each version of a
@@ -26,16 +29,16 @@ func (s *Store) Show(kind string) []Shown {
 	for _, c := range list {
 		switch kind {
 		case "ApexClass", "ApexTrigger":
-			out = append(out, Shown{c, codeFacts(c)})
+			out = append(out, Shown{c, codeFacts(c), codeTexts(c)})
 		case "ValidationRule":
-			out = append(out, Shown{c, ruleFacts(c)})
+			out = append(out, Shown{Component: c, Facts: ruleFacts(c)})
 		case "Flow":
 			versions := flowVersions(s.components, c.FullName)
 			for _, v := range versions {
-				out = append(out, Shown{v, flowFacts(v, definitionID(versions[0]))})
+				out = append(out, Shown{Component: v, Facts: flowFacts(v, definitionID(versions[0]))})
 			}
 		case "FlowDefinition":
-			out = append(out, Shown{c, s.definitionFacts(c)})
+			out = append(out, Shown{Component: c, Facts: s.definitionFacts(c)})
 		default:
 			out = append(out, Shown{Component: c})
 		}
@@ -43,13 +46,11 @@ func (s *Store) Show(kind string) []Shown {
 	return out
 }
 
-// codeFacts tells of a class or a trigger. The body of a managed one is hidden from subscribers.
-// That LengthWithoutComments counts characters is unverified.
+// codeFacts tells of a class or a trigger what its file of facts says.
 func codeFacts(c Component) map[string]string {
 	facts := map[string]string{"Status": "Active", "IsValid": "true"}
 	for name, content := range c.files {
 		if !strings.HasSuffix(name, "-meta.xml") {
-			facts["Body"] = string(content)
 			continue
 		}
 		root, err := parseXML(content)
@@ -61,16 +62,41 @@ func codeFacts(c Component) map[string]string {
 		}
 		facts["ApiVersion"] = root.value("apiVersion")
 	}
-	if c.Type == "ApexTrigger" {
-		if head := triggerHead.FindStringSubmatch(facts["Body"]); head != nil {
-			facts["TableEnumOrId"], facts["EntityDefinitionId"] = head[1], head[1]
+	return facts
+}
+
+// code is the text of a class or a trigger.
+func (c Component) code() string {
+	for name, content := range c.files {
+		if !strings.HasSuffix(name, "-meta.xml") {
+			return string(content)
 		}
 	}
-	facts["LengthWithoutComments"] = strconv.Itoa(len([]rune(comments.ReplaceAllString(facts["Body"], ""))))
-	if c.Namespace != "" {
-		facts["Body"] = "(hidden)"
+	return ""
+}
+
+// codeTexts tells of a class or a trigger what its code says. The body of a managed one is hidden from subscribers.
+// That LengthWithoutComments counts characters is unverified.
+func codeTexts(c Component) map[string]func() string {
+	texts := map[string]func() string{
+		"Body": c.code,
+		"LengthWithoutComments": func() string {
+			return strconv.Itoa(utf8.RuneCountInString(comments.ReplaceAllString(c.code(), "")))
+		},
 	}
-	return facts
+	if c.Namespace != "" {
+		texts["Body"] = func() string { return "(hidden)" }
+	}
+	if c.Type == "ApexTrigger" {
+		object := func() string {
+			if head := triggerHead.FindStringSubmatch(c.code()); head != nil {
+				return head[1]
+			}
+			return ""
+		}
+		texts["TableEnumOrId"], texts["EntityDefinitionId"] = object, object
+	}
+	return texts
 }
 
 // ruleFacts tells of a validation rule.

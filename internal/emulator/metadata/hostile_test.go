@@ -161,3 +161,15 @@ func TestAFormulaCannotReachItself(t *testing.T) {
 		}
 	}
 }
+
+// Code of more than a million characters is no code.
+func TestLongCodeIsRefused(t *testing.T) {
+	b := newBench(t)
+	long := map[string]string{
+		"package.xml": packageXML("ApexClass", "Long"), "classes/Long.cls": "class Long { /*" + strings.Repeat("x", 1_000_000) + "*/ }",
+		"classes/Long.cls-meta.xml": file("ApexClass", "<apiVersion>66.0</apiVersion>"),
+	}
+	if r := b.deploy(metadata.Options{RollbackOnError: true}, long); r.Success || b.listed("ApexClass", "Long") {
+		t.Errorf("%s", r.Status)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // read takes the files of the archive apart into components. A file that cannot be read, and one that
@@ -20,11 +21,28 @@ func (d *deploy) read() {
 		d.readFile(file, whole)
 	}
 	for _, k := range sortedKeys(whole) {
+		d.measure(whole[k])
 		d.pieces = append(d.pieces, whole[k])
 	}
 	slices.SortStableFunc(d.pieces, func(a, b *piece) int {
 		return cmp.Or(strings.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.col, b.col))
 	})
+}
+
+// maxCode is how many characters a class or a trigger has at most.
+// Source: Apex Developer Guide, "Execution Governors and Limits", static Apex limits.
+const maxCode = 1_000_000
+
+// measure refuses code that is too long; the words are unverified.
+func (d *deploy) measure(p *piece) {
+	if p.kind != "ApexClass" && p.kind != "ApexTrigger" {
+		return
+	}
+	for file, content := range p.files {
+		if !strings.HasSuffix(file, "-meta.xml") && utf8.RuneCount(content) > maxCode {
+			d.fail(p.kind, p.name, file, "The code is longer than "+itoa(maxCode)+" characters")
+		}
+	}
 }
 
 func isDestructive(file string) bool {

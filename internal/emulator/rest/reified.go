@@ -22,6 +22,8 @@ type Component struct {
 	Editor    sf.ID
 	// Facts are further fields by their names in the Tooling API, as canonical text: Status, Active …
 	Facts map[string]string
+	// Late are fields that are large, or worked out of what is: they are read when a query asks for them.
+	Late map[string]func() string
 }
 
 // noID is the Id of a record that has none of its own.
@@ -100,7 +102,7 @@ func (a *API) entityRows(map[string]string) []virtualRow {
 	var out []virtualRow
 	for _, o := range a.org.Objects() {
 		namespace, developer := apart(o.Name)
-		out = append(out, virtualRow{
+		out = append(out, virtualRow{texts: map[string]string{
 			"id": noID, "durableid": o.Name, "qualifiedapiname": o.Name, "developername": developer, "masterlabel": o.Label, "label": o.Label,
 			"plurallabel": o.LabelPlural, "keyprefix": o.KeyPrefix, "namespaceprefix": namespace,
 			"iscustomizable": flagText(o.Custom || o.Layoutable), "iscustomsetting": flagText(o.CustomSetting),
@@ -110,7 +112,7 @@ func (a *API) entityRows(map[string]string) []virtualRow {
 			"iscompactlayoutable": flagText(o.CompactLayoutable), "isfeedenabled": flagText(o.FeedEnabled), "isevercreatable": flagText(o.Createable),
 			"iseverupdatable": flagText(o.Updateable), "iseverdeletable": flagText(o.Deletable), "isinterface": flagText(o.IsInterface),
 			"issubtype": flagText(o.IsSubtype),
-		})
+		}})
 	}
 	return out
 }
@@ -144,7 +146,7 @@ func (a *API) fieldRow(o *org.Object, f *org.Field) virtualRow {
 			refers = string(text)
 		}
 	}
-	return virtualRow{
+	return virtualRow{texts: map[string]string{
 		"id": noID, "durableid": o.Name + "." + f.Name, "qualifiedapiname": f.Name, "developername": developer, "entitydefinitionid": o.Name,
 		"entitydefinition.qualifiedapiname": o.Name, "entitydefinition.durableid": o.Name, "masterlabel": f.Label, "label": f.Label,
 		"datatype": dataType(f), "length": fmt.Sprint(f.Length), "precision": fmt.Sprint(f.Precision), "scale": fmt.Sprint(f.Scale),
@@ -152,7 +154,7 @@ func (a *API) fieldRow(o *org.Object, f *org.Field) virtualRow {
 		"isindexed":  flagText(f.IDLookup || f.ExternalID || f.Unique || f.Type == sf.TypeReference || f.Type == sf.TypeID),
 		"iscompound": flagText(f.Type.IsCompound()), "isnamefield": flagText(f.NameField), "isapifilterable": flagText(f.Filterable),
 		"isapisortable": flagText(f.Sortable), "isapigroupable": flagText(f.Groupable), "relationshipname": f.RelationshipName, "referenceto": refers,
-	}
+	}}
 }
 
 // dataType spells the type of a field as the setup pages do. Source: FieldDefinition.DataType in
@@ -221,7 +223,9 @@ func (a *API) valueSetRows(filter map[string]string) []virtualRow {
 			if err != nil { // strings and booleans always marshal
 				panic(err)
 			}
-			out = append(out, virtualRow{"id": noID, "durableid": name, "masterlabel": name, "fullname": name, "metadata": string(text)})
+			out = append(out, virtualRow{texts: map[string]string{
+				"id": noID, "durableid": name, "masterlabel": name, "fullname": name, "metadata": string(text),
+			}})
 		}
 	}
 	return out
@@ -236,7 +240,7 @@ func (a *API) componentRows(kind string) []virtualRow {
 			object, local = "", c.FullName
 		}
 		_, developer := apart(local)
-		r := virtualRow{
+		texts := map[string]string{
 			"id": c.ID, "fullname": c.FullName, "developername": developer, "name": developer, "masterlabel": developer,
 			"validationname": developer, "namespaceprefix": c.Namespace, "manageablestate": "unmanaged",
 			"tableenumorid": object, "entitydefinitionid": object, "entitydefinition.qualifiedapiname": object,
@@ -244,14 +248,18 @@ func (a *API) componentRows(kind string) []virtualRow {
 			"createdbyid": string(c.By), "lastmodifiedbyid": string(c.Editor),
 		}
 		if c.Namespace != "" {
-			r["manageablestate"] = "installed"
+			texts["manageablestate"] = "installed"
 		}
 		for name, text := range c.Facts {
-			r[strings.ToLower(name)] = text
+			texts[strings.ToLower(name)] = text
 		}
-		out = append(out, r)
+		late := map[string]func() string{}
+		for name, read := range c.Late {
+			late[strings.ToLower(name)] = read
+		}
+		out = append(out, virtualRow{texts: texts, late: late})
 	}
-	slices.SortStableFunc(out, func(x, y virtualRow) int { return strings.Compare(x["id"], y["id"]) })
+	slices.SortStableFunc(out, func(x, y virtualRow) int { return strings.Compare(x.text("id"), y.text("id")) })
 	return out
 }
 

@@ -101,7 +101,7 @@ func (a *API) toolingRecord(w http.ResponseWriter, c *wire.Call) error {
 	}
 	id := c.Path[3]
 	for _, r := range v.rows(map[string]string{"durableid": id}) {
-		if strings.EqualFold(r["durableid"], id) || r["id"] == id && id != noID {
+		if strings.EqualFold(r.text("durableid"), id) || r.text("id") == id && id != noID {
 			var columns []virtualField
 			for _, f := range v.fields {
 				if !strings.Contains(f.name, ".") {

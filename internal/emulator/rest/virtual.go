@@ -31,8 +31,20 @@ type virtualField struct {
 	kind sf.FieldType
 }
 
-// virtualRow holds canonical texts by the name of the field in small letters; a complexvalue is JSON.
-type virtualRow map[string]string
+// virtualRow holds canonical texts by the name of the field in small letters; a complexvalue is JSON. What is large is read
+// when it is asked for.
+type virtualRow struct {
+	texts map[string]string
+	late  map[string]func() string
+}
+
+// text returns one field by its name in small letters.
+func (r virtualRow) text(name string) string {
+	if read, ok := r.late[name]; ok {
+		return read()
+	}
+	return r.texts[name]
+}
 
 func (v *virtual) field(name string) (virtualField, bool) {
 	for _, f := range v.fields {
@@ -63,7 +75,7 @@ func (a *API) queryVirtual(w http.ResponseWriter, c *wire.Call, q *soql.Query, v
 		Column: func(p *soql.Path, _ soql.Use) (soql.Column[virtualRow], error) {
 			f, err := v.resolve(q, p)
 			key := strings.ToLower(f.name)
-			return soql.Column[virtualRow]{Type: f.kind, Get: func(r virtualRow) string { return r[key] }}, err
+			return soql.Column[virtualRow]{Type: f.kind, Get: func(r virtualRow) string { return r.text(key) }}, err
 		},
 	}
 	filter := equalTo(q.Where)
@@ -192,7 +204,7 @@ func equalTo(e soql.Expr) map[string]string {
 
 // record spells one row; what goes through a relationship is nested.
 func (v *virtual) record(r virtualRow, columns []virtualField, root string) json.RawMessage {
-	id := cmp.Or(r["id"], r["durableid"])
+	id := cmp.Or(r.text("id"), r.text("durableid"))
 	b := []byte(`{"attributes":{"type":`)
 	b = wire.AppendString(b, v.name)
 	b = append(b, `,"url":`...)
@@ -227,7 +239,7 @@ func (v *virtual) record(r virtualRow, columns []virtualField, root string) json
 }
 
 func appendVirtual(b []byte, f virtualField, r virtualRow) []byte {
-	text := r[strings.ToLower(f.name)]
+	text := r.text(strings.ToLower(f.name))
 	if f.kind == sf.TypeComplexValue && text != "" {
 		return append(b, text...)
 	}
