@@ -17,6 +17,7 @@ func (a *app) commands() []*cobra.Command {
 		a.rollbackCommand(),
 		a.applyCommand(),
 		a.seedCommand(),
+		a.loadCommand(),
 		a.successorsCommand(),
 		a.checkCommand(),
 		a.verifyCommand(),
