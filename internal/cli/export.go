@@ -115,8 +115,8 @@ func writeProject(w io.Writer, r run.ProjectResult) {
 		}
 	}
 	writeTable(w, []string{"METADATA TYPE", "COMPONENTS", "FILES"}, rows)
-	fmt.Fprintf(w, "%s in %s from snapshot %s; %s of managed packages left out\n", plural(all, "component"), plural(r.Files, "file"),
-		r.Snapshot.Short, plural(r.Installed, "component"))
+	fmt.Fprintf(w, "%s in %s from %s; %s of managed packages left out\n", plural(all, "component"), plural(r.Files, "file"),
+		whichText(r.Snapshot), plural(r.Installed, "component"))
 	for _, m := range r.Missing {
 		fmt.Fprintf(w, "missing: %s\n", plain(m))
 	}

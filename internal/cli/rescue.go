@@ -59,6 +59,7 @@ under a key; fields that the org computes of others and the files of records are
 			return err
 		}
 		return errors.Join(a.print(result, func(w io.Writer) {
+			writeWhich(w, result.Snapshot)
 			rows := make([][]string, 0, len(result.Files))
 			for _, f := range result.Files {
 				if f.Rounded > 0 {

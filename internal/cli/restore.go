@@ -84,7 +84,7 @@ holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomFiel
 	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Snapshot, "to", "", "`snapshot` to come back to; latest is the newest backup")
-	flags.StringVar(&undo, "undo", "", "the two `snapshots` around what is to be undone, as BEFORE..AFTER; latest is the newest backup before, and the newest of any kind after")
+	flags.StringVar(&undo, "undo", "", "the two `snapshots` around what is to be undone, as BEFORE..AFTER; latest is the newest backup")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	flags.StringArrayVar(&in.Objects, "object", nil, "bring back this `object` alone, and what it refers to; may be repeated")
 	flags.StringArrayVar(&in.Records, "record", nil, "bring back the record with this `Id` alone, and what it refers to; may be repeated")

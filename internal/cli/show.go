@@ -52,7 +52,7 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 		}
 		if statement && !a.json {
 			if !a.quiet {
-				fmt.Fprintln(a.err, "holdfast: checked by the key "+plain(result.Verifier))
+				fmt.Fprintf(a.err, "holdfast: %s, checked by the key %s\n", whichText(result.Snapshot), plain(result.Verifier))
 			}
 			_, err := io.WriteString(a.out, result.Statement)
 			return err
@@ -64,6 +64,13 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too")
 	return a.repoFlags(cmd)
 }
+
+// whichText says which snapshot is meant, where latest or the beginning of an Id was given.
+func whichText(s run.SnapshotRow) string {
+	return fmt.Sprintf("snapshot %s of %s (%s), %s of %s", s.Short, plain(s.OrgName), s.OrgID, s.Kind, stamp(s.To))
+}
+
+func writeWhich(w io.Writer, s run.SnapshotRow) { fmt.Fprintln(w, whichText(s)) }
 
 func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 	switch {
@@ -85,6 +92,7 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 		fmt.Fprintf(w, "%s %s is gone: deleted %s, known from the %s\n", r.Tombstone.Object, r.Tombstone.ID,
 			stamp(r.Tombstone.At), plain(r.Tombstone.Evidence))
 	case coverage:
+		writeWhich(w, r.Snapshot)
 		if r.Proof != nil {
 			writeProof(w, r)
 		}
@@ -98,6 +106,7 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 		}
 		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, rows)
 	case len(r.Components) > 0:
+		writeWhich(w, r.Snapshot)
 		writeComponents(w, r.Components)
 	default:
 		writeParts(w, r, all)
@@ -136,8 +145,8 @@ func writeProof(w io.Writer, r run.ShowResult) {
 
 // writeParts lists the objects of a snapshot. An org has hundreds, most of which are empty.
 func writeParts(w io.Writer, r run.ShowResult, all bool) {
-	fmt.Fprintf(w, "snapshot %s of %s (%s), read as %s, API %s\n", r.Snapshot.Short, plain(r.Snapshot.OrgName),
-		r.Snapshot.OrgID, plain(r.Snapshot.Username), plain(r.APIVersion))
+	writeWhich(w, r.Snapshot)
+	fmt.Fprintf(w, "read as %s, API %s\n", plain(r.Snapshot.Username), plain(r.APIVersion))
 	empty := 0
 	rows := make([][]string, 0, len(r.Parts))
 	for _, p := range r.Parts {

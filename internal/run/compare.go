@@ -165,7 +165,7 @@ func (in CompareInput) side(ctx context.Context, s Side) (*compared, error) {
 		}
 		c.sn, c.row = sn, SideRow{Kind: "org", Name: sn.Info().OrgName}
 	case s.Snapshot != "":
-		sn, err := in.Store.Load(ctx, s.Snapshot)
+		sn, err := held(ctx, in.Store, s.Snapshot)
 		if err != nil {
 			return nil, err
 		}

@@ -67,11 +67,11 @@ type FieldChangeRow struct {
 // snapshot or an object that neither holds; Usage for snapshots of different orgs.
 func Diff(ctx context.Context, in DiffInput) (DiffResult, error) {
 	out := DiffResult{Objects: []DiffRow{}, Components: []ComponentDiff{}}
-	before, err := in.Store.Load(ctx, in.Before, ofOrg(in.OrgID)...)
+	before, err := held(ctx, in.Store, in.Before, ofOrg(in.OrgID)...)
 	if err != nil {
 		return out, err
 	}
-	after, err := in.Store.Load(ctx, in.After, ofOrg(in.OrgID)...)
+	after, err := held(ctx, in.Store, in.After, ofOrg(in.OrgID)...)
 	if err != nil {
 		return out, err
 	}

@@ -38,7 +38,7 @@ func Drift(ctx context.Context, in CompareInput) (DiffResult, error) {
 
 // newestWithMetadata returns the ID of the newest backup of an org that holds components.
 func newestWithMetadata(ctx context.Context, store *snapshot.Store, org sf.ID) (string, error) {
-	all, err := store.List(ctx, snapshot.OfOrg(org), snapshot.OfKind("backup"))
+	all, err := store.List(ctx, snapshot.OfOrg(org), snapshot.OfKind(kindBackup))
 	if err != nil {
 		return "", err
 	}

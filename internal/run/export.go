@@ -52,7 +52,7 @@ const projectRoot = "force-app/main/default/"
 // format, and manifest/package.xml, which names them. Errors: NotFound for a snapshot or a type that is not
 // held; Partial when something is missing, which the result names.
 func Project(ctx context.Context, in ProjectInput) (ProjectResult, error) {
-	sn, err := in.Store.Load(ctx, in.Snapshot, ofOrg(in.OrgID)...)
+	sn, err := held(ctx, in.Store, in.Snapshot, ofOrg(in.OrgID)...)
 	if err != nil {
 		return ProjectResult{}, err
 	}

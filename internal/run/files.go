@@ -140,7 +140,7 @@ type FileResult struct {
 // File writes a file out. Errors: NotFound for a file that is not held; Damaged when what is stored is not what
 // was read from the org, and then something may have been written.
 func File(ctx context.Context, in FileInput) (out FileResult, err error) {
-	sn, err := in.Store.Load(ctx, in.Snapshot)
+	sn, err := held(ctx, in.Store, in.Snapshot)
 	if err != nil {
 		return out, err
 	}

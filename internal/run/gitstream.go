@@ -53,7 +53,7 @@ const SnapshotTrailer = "Holdfast-Snapshot"
 // changed something since the one before, as the org says who changed each component last.
 // Components of managed packages are left out. A snapshot without a change makes no commit.
 func GitStream(ctx context.Context, in GitInput) (GitResult, error) {
-	last, err := in.Store.Load(ctx, in.Snapshot, ofOrg(in.OrgID)...)
+	last, err := held(ctx, in.Store, in.Snapshot, ofOrg(in.OrgID)...)
 	if err != nil {
 		return GitResult{}, err
 	}
@@ -66,7 +66,7 @@ func GitStream(ctx context.Context, in GitInput) (GitResult, error) {
 	slices.SortStableFunc(all, func(a, b snapshot.Info) int { return a.Started.Compare(b.Started) })
 	h := &history{in: in, table: component.Known(), w: bufio.NewWriter(in.Out), out: &out, begun: in.Since != ""}
 	if in.Since != "" {
-		if h.before, err = in.Store.Load(ctx, in.Since, snapshot.OfOrg(org)); err != nil {
+		if h.before, err = held(ctx, in.Store, in.Since, snapshot.OfOrg(org)); err != nil {
 			return out, fmt.Errorf("the snapshot that branch %s holds: %w", in.Branch, err)
 		}
 	}

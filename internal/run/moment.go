@@ -38,7 +38,7 @@ func readMoment(text string) (time.Time, bool) {
 func (m Moment) load(ctx context.Context) (*snapshot.Snapshot, error) {
 	at, isTime := readMoment(m.At)
 	if !isTime && m.At != "" && m.At != snapshot.Latest {
-		return m.Store.Load(ctx, m.At, m.named()...)
+		return held(ctx, m.Store, m.At, m.named()...)
 	}
 	org, err := m.org(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (m Moment) load(ctx context.Context) (*snapshot.Snapshot, error) {
 	if isTime {
 		return m.Store.AsOf(ctx, at, snapshot.OfOrg(org))
 	}
-	return m.Store.Load(ctx, snapshot.Latest, snapshot.OfOrg(org))
+	return held(ctx, m.Store, snapshot.Latest, snapshot.OfOrg(org))
 }
 
 // named selects the snapshots of the org that was named, or all.

@@ -66,7 +66,7 @@ func Prune(ctx context.Context, in PruneInput) (PruneResult, error) {
 	}
 	var holds []policy.Hold
 	for _, prefix := range in.Keep {
-		sn, err := in.Store.Load(ctx, prefix)
+		sn, err := held(ctx, in.Store, prefix)
 		if err != nil {
 			return PruneResult{}, err
 		}

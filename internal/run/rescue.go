@@ -99,7 +99,7 @@ type RescueRow struct {
 // nothing between two commas; every other value is in quotes, which are doubled within it, so that
 // nothing is told apart by its look. With Parquet it has a typed column for each field instead.
 func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
-	sn, err := in.Store.Load(ctx, in.Snapshot)
+	sn, err := held(ctx, in.Store, in.Snapshot)
 	if err != nil {
 		return RescueResult{}, err
 	}

@@ -190,37 +190,20 @@ func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
 	if undo == (in.Snapshot != "") || (undo && (in.Before == "" || in.After == "")) {
 		return nil, problem.New(problem.Usage, "give either a snapshot to come back to or the two around a change to undo")
 	}
-	id := in.Snapshot
-	if undo {
-		id = in.Before
-	}
-	var filters []snapshot.Filter
 	who, err := in.Source.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if id == snapshot.Latest {
-		filters = append(filters, snapshot.OfOrg(who.OrgID), snapshot.OfKind("backup"))
-	}
-	if w.want, err = in.Store.Load(ctx, id, filters...); err != nil || !undo {
+	if undo {
+		w.want, w.base, err = around(ctx, in.Store, in.Before, in.After, snapshot.OfOrg(who.OrgID))
 		return w, err
 	}
-	filters = nil
-	if in.After == snapshot.Latest {
+	var filters []snapshot.Filter
+	if in.Snapshot == snapshot.Latest {
 		filters = append(filters, snapshot.OfOrg(who.OrgID))
 	}
-	if w.base, err = in.Store.Load(ctx, in.After, filters...); err != nil {
-		return nil, err
-	}
-	before, after := w.want.Info(), w.base.Info()
-	switch {
-	case before.OrgID != after.OrgID:
-		return nil, problem.Newf(problem.Usage, "snapshot %s is of org %s, snapshot %s of org %s", before.Short(), before.OrgID, after.Short(), after.OrgID)
-	case after.Started.Before(before.Started):
-		return nil, problem.Newf(problem.Usage, "snapshot %s was taken before %s", after.Short(), before.Short()).
-			Hint("name the earlier one first: --undo %s..%s", after.Short(), before.Short())
-	}
-	return w, nil
+	w.want, err = held(ctx, in.Store, in.Snapshot, filters...)
+	return w, err
 }
 
 // observe captures the org as it is now: the objects that the wanted snapshot holds, and no others

@@ -181,32 +181,18 @@ func (in RollbackInput) load(ctx context.Context) (*reversal, error) {
 		return nil, err
 	}
 	r := &reversal{in: in}
-	load := func(id string) (*snapshot.Snapshot, error) {
-		filters := []snapshot.Filter{snapshot.OfOrg(who.OrgID)}
-		if id == snapshot.Latest { // not what an earlier plan observed
-			filters = append(filters, snapshot.OfKind("backup"))
-		}
-		return in.Store.Load(ctx, id, filters...)
-	}
-	if r.before, err = load(in.Before); err != nil {
-		return nil, err
-	}
+	ofThis := snapshot.OfOrg(who.OrgID)
 	if in.After == "" {
+		if r.before, err = held(ctx, in.Store, in.Before, ofThis); err != nil {
+			return nil, err
+		}
 		return r, in.loadRestore(who.OrgID, r)
 	}
-	if r.after, err = load(in.After); err != nil {
+	if r.before, r.after, err = around(ctx, in.Store, in.Before, in.After, ofThis); err != nil {
 		return nil, err
 	}
-	before, after := r.before.Info(), r.after.Info()
-	switch {
-	case before.OrgID != who.OrgID || after.OrgID != who.OrgID:
-		return nil, problem.Newf(problem.Usage, "the snapshots are of org %s and this is org %s", before.OrgID, who.OrgID)
-	case before.ID == after.ID:
-		return nil, problem.New(problem.Usage, "nothing changed between a snapshot and itself").
-			Hint("name the snapshot before the change and one after it: --undo BEFORE..AFTER")
-	case after.Started.Before(before.Started):
-		return nil, problem.Newf(problem.Usage, "snapshot %s was taken before %s", after.Short(), before.Short()).
-			Hint("name the earlier one first: --undo %s..%s", after.Short(), before.Short())
+	if of := r.before.Info().OrgID; of != who.OrgID {
+		return nil, problem.Newf(problem.Usage, "the snapshots are of org %s and this is org %s", of, who.OrgID)
 	}
 	return r, in.readOnly(r)
 }

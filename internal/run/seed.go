@@ -113,10 +113,10 @@ func (s *seed) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		filters = []snapshot.Filter{snapshot.OfOrg(org), snapshot.OfKind("backup")}
+		filters = []snapshot.Filter{snapshot.OfOrg(org)}
 	}
 	var err error
-	if s.from, err = s.in.Store.Load(ctx, s.in.Snapshot, filters...); err != nil {
+	if s.from, err = held(ctx, s.in.Store, s.in.Snapshot, filters...); err != nil {
 		return err
 	}
 	who, err := s.in.Target.Identity(ctx)

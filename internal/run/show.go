@@ -104,7 +104,7 @@ type TombstoneRow struct {
 // Show reads a snapshot's manifest and coverage, or one record as of it. Errors: NotFound for a
 // snapshot, an object or a record that is not held; Usage for an Id that is none.
 func Show(ctx context.Context, in ShowInput) (ShowResult, error) {
-	sn, err := in.Store.Load(ctx, in.Snapshot, ofOrg(in.OrgID)...)
+	sn, err := held(ctx, in.Store, in.Snapshot, ofOrg(in.OrgID)...)
 	if err != nil {
 		return ShowResult{}, err
 	}

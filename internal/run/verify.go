@@ -74,6 +74,13 @@ func Verify(ctx context.Context, in VerifyInput) (VerifyResult, error) {
 			in.Progress(VerifyProgress{Done: p.Done, Total: p.Total, Bytes: p.Read})
 		}
 	}
+	if in.Snapshot == snapshot.Latest {
+		sn, err := held(ctx, in.Store, in.Snapshot)
+		if err != nil {
+			return VerifyResult{}, err
+		}
+		in.Snapshot = sn.Info().ID
+	}
 	report, err := in.Store.Verify(ctx, snapshot.VerifyOptions{Snapshot: in.Snapshot, Parallel: in.Parallel, Part: in.Part, Parts: in.Parts}, progress)
 	if err != nil && problem.KindOf(err) != problem.Damaged {
 		return VerifyResult{}, err
