@@ -185,7 +185,7 @@ var Rules = []Rule{
 	},
 	{
 		Package: "cli", May: []string{
-			"run", "demo", "project", "capture", "apply", "snapshot", "plan", "state", "mask", "sf", "problem", "config",
+			"run", "demo", "project", "salesforce/csv", "capture", "apply", "snapshot", "plan", "state", "mask", "sf", "problem", "config",
 			"salesforce", "emulator", "emulator/org", "repo", "seal", "blob", "blob/file", "blob/s3",
 		},
 		Why: "the command line is the only place that wires packages together; nothing imports it but main",

@@ -17,7 +17,7 @@ import (
 
 // How many random orgs are backed up: in every run of the tests, and with HOLDFAST_LONG.
 const (
-	hardSeeds     = 50
+	hardSeeds     = 20
 	hardSeedsLong = 300
 )
 
