@@ -127,6 +127,7 @@ type job struct {
 
 	answer *org.Answer // of a completed query job
 	spans  []span      // its chunks, in the order in which they are served
+	stored storage     // what its pages take
 	upload string      // of an ingest job
 	rows   []row
 	header []string

@@ -223,7 +223,48 @@ func (j *Jobs) results(w http.ResponseWriter, c *wire.Call, b *job) error {
 	w.Header().Set("Sforce-Locator", locator(p.to, answer.Len()))
 	w.Header().Set("Content-Type", "text/csv")
 	w.WriteHeader(http.StatusOK)
-	return writePage(w, answer, p, delimiters[b.delimiter], lineEndings[b.ending])
+	count := &counter{ResponseWriter: w}
+	err = writePage(count, answer, p, delimiters[b.delimiter], lineEndings[b.ending])
+	j.store(b, p, count.n)
+	return err
+}
+
+// storage is what the pages of a job take of the day's allocation for results.
+type storage struct {
+	pages map[int]int64 // bytes by where a page begins; a page that is read again is stored once
+	bytes int64
+}
+
+// counter counts the bytes of a reply.
+type counter struct {
+	http.ResponseWriter
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// store spends whole megabytes of the allocation of results. Source: REST API Developer Guide, Limits:
+// DailyBulkV2QueryFileStorageMB. That a result counts when its page is made, and not when the job ends, is unverified: pages
+// are made when they are read here.
+func (j *Jobs) store(b *job, p page, n int64) {
+	j.mu.Lock()
+	s := &b.stored
+	if s.pages == nil {
+		s.pages = map[int]int64{}
+	}
+	before := s.bytes >> 20
+	if known := s.pages[p.from]; n > known {
+		s.bytes, s.pages[p.from] = s.bytes+n-known, n
+	}
+	spent := int(s.bytes>>20 - before)
+	j.mu.Unlock()
+	if spent > 0 {
+		j.cfg.Org.Spend("DailyBulkV2QueryFileStorageMB", spent)
+	}
 }
 
 // writePage streams rows with the header row, which every page repeats.
