@@ -314,7 +314,9 @@ func TestBulkResultsStream(t *testing.T) {
 		t.Errorf("%d bytes of more than %d: %v", n, rows*length, err)
 	}
 	c.do("GET", "jobs/query/"+j.ID+"/results", "").ok(200) // again: it is stored once
-	var limits struct{ DailyBulkV2QueryFileStorageMB struct{ Max, Remaining int64 } }
+	var limits struct {
+		DailyBulkV2QueryFileStorageMB struct{ Max, Remaining int64 }
+	}
 	c.do("GET", "limits", "").ok(200).into(&limits)
 	if l := limits.DailyBulkV2QueryFileStorageMB; l.Max-l.Remaining != n>>20 {
 		t.Errorf("%d MB of results were counted, of %d bytes", l.Max-l.Remaining, n)
