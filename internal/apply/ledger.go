@@ -19,6 +19,8 @@ const (
 	CodeParent = "HOLDFAST_PARENT"
 	// CodeAbsent is a row whose own record did not come back or is not there.
 	CodeAbsent = "HOLDFAST_ABSENT"
+	// CodeHeld is a record that would be deleted, and on which one depends that stays.
+	CodeHeld = "HOLDFAST_HELD"
 )
 
 // codeUnprocessed is what the client says of rows that a job did not reach.
@@ -71,6 +73,7 @@ type ledger struct {
 	rows    [][]progress
 	birth   map[sf.ID]birthplace // every record that the plan brings, by its old Id
 	release map[sf.ID]birthplace // every record from which it takes unique values before it changes it
+	doomed  map[sf.ID]birthplace // every record that it deletes, once somebody asks
 	begun   bool
 	ended   bool
 	batches int

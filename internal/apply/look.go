@@ -62,13 +62,21 @@ type Moved struct {
 	Reason string
 }
 
-// stale compares every row that is still to be sent with the org. It returns those that moved.
+// stale compares every row that is still to be sent with the org. It returns those that moved. Where one look
+// was enough, its rows need not be looked at again before they are sent.
 func (a *application) stale(ctx context.Context) ([]Moved, error) {
 	var moved []Moved
+	looks := 0
 	for i, s := range a.ledger.plan.Steps {
 		var rows []int
 		check := func() error {
 			m, err := a.staleRows(ctx, i, rows)
+			if looks++; looks == 1 {
+				a.fresh = fresh{step: i, rows: map[int]bool{}}
+				for _, n := range rows {
+					a.fresh.rows[n] = true
+				}
+			}
 			moved, rows = append(moved, m...), rows[:0]
 			return err
 		}
@@ -88,6 +96,9 @@ func (a *application) stale(ctx context.Context) ([]Moved, error) {
 			}
 		}
 	}
+	if looks > 1 || len(a.ledger.plan.SwitchedOff()) > 0 {
+		a.fresh = fresh{}
+	}
 	return moved, nil
 }
 
@@ -98,21 +109,26 @@ func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Mo
 	for _, n := range rows {
 		id, _ := a.ledger.now(s.Rows[n].ID)
 		ids = append(ids, id)
-		if s.Op == plan.Insert || s.Op == plan.Undelete {
-			continue
-		}
-		for _, f := range s.Rows[n].Fields {
-			if s.Op != plan.Delete || a.weighs(s.Object, f.Field) {
-				fields[f.Field] = 0
-			}
+		if s.Op != plan.Insert && s.Op != plan.Undelete {
+			a.compare(s, n, s.Rows[n].Fields, fields)
 		}
 	}
 	found, err := a.look(ctx, s.Object, ids, fields)
 	if err != nil {
 		return nil, err
 	}
+	var holders map[sf.ID]string
+	if s.Op == plan.Delete {
+		if holders, err = a.held(ctx, s.Object, ids); err != nil {
+			return nil, err
+		}
+	}
 	var moved []Moved
 	for i, n := range rows {
+		if by := holders[ids[i]]; by != "" && found[ids[i]].live() {
+			moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: ids[i], Reason: "is what " + by + " depends on, which stays"})
+			continue
+		}
 		if field, reason := a.movedRow(step, n, found[ids[i]]); reason != "" {
 			moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: ids[i], Field: field, Reason: reason})
 		}
@@ -143,7 +159,8 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 			return "", "" // gone already, which is what the plan wants
 		}
 		for _, f := range r.Fields {
-			if is := now.record.Get(f.Field); a.weighs(s.Object, f.Field) && differs(f.Before, is) && !a.ledger.released(r.ID, f.Field, is) {
+			if is := now.record.Get(f.Field); a.weighs(s.Object, f.Field) && differs(f.Before, is) &&
+				!a.ledger.released(r.ID, f.Field, is) && !a.ownTouch(f.Field, now) {
 				return f.Field, "changed"
 			}
 		}
@@ -199,15 +216,7 @@ func (a *application) settleByLooking(ctx context.Context) error {
 			return err
 		}
 		rows, ids = append(rows, r), append(ids, r.id)
-		compared := r.fields
-		if s.Op == plan.Delete {
-			compared = s.Rows[n].Fields
-		}
-		for _, f := range compared {
-			if s.Op != plan.Delete || a.weighs(s.Object, f.Field) {
-				fields[f.Field] = 0
-			}
-		}
+		a.compare(s, n, r.fields, fields)
 	}
 	found, err := a.look(ctx, s.Object, ids, fields)
 	if err != nil {
@@ -222,7 +231,7 @@ func (a *application) settleByLooking(ctx context.Context) error {
 		case arrived(s, r, now):
 			out = append(out, r.outcome(r.id))
 		case now.live() && a.strayed(b.step, r, now):
-			r.code, r.message = CodeMoved, "someone changed the record while the plan was applied; it was left alone"
+			r.code, r.message = CodeMoved, movedMessage
 			out = append(out, r.outcome(""))
 		}
 	}
@@ -261,7 +270,7 @@ func (a *application) strayed(step int, r sending, now seen) bool {
 	_, ours := a.ledger.birth[s.Rows[r.row].ID]
 	for _, f := range r.fields {
 		is := now.record.Get(f.Field)
-		if differs(f.Before, is) && (!ours || !is.IsNull()) && !a.ledger.released(r.id, f.Field, is) {
+		if is != f.After && differs(f.Before, is) && (!ours || !is.IsNull()) && !a.ledger.released(r.id, f.Field, is) {
 			return true
 		}
 	}

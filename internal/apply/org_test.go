@@ -123,7 +123,16 @@ func (o *smallOrg) Records(_ context.Context, x sf.Extract) iter.Seq2[sf.Record,
 			return
 		}
 		shape := sf.NewShape(x.Object.Name, x.Fields)
-		for _, id := range x.IDs {
+		ids := x.IDs
+		if x.Field != "" {
+			ids = nil
+			for id, values := range o.live {
+				if smallKinds[id.KeyPrefix()] == x.Object.Name && slices.Contains(x.IDs, sf.ID(values[x.Field].Text())) {
+					ids = append(ids, id)
+				}
+			}
+		}
+		for _, id := range ids {
 			values, there := o.live[id]
 			if b, inBin := o.bin[id]; !there && inBin && x.IncludeDeleted {
 				values, there = maps.Clone(b.values), true

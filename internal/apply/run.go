@@ -20,6 +20,8 @@ type application struct {
 	fields  map[string]map[string]*sf.Field // by object; the names that records carry
 	opts    Options
 
+	user    sf.ID               // as whom it is applied
+	fresh   fresh               // rows that need not be looked at again before they are sent
 	arrived bool                // this is the org that the plan is for
 	looked  map[birthplace]bool // rows that were expected to come back with another, and did not
 }
@@ -79,7 +81,7 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 		return nil, problem.Newf(problem.Conflict, "the plan is for org %s and this is org %s", p.Org, who.OrgID).
 			Hint("name the org that the plan was made for with --org")
 	}
-	a.arrived = true
+	a.arrived, a.user = true, who.UserID
 	if a.ledger.ended {
 		return nil, a.putBack(ctx)
 	}
@@ -238,6 +240,10 @@ func (a *application) choose(i int) ([]int, int, error) {
 // batch journals the intent, sends the rows and records the outcome.
 func (a *application) batch(ctx context.Context, i int, rows []int) error {
 	s := a.ledger.plan.Steps[i]
+	rows, err := a.spare(ctx, i, rows)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
 	e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: i, Op: sentAs(s.Op), Rows: rowRanges(rows)}
 	if s.Op == plan.Insert {
 		in, err := a.lay(i, rows)

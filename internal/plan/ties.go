@@ -51,6 +51,35 @@ func Owners(schema *sf.Schema, object string) []*sf.Field {
 	return slices.DeleteFunc(o.References(), func(f *sf.Field) bool { return !t.owned[f.Name] })
 }
 
+// Holder is a reference whose records are deleted with the record that they refer to, or forbid that it is deleted.
+type Holder struct {
+	Object *sf.Object // that has the field
+	Field  *sf.Field
+}
+
+// Holders returns the references by which records hold on to those of an object, by object and field.
+func Holders(schema *sf.Schema, object string) []Holder {
+	parent := schema.Object(object)
+	if parent == nil {
+		return nil
+	}
+	var out []Holder
+	for _, o := range schema.Objects {
+		for _, f := range o.References() {
+			if !slices.Contains(f.ReferenceTo, object) {
+				continue
+			}
+			holds := f.CascadeDelete || f.RelationshipOrder > 0 || f.RestrictedDelete
+			if holds || slices.ContainsFunc(parent.Children, func(c sf.ChildRelationship) bool {
+				return c.Child == o.Name && c.Field == f.Name && (c.CascadeDelete || c.RestrictedDelete)
+			}) {
+				out = append(out, Holder{Object: o, Field: f})
+			}
+		}
+	}
+	return out
+}
+
 // Hierarchy reports a reference of an object to its own records in which the platform allows no circle: the
 // ParentId of accounts, campaigns, cases and their like. Contacts may report to each other in a ring, and custom
 // lookups may go in one. Source: SOAP API Developer Guide, StatusCode, CIRCULAR_DEPENDENCY; that it is this field
