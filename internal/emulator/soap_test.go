@@ -196,9 +196,11 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%s: %q, want %q", sosl, got, want)
 		}
 	}
-	for _, bad := range []string{"harbour", "FIND {x}", "FIND {harbour} RETURNING Account(Name", "FIND {harbour} IN OTHER FIELDS", "FIND {harbour} WITH x",
+	for _, bad := range []string{
+		"harbour", "FIND {x}", "FIND {harbour} RETURNING Account(Name", "FIND {harbour} IN OTHER FIELDS", "FIND {harbour} WITH x",
 		"FIND {(harbour} RETURNING Account(Name)", "FIND {harbour)} RETURNING Account(Name)", "FIND {()} RETURNING Account(Name)",
-		"FIND {harbour AND} RETURNING Account(Name)", "FIND {" + strings.Repeat("(", 200) + "harbour" + strings.Repeat(")", 200) + "}"} {
+		"FIND {harbour AND} RETURNING Account(Name)", "FIND {" + strings.Repeat("(", 200) + "harbour" + strings.Repeat(")", 200) + "}",
+	} {
 		c.do("GET", "search?q="+url.QueryEscape(bad), "").refused(400, "MALFORMED_SEARCH", "")
 	}
 	c.do("GET", "search?q="+url.QueryEscape("FIND {harbour} RETURNING Foo(Id)"), "").refused(400, "INVALID_TYPE", "Foo")

@@ -71,8 +71,13 @@ func TestPKChunkingIsAskedForStrictly(t *testing.T) {
 		return c.classic("POST", "job", asXML, jobXML(operation, object, "CSV"))
 	}
 	for _, bad := range [][3]string{
-		{"maybe", "query", "Account"}, {"chunkSize=0", "query", "Account"}, {"chunkSize=250001", "query", "Account"},
-		{"chunkSize=5; parent=Nope", "query", "Account"}, {"startRow=x", "query", "Account"}, {"TRUE", "insert", "Account"}, {"TRUE", "query", "Profile"},
+		{"maybe", "query", "Account"},
+		{"chunkSize=0", "query", "Account"},
+		{"chunkSize=250001", "query", "Account"},
+		{"chunkSize=5; parent=Nope", "query", "Account"},
+		{"startRow=x", "query", "Account"},
+		{"TRUE", "insert", "Account"},
+		{"TRUE", "query", "Profile"},
 	} {
 		job(bad[0], bad[1], bad[2]).ok(400).has("<exceptionCode>InvalidJob</exceptionCode>")
 	}
@@ -122,7 +127,7 @@ func TestVersionsThatNeverWereAreRefused(t *testing.T) {
 		c.soap("m/66.0", "retrieve", "<retrieveRequest><apiVersion>"+version+"</apiVersion></retrieveRequest>").ok(500).has("UNSUPPORTED_API_VERSION")
 		manifest := strings.Replace(keyManifest, "66.0", version, 1)
 		c.deploy("ZipFile", "id", packed(t, "package.xml", manifest, "objects/Account.object", keyObject, "profiles/Admin.profile", keyAccess)).
-			has("<status>Failed</status>", "The version "+version+" of the package is not supported")
+			has("<status>Failed</status>", "the version "+version+" of the package is not supported")
 	}
 	c.soap("m/66.0", "describeMetadata", "<asOfVersion>35.0</asOfVersion>").ok(200)
 }

@@ -296,7 +296,7 @@ func (j *Jobs) queryClassic(b *classic, p *classicBatch) error {
 		first = b.chunks.from(answer)
 		// Each chunk counts as a batch: that bounds them. The words are those of any batch beyond the allocation.
 		if n := (answer.Len() - first + b.chunks.rows - 1) / b.chunks.rows; n > 0 && !j.cfg.Org.Spend("DailyBulkApiBatches", n) {
-			return fmt.Errorf("ExceededQuota : ApiBatchItems Limit exceeded.")
+			return fmt.Errorf("ExceededQuota : ApiBatchItems Limit exceeded")
 		}
 	}
 	j.mu.Lock()

@@ -32,7 +32,7 @@ func readManifest(raw []byte) (*manifest, error) {
 	}
 	m := &manifest{Version: root.value("version"), FullName: root.value("fullName")}
 	if m.Version != "" && !Served(m.Version) {
-		return nil, fmt.Errorf("The version %s of the package is not supported", m.Version) // wording unverified
+		return nil, fmt.Errorf("the version %s of the package is not supported", m.Version) // wording unverified
 	}
 	for _, t := range root.kids {
 		if t.name != "types" {

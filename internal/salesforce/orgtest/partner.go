@@ -176,8 +176,11 @@ var soapRules = []law{
 		func(t *testing.T, o *Org) {
 			path := "/services/async/" + o.target.Version + "/job"
 			for _, bad := range [][3]string{
-				{"maybe", "query", "Account"}, {"chunkSize=250001", "query", "Account"}, {"chunkSize=5; parent=Nope", "query", "Account"},
-				{"TRUE", "insert", "Account"}, {"TRUE", "query", "Profile"},
+				{"maybe", "query", "Account"},
+				{"chunkSize=250001", "query", "Account"},
+				{"chunkSize=5; parent=Nope", "query", "Account"},
+				{"TRUE", "insert", "Account"},
+				{"TRUE", "query", "Profile"},
 			} {
 				r := o.Do("POST", path, "application/json", `{"operation":"`+bad[1]+`","object":"`+bad[2]+`","contentType":"CSV"}`,
 					"X-SFDC-Session", o.target.Token, "Sforce-Enable-PKChunking", bad[0])
