@@ -18,6 +18,7 @@ func (a *app) commands() []*cobra.Command {
 		a.applyCommand(),
 		a.seedCommand(),
 		a.loadCommand(),
+		a.drillCommand(),
 		a.successorsCommand(),
 		a.checkCommand(),
 		a.verifyCommand(),

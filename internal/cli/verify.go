@@ -84,6 +84,9 @@ func (a *app) verifyStatement(ctx context.Context, store *snapshot.Store, path, 
 	}
 	return a.print(run.VerifyResult{Statement: &row}, func(w io.Writer) {
 		fmt.Fprintf(w, "snapshot %s is what the statement says, signed by %s\n", row.Snapshot, plain(row.Verifier))
+		if row.Drill != "" {
+			fmt.Fprintf(w, "a drill of it has found:\n%s", row.Drill)
+		}
 	})
 }
 

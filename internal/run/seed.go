@@ -23,6 +23,9 @@ type SeedInput struct {
 	Store   *snapshot.Store
 	OrgName string // the operator's name of the other org
 
+	// Origin holds the snapshot of the first org, where that is not Store, which takes the prepared one.
+	Origin *snapshot.Store
+
 	Snapshot string   // of the first org: the beginning of an ID, or "latest"
 	From     string   // with "latest": the name or Id of the first org
 	Objects  []string // API names; the objects that they refer to come along
@@ -97,26 +100,37 @@ type seed struct {
 // Errors: Usage for the org that the snapshot is of or for objects that cannot be made; Conflict for a key
 // that is not unique; NotFound for what is not held; those of the org.
 func Seed(ctx context.Context, in SeedInput) (SeedResult, error) {
+	s, err := prepare(ctx, in)
+	if err != nil {
+		return SeedResult{}, err
+	}
+	return s.out, nil
+}
+
+func prepare(ctx context.Context, in SeedInput) (*seed, error) {
+	if in.Origin == nil {
+		in.Origin = in.Store
+	}
 	s := &seed{in: in, names: map[sf.ID]sf.ID{}, objects: map[string]bool{}, objectOf: map[string]string{}}
 	for _, step := range []func(context.Context) error{s.load, s.choose, s.masks, s.findNames, s.write} {
 		if err := step(ctx); err != nil {
-			return SeedResult{}, err
+			return nil, err
 		}
 	}
-	return s.out, nil
+	return s, nil
 }
 
 func (s *seed) load(ctx context.Context) error {
 	var filters []snapshot.Filter
 	if s.in.Snapshot == snapshot.Latest {
-		org, err := Moment{Store: s.in.Store, Org: s.in.From}.org(ctx)
+		org, err := Moment{Store: s.in.Origin, Org: s.in.From}.org(ctx)
 		if err != nil {
 			return err
 		}
 		filters = []snapshot.Filter{snapshot.OfOrg(org)}
 	}
 	var err error
-	if s.from, err = held(ctx, s.in.Store, s.in.Snapshot, filters...); err != nil {
+	if s.from, err = held(ctx, s.in.Origin, s.in.Snapshot, filters...); err != nil {
 		return err
 	}
 	who, err := s.in.Target.Identity(ctx)

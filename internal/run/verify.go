@@ -46,15 +46,16 @@ type VerifyResult struct {
 
 // StatementRow says what a statement was found to be.
 type StatementRow struct {
-	Snapshot string `json:"snapshot"` // Id of the snapshot of which it speaks
-	Verifier string `json:"verifier"` // the key that its signature was checked with
+	Snapshot string `json:"snapshot"`        // Id of the snapshot of which it speaks
+	Verifier string `json:"verifier"`        // the key that its signature was checked with
+	Drill    string `json:"drill,omitempty"` // lines that a drill of the snapshot has stated
 }
 
 // VerifyStatement checks a signed statement, by the given key or else by that of the repository, and that the
 // snapshot still is what it says.
 func VerifyStatement(ctx context.Context, store *snapshot.Store, signed []byte, verifier string) (StatementRow, error) {
 	stated, err := store.CheckStatement(ctx, signed, verifier)
-	return StatementRow{Snapshot: stated.Snapshot, Verifier: stated.Verifier}, err
+	return StatementRow{Snapshot: stated.Snapshot, Verifier: stated.Verifier, Drill: stated.Drill}, err
 }
 
 // DamageRow is one thing that is not as it was stored.

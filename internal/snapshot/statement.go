@@ -21,6 +21,7 @@ import (
 
 const (
 	statementFormat = "holdfast-statement/1"
+	drillFormat     = "holdfast-drill/1"
 	noteSigner      = "signer"
 	signerName      = "statement"
 )
@@ -32,11 +33,20 @@ type Statement struct {
 }
 
 // Statement signs what the snapshot says of itself. The same snapshot gives the same statement.
-func (sn *Snapshot) Statement(ctx context.Context) (Statement, error) {
+func (sn *Snapshot) Statement(ctx context.Context) (Statement, error) { return sn.sign(ctx, "") }
+
+// DrillStatement signs what a drill of the snapshot has found, in lines that end with a line feed, before what the
+// snapshot says of itself.
+func (sn *Snapshot) DrillStatement(ctx context.Context, found string) (Statement, error) {
+	return sn.sign(ctx, drillFormat+"\n"+found)
+}
+
+func (sn *Snapshot) sign(ctx context.Context, head string) (Statement, error) {
 	text, err := sn.stated(ctx)
 	if err != nil {
 		return Statement{}, err
 	}
+	text = head + text
 	private, verifier, err := sn.store.signer(ctx)
 	if err != nil {
 		return Statement{}, err
@@ -138,6 +148,7 @@ func (s *Store) readSigner(ctx context.Context) (private, verifier string, err e
 type Stated struct {
 	Snapshot string // its ID
 	Verifier string // the key that signed it
+	Drill    string // what a drill of the snapshot has found, when it was signed with that
 }
 
 // CheckStatement checks the signature of a statement, by the given key or else by that of the repository, and
@@ -170,8 +181,13 @@ func (s *Store) CheckStatement(ctx context.Context, page []byte, verifier string
 		return Stated{}, problem.Newf(kind, "the statement is not signed by %s, or it was changed", key.Name()).
 			Hint("compare it with the copy that was given away")
 	}
-	out := Stated{Verifier: verifier}
-	for line := range strings.Lines(opened.Text) {
+	out, about := Stated{Verifier: verifier}, opened.Text
+	if drilled, ok := strings.CutPrefix(about, drillFormat+"\n"); ok {
+		if i := strings.Index(drilled, statementFormat+"\n"); i >= 0 {
+			out.Drill, about = drilled[:i], drilled[i:]
+		}
+	}
+	for line := range strings.Lines(about) {
 		if id, ok := strings.CutPrefix(line, "snapshot "); ok {
 			out.Snapshot = strings.TrimSpace(id)
 		}
@@ -184,7 +200,7 @@ func (s *Store) CheckStatement(ctx context.Context, page []byte, verifier string
 	if err != nil {
 		return out, err
 	}
-	if text != opened.Text {
+	if text != about {
 		return out, problem.Newf(problem.Damaged, "snapshot %s is not what the statement says", sn.Info().Short()).
 			Hint("run `holdfast verify`; the repository may have been exchanged")
 	}
