@@ -65,7 +65,11 @@ func (d *drill) deployKind(ctx context.Context, kind string) error {
 	if err != nil {
 		return fmt.Errorf("pack the components of %s: %w", kind, err)
 	}
-	done, err := d.in.Org.Deploy(ctx, archive, sf.DeployOptions{IgnoreWarnings: true, AllowMissingFiles: true})
+	id, err := d.in.Org.StartDeploy(ctx, archive, sf.DeployOptions{IgnoreWarnings: true, AllowMissingFiles: true})
+	if err != nil {
+		return fmt.Errorf("deploy the components of %s: %w", kind, err)
+	}
+	done, err := d.in.Org.AwaitDeploy(ctx, id)
 	if err != nil {
 		return fmt.Errorf("deploy the components of %s: %w", kind, err)
 	}
