@@ -46,6 +46,7 @@ type entry struct {
 	Op    string     `json:"op,omitempty"`          // intent, send, sent, ended
 	Rows  [][2]int   `json:"rows,omitempty"`        // intent: closed ranges of row indexes, ascending
 	Sum   string     `json:"sum,omitempty"`         // intent of an insert: check of the rows as sent
+	Found []string   `json:"found,omitempty"`       // intent to return: check of each record as it was found, hex, aligned with rows
 	Job   string     `json:"job,omitempty"`         // job, sent, ended
 	Out   []entryRow `json:"out,omitempty"`         // outcome
 	Snap  string     `json:"snapshot,omitempty"`    // verify

@@ -73,7 +73,11 @@ type ledger struct {
 	rows    [][]progress
 	birth   map[sf.ID]birthplace // every record that the plan brings, by its old Id
 	release map[sf.ID]birthplace // every record from which it takes unique values before it changes it
+	// returned are checks of records that were back by themselves, as they were found first.
+	returned map[birthplace]string
+
 	doomed  map[sf.ID]birthplace // every record that it deletes, once somebody asks
+	at      string               // server time of the beginning
 	begun   bool
 	ended   bool
 	batches int
@@ -93,7 +97,10 @@ type birthplace struct{ step, row int }
 
 func newLedger(approved plan.Approved) *ledger {
 	p := approved.Plan()
-	l := &ledger{plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)), birth: map[sf.ID]birthplace{}, release: map[sf.ID]birthplace{}}
+	l := &ledger{
+		plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)),
+		birth: map[sf.ID]birthplace{}, release: map[sf.ID]birthplace{}, returned: map[birthplace]string{},
+	}
 	for i, s := range p.Steps {
 		l.rows[i] = make([]progress, len(s.Rows))
 		for n, r := range s.Rows {
@@ -128,7 +135,7 @@ func (l *ledger) foldEntry(e entry) error {
 	}
 	switch e.T {
 	case entryBegin:
-		l.begun = true
+		l.begun, l.at = true, e.At
 	case entryIntent:
 		return l.foldIntent(e)
 	case entryJob:
@@ -170,8 +177,14 @@ func (l *ledger) foldIntent(e entry) error {
 			return fmt.Errorf("intent for row %d of step %d, which is settled", r, e.Step)
 		}
 	}
-	for _, r := range rows {
+	if len(e.Found) > 0 && len(e.Found) != len(rows) {
+		return fmt.Errorf("%d records were found for %d rows", len(e.Found), len(rows))
+	}
+	for i, r := range rows {
 		l.rows[e.Step][r].state = rowOpen
+		if _, known := l.returned[birthplace{e.Step, r}]; !known && len(e.Found) > 0 {
+			l.returned[birthplace{e.Step, r}] = e.Found[i]
+		}
 	}
 	l.batches++
 	l.open = &batch{number: e.Batch, step: e.Step, op: e.Op, rows: rows, sum: e.Sum}

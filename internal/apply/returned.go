@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -28,22 +29,22 @@ func (a *application) takeReturned(ctx context.Context, step int) error {
 			pending = append(pending, n)
 		}
 	}
-	for rows := range slices.Chunk(pending, lookRows) {
-		ids := make([]sf.ID, len(rows))
-		for i, n := range rows {
-			ids[i] = s.Rows[n].ID
-		}
-		found, err := a.look(ctx, s.Object, ids, nil)
+	for numbers := range slices.Chunk(pending, lookRows) {
+		back, err := a.lookReturned(ctx, step, numbers)
 		if err != nil {
 			return err
 		}
-		back := slices.DeleteFunc(rows, func(n int) bool { return !found[s.Rows[n].ID].live() })
 		for batch := range slices.Chunk(back, a.opts.callRows()) {
-			e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: step, Op: opReturn, Rows: rowRanges(batch)}
+			e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: step, Op: opReturn}
+			var rows []int
+			for _, r := range batch {
+				rows, e.Found = append(rows, r.row), append(e.Found, r.found)
+			}
+			e.Rows = rowRanges(rows)
 			if err := a.record(e); err != nil {
 				return err
 			}
-			if err := a.settleReturned(ctx); err != nil {
+			if err := a.sendReturned(ctx, batch); err != nil {
 				return err
 			}
 		}
@@ -51,40 +52,86 @@ func (a *application) takeReturned(ctx context.Context, step int) error {
 	return nil
 }
 
-// settleReturned updates the records of the open batch to what their rows would have inserted, and
-// records the outcome. It looks first, so that it can be repeated after any interruption.
-func (a *application) settleReturned(ctx context.Context) error {
-	b := a.ledger.open
-	s := a.ledger.plan.Steps[b.step]
-	rows := make([]sending, 0, len(b.rows))
+// returned is a record that is back by itself.
+type returned struct {
+	sending        // what differs from what its row would have inserted
+	found   string // check of all that its row would write, as it was found
+	edited  bool   // by somebody, since the application brought it back
+}
+
+// lookReturned returns those of the rows, in their order, whose records are back.
+func (a *application) lookReturned(ctx context.Context, step int, numbers []int) ([]returned, error) {
+	s := a.ledger.plan.Steps[step]
+	o := a.schema.Object(s.Object)
 	fields := map[string]int{}
-	ids := make([]sf.ID, 0, len(b.rows))
-	for _, n := range b.rows {
-		r, err := a.resolve(b.step, n)
-		if err != nil {
-			return err
+	for _, name := range []string{"LastModifiedById", "LastModifiedDate"} {
+		if o != nil && a.field(o, name) != nil {
+			fields[name] = 0
 		}
-		r.fields = a.updateable(s.Object, r.fields)
-		for _, f := range r.fields {
+	}
+	ids := make([]sf.ID, len(numbers))
+	for i, n := range numbers {
+		ids[i] = s.Rows[n].ID
+		for _, f := range a.updateable(s.Object, s.Rows[n].Fields) {
 			fields[f.Field] = 0
 		}
-		rows, ids = append(rows, r), append(ids, r.id)
 	}
 	found, err := a.look(ctx, s.Object, ids, fields)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var out []returned
+	for i, n := range numbers {
+		now := found[ids[i]]
+		if !now.live() { // gone again: it is still to be inserted
+			continue
+		}
+		r := returned{}
+		if r.sending, err = a.resolve(step, n); err != nil {
+			return nil, err
+		}
+		r.fields = a.updateable(s.Object, r.fields)
+		var cells []string
+		for _, f := range r.fields {
+			cells = append(cells, now.record.Get(f.Field).String())
+		}
+		key := keyOf(cells)
+		r.found = hex.EncodeToString(key[:])
+		before, known := a.ledger.returned[birthplace{step, n}]
+		r.edited = known && before != r.found || a.byAnother(now)
+		r.fields = slices.DeleteFunc(r.fields, func(f state.FieldChange) bool { return now.record.Get(f.Field) == f.After })
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// byAnother reports a record that somebody else has written since the application began.
+func (a *application) byAnother(now seen) bool {
+	by, at := now.record.Get("LastModifiedById"), now.record.Get("LastModifiedDate")
+	if !by.IsText() || !at.IsText() || a.user == "" || by.Text() == string(a.user) {
+		return false
+	}
+	written, err := sf.ParseDatetime(at.Text())
+	begun, errBegun := sf.ParseDatetime(a.ledger.at)
+	return err == nil && errBegun == nil && written.After(begun)
+}
+
+// sendReturned updates the records of the open batch to what their rows would have inserted, and records the
+// outcome.
+func (a *application) sendReturned(ctx context.Context, rows []returned) error {
+	b := a.ledger.open
+	s := a.ledger.plan.Steps[b.step]
 	var out []entryRow
 	var other []sending
 	for _, r := range rows {
-		now := found[r.id]
-		r.fields = slices.DeleteFunc(r.fields, func(f state.FieldChange) bool { return now.record.Shape != nil && now.record.Get(f.Field) == f.After })
 		switch {
-		case !now.live(): // gone again: it is still to be inserted
 		case r.code != "" || len(r.fields) == 0:
 			out = append(out, r.outcome(r.id))
+		case r.edited:
+			r.code, r.message = CodeMoved, movedMessage
+			out = append(out, r.outcome(""))
 		default:
-			other = append(other, r)
+			other = append(other, r.sending)
 		}
 	}
 	if len(other) > 0 {
@@ -102,6 +149,23 @@ func (a *application) settleReturned(ctx context.Context) error {
 			} else {
 				out = append(out, r.refused(outcomes[i]))
 			}
+		}
+	}
+	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
+}
+
+// settleReturned closes the open batch by looking. Records that are not as their rows want them are pending again,
+// with what they were when they were found.
+func (a *application) settleReturned(ctx context.Context) error {
+	b := a.ledger.open
+	rows, err := a.lookReturned(ctx, b.step, b.rows)
+	if err != nil {
+		return err
+	}
+	var out []entryRow
+	for _, r := range rows {
+		if r.code != "" || len(r.fields) == 0 {
+			out = append(out, r.outcome(r.id))
 		}
 	}
 	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
