@@ -219,6 +219,7 @@ func TestBulkRefusesBadFilesAsAWhole(t *testing.T) {
 // TestBulkUploadsAnswerUploadComplete: what declares an upload complete is answered with that state, however fast the work is.
 // SFDMU 3.7.19 gives up a job that answers otherwise. Jobs are many because the work races with the answer.
 func TestBulkUploadsAnswerUploadComplete(t *testing.T) {
+	t.Parallel()
 	c := start(t, emulator.Options{})
 	for range 100 {
 		var j job
@@ -290,6 +291,7 @@ func TestBulkDeleteAndParentsByExternalID(t *testing.T) {
 
 // A page of results is sent while it is spelled, so nobody knows its length before, and it is whole.
 func TestBulkResultsStream(t *testing.T) {
+	t.Parallel()
 	const rows, length = 1_000, 1_800
 	c := start(t, emulator.Options{})
 	text := strings.Repeat("some text ", length/len("some text "))

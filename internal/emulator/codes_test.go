@@ -28,6 +28,7 @@ var code = regexp.MustCompile(`^[A-Z]{2,}(_[A-Z0-9]+)*$`)
 // Every code that the emulator says exists: in the WSDLs as StatusCode or ExceptionCode, or in the
 // list above with the API that has it. The codes are found in the source, so that none is forgotten.
 func TestEveryCodeExists(t *testing.T) {
+	t.Parallel()
 	partner, meta := wsdl.Open(t, wsdl.Partner), wsdl.Open(t, wsdl.Metadata)
 	known := partner.Values(t, "StatusCode")
 	for _, list := range []map[string]bool{partner.Values(t, "ExceptionCode"), meta.Values(t, "StatusCode")} {

@@ -34,6 +34,7 @@ func webTab(name string) string {
 // What is too much for one call is refused as the platform refuses it, and its parts are not. That ten thousand files go in
 // two halves is proved below the wire, by TestTenThousandFilesAreTheMost.
 func TestDeploymentsHaveBounds(t *testing.T) {
+	t.Parallel()
 	c := start(t, emulator.Options{})
 	c.deploy("ZipFile", "id", packed(t, webTabs(0, 10_000)...)).
 		has("<status>Failed</status>", "<errorMessage>INVALID_OPERATION: Too many files in zip</errorMessage>")

@@ -23,6 +23,7 @@ func TestSOAPReadsATextInPiecesInOnePass(t *testing.T) {
 }
 
 func TestSOAPBoundsItsElements(t *testing.T) {
+	t.Parallel()
 	c := start(t, emulator.Options{})
 	c.soap("u/66.0", "delete", strings.Repeat("<ids/>", 500_001)).ok(500).has("the request is not an XML document")
 }

@@ -49,6 +49,7 @@ func (c *client) remembered(account, deleted string) {
 }
 
 func TestAnOrgIsKeptInAFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, emulator.Options{Folder: dir, Seed: 3})
 	account, deleted := c.lived()
@@ -68,6 +69,7 @@ func TestAnOrgIsKeptInAFolder(t *testing.T) {
 
 // A save that does not come to its end leaves the last one; damage is refused, not believed.
 func TestTheLastSaveSurvives(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, emulator.Options{Folder: dir})
 	c.create("Account", `{"Name":"Kept"}`)
@@ -137,6 +139,7 @@ func TestASandboxIsAClone(t *testing.T) {
 
 // A sandbox of an org that is kept in a folder, kept in another one.
 func TestASandboxIsMadeOfAFolder(t *testing.T) {
+	t.Parallel()
 	prod, dev := t.TempDir(), t.TempDir()
 	c := start(t, emulator.Options{Folder: prod})
 	account, _ := c.lived()

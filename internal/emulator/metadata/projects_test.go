@@ -60,6 +60,7 @@ func installFiles(namespaces ...string) map[string]string {
 
 // TestProjects deploys the real projects: what they define must all be there, and their records fit.
 func TestProjects(t *testing.T) {
+	t.Parallel()
 	o := org.New(org.Config{})
 	s := metadata.New(o, registry(t))
 	for _, ns := range packages {

@@ -220,6 +220,7 @@ func tabs(from, n int) map[string]string {
 }
 
 func TestTenThousandFilesAreTheMost(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	if r := b.deploy(metadata.Options{}, tabs(0, 10_000)); r.ErrorCode != "INVALID_OPERATION" || r.ErrorMessage != "Too many files in zip" {
 		t.Errorf("a zip of 10,001 files: %s %s", r.ErrorCode, r.ErrorMessage)
@@ -242,6 +243,7 @@ func TestTenThousandFilesAreTheMost(t *testing.T) {
 }
 
 func TestLargeZipsAreRefused(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	noise := make([]byte, 41<<20)
 	if _, err := rand.NewChaCha8([32]byte{1}).Read(noise); err != nil {
