@@ -88,7 +88,7 @@ func (r Rules) check(schema *sf.Schema) error {
 	for _, list := range [][]string{r.Only, r.Exclude} {
 		for _, name := range list {
 			if !strings.Contains(name, "*") && !isComponents(name) && schema.Object(name) == nil && !foldObject(schema, name) {
-				return noObject(name)
+				return NoObject(schema, name)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (r Rules) check(schema *sf.Schema) error {
 func checkField(schema *sf.Schema, object, field string) error {
 	i := slices.IndexFunc(schema.Objects, func(o *sf.Object) bool { return strings.EqualFold(o.Name, object) })
 	if i < 0 {
-		return noObject(object)
+		return NoObject(schema, object)
 	}
 	o := schema.Objects[i]
 	at := slices.IndexFunc(o.Fields, func(f *sf.Field) bool { return strings.EqualFold(f.Name, field) })
@@ -128,7 +128,15 @@ func foldObject(schema *sf.Schema, name string) bool {
 	return slices.ContainsFunc(schema.Objects, func(o *sf.Object) bool { return strings.EqualFold(o.Name, name) })
 }
 
-func noObject(name string) error {
-	return problem.Newf(problem.NotFound, "the org has no object %q", name).
-		Hint("give API names, such as Contact or Invoice__c")
+// NoObject is the error of a name that is no object of the org; it tells which objects are called alike.
+func NoObject(schema *sf.Schema, name string) error {
+	names := make([]string, 0, len(schema.Objects))
+	for _, o := range schema.Objects {
+		names = append(names, o.Name)
+	}
+	hint := "give API names, such as Contact or Invoice__c"
+	if near := sf.Near(name, names); near != "" {
+		hint = near
+	}
+	return problem.Newf(problem.NotFound, "the org has no object %q", name).Hint("%s", hint)
 }

@@ -100,7 +100,7 @@ func (o Options) check(schema *sf.Schema) error {
 	for _, list := range [][]string{o.Include, o.AcceptDeletions} {
 		for _, name := range list {
 			if name != "*" && !isComponents(name) && schema.Object(name) == nil {
-				return noObject(name)
+				return NoObject(schema, name)
 			}
 		}
 	}

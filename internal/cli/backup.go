@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -193,9 +197,34 @@ func writeBackup(w io.Writer, r run.BackupResult) {
 	fmt.Fprintf(w, "%s in %s; %s created, %s updated, %s deleted since the last snapshot\n",
 		plural(r.Totals.Records, "record"), plural(r.Totals.Objects-r.Totals.Failed, "object"),
 		count(r.Totals.Created), count(r.Totals.Updated), count(r.Totals.Deleted))
-	fmt.Fprintf(w, "%s stored, %s, observed within %s; %s in the coverage\n", size(r.Totals.Stored),
-		plural(r.Limits.Calls, "call"), r.Window.Round(time.Second), plural(len(r.Coverage), "gap"))
+	fmt.Fprintf(w, "%s stored, %s, observed within %s\n", size(r.Totals.Stored), plural(r.Limits.Calls, "call"), r.Window.Round(time.Second))
+	writeGaps(w, r)
 }
+
+// writeGaps counts what the coverage lists, by why, and says how to see it: most of it is what no backup holds, such
+// as fields that are made of others.
+func writeGaps(w io.Writer, r run.BackupResult) {
+	if len(r.Coverage) == 0 {
+		return
+	}
+	rules := map[string]int{}
+	for _, g := range r.Coverage {
+		rules[g.Rule]++
+	}
+	names := slices.SortedFunc(maps.Keys(rules), func(a, b string) int { return cmp.Or(rules[b]-rules[a], strings.Compare(a, b)) })
+	var told []string
+	for _, name := range names[:min(len(names), shownRules)] {
+		told = append(told, count(int64(rules[name]))+" "+plain(name))
+	}
+	if more := len(names) - shownRules; more > 0 {
+		told = append(told, "and more")
+	}
+	fmt.Fprintf(w, "the coverage has %s: objects and fields that are not held, or not in every respect (%s); see them with `holdfast show %s --coverage`\n",
+		plural(len(r.Coverage), "entry"), strings.Join(told, ", "), r.Snapshot.Short)
+}
+
+// shownRules is how many reasons of the coverage are told, those that occur most often.
+const shownRules = 4
 
 // writeComponentParts writes the metadata types that changed or failed, and a line about all.
 func writeComponentParts(w io.Writer, types []run.ComponentPart) {

@@ -17,6 +17,7 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	var file string
+	var restore bool
 	cmd := a.command(spec{
 		use: "check ORG", group: groupVerbs,
 		short: "ask whether backups and restores of an org can work here",
@@ -26,11 +27,13 @@ are left today, the clock, the version of the API, whether the repository is int
 written. What needs action is a finding, and the exit code is 22.
 
 Where the user lacks something, a permission set that gives it is printed, ready to be deployed (or written to
---permission-set FILE). Permissions are those of all permission sets that are assigned to the user, the profile among
+--permission-set FILE). What only a restore needs is named, and with --restore it is a finding, too, and in the permission
+set. Permissions are those of all permission sets that are assigned to the user, the profile among
 them. Objects and fields are known to be hidden when any profile or permission set of the org lets somebody read
 them; one that nobody was ever given is not found.`,
 		example: `holdfast check prod
-holdfast check prod --permission-set Holdfast_backup.permissionset-meta.xml`,
+holdfast check prod --permission-set Holdfast_backup.permissionset-meta.xml
+holdfast check prod --restore --permission-set Holdfast_restore.permissionset-meta.xml`,
 		kinds: []problem.Kind{
 			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Unreachable,
 			problem.Unauthorized, problem.Findings, problem.Limits,
@@ -55,7 +58,7 @@ holdfast check prod --permission-set Holdfast_backup.permissionset-meta.xml`,
 			share = salesforce.DefaultShare
 		}
 		result, err := run.Check(ctx, run.CheckInput{
-			Source: org, Store: store, Now: a.now(), Newest: org.NewestVersion, Share: share,
+			Source: org, Store: store, Now: a.now(), Newest: org.NewestVersion, Share: share, Restore: restore,
 		})
 		if err != nil && problem.KindOf(err) != problem.Findings {
 			return fmt.Errorf("check %s: %w", args[0], err)
@@ -65,13 +68,14 @@ holdfast check prod --permission-set Holdfast_backup.permissionset-meta.xml`,
 				return onDisk(fmt.Errorf("write the permission set: %w", err))
 			}
 		}
-		return errors.Join(a.print(result, func(w io.Writer) { writeCheck(w, result, file) }), err)
+		return errors.Join(a.print(result, func(w io.Writer) { writeCheck(w, result, file, restore) }), err)
 	})
 	cmd.Flags().StringVar(&file, "permission-set", "", "write the permission set that gives the user what it lacks to this `file`")
+	cmd.Flags().BoolVar(&restore, "restore", false, "look for what only a restore needs, too")
 	return a.repoFlags(cmd)
 }
 
-func writeCheck(w io.Writer, r run.CheckResult, file string) {
+func writeCheck(w io.Writer, r run.CheckResult, file string, restore bool) {
 	fmt.Fprintf(w, "org %s at %s, signed in as %s\n", r.OrgID, plain(r.Instance), plain(r.Username))
 	fmt.Fprintf(w, "%s in sight, %s with %s can be held\n", plural(r.Objects, "object"), count(int64(r.Readable)), plural(r.Fields, "field"))
 	fmt.Fprintf(w, "%s of %s daily calls used; a backup may go on until %s are, and takes %s or more of an unchanged org\n",
@@ -85,8 +89,15 @@ func writeCheck(w io.Writer, r run.CheckResult, file string) {
 	if r.Access.Unknown != "" {
 		fmt.Fprintf(w, "not known: %s\n", plain(r.Access.Unknown))
 	}
-	if len(r.Access.Restore) > 0 {
-		fmt.Fprintf(w, "a restore would need, too: %s\n", strings.Join(r.Access.Restore, ", "))
+	if len(r.Access.Restore) > 0 && !restore {
+		var labels []string
+		for _, name := range r.Access.Restore {
+			labels = append(labels, run.PermissionLabel(name))
+		}
+		fmt.Fprintf(w, "a restore would need, too: %s; --restore adds them to the permission set\n", strings.Join(labels, ", "))
+	}
+	if file != "" && r.Access.PermissionSet == "" {
+		fmt.Fprintln(w, "no permission set is written: the user lacks nothing that one could give")
 	}
 	fmt.Fprintf(w, "%s of this org in the repository, %s in all\n", plural(r.Snapshots, "snapshot"), size(r.Stored))
 	if len(r.Findings) == 0 {

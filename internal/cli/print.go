@@ -113,5 +113,8 @@ func plural[N ~int | ~int64](n N, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
+	if stem, is := strings.CutSuffix(one, "y"); is && !strings.HasSuffix(stem, "a") && !strings.HasSuffix(stem, "e") {
+		return count(n) + " " + stem + "ies" // entries, and keys
+	}
 	return count(n) + " " + one + "s"
 }

@@ -172,6 +172,14 @@ func (r Rule) near(schema *sf.Schema) string {
 	return like(r.Field, fields)
 }
 
+// like says which names look like a word, as the end of a sentence.
+func like(word string, names []string) string {
+	if near := sf.Near(word, names); near != "" {
+		return "; " + near
+	}
+	return ""
+}
+
 // verdict is why a field cannot be masked by a method; the zero verdict says that it can.
 type verdict struct {
 	why   string

@@ -21,7 +21,7 @@ type AccessRow struct {
 	Fields      []string `json:"fields"`            // fields that others may read and the user does not see, as OBJECT.FIELD
 	Unknown     string   `json:"unknown,omitempty"` // why some of it is not known
 
-	PermissionSet string `json:"permission_set,omitempty"` // metadata of a permission set that gives a backup what it lacks, ready to deploy
+	PermissionSet string `json:"permission_set,omitempty"` // metadata of a permission set that gives what is lacking, ready to deploy
 }
 
 // The user permissions that matter, by their names in the Metadata API; the fields of PermissionSet have
@@ -45,7 +45,7 @@ var permissionNames = map[string]string{
 // the user, of which the profile is one; of objects and fields by what any permission set or profile of the
 // org lets somebody read and describe does not show the user. A field that nobody was ever given is not
 // found that way.
-func accessOf(ctx context.Context, src capture.Source, schema *sf.Schema, user sf.ID) (AccessRow, error) {
+func accessOf(ctx context.Context, src capture.Source, schema *sf.Schema, user sf.ID, restore bool) (AccessRow, error) {
 	row := AccessRow{Permissions: []string{}, Restore: []string{}, Objects: []string{}, Fields: []string{}}
 	granted, err := grantedTo(ctx, src, schema, user)
 	if err != nil {
@@ -68,7 +68,7 @@ func accessOf(ctx context.Context, src capture.Source, schema *sf.Schema, user s
 	if err := row.hidden(ctx, src, schema); err != nil {
 		return row, err
 	}
-	row.PermissionSet, err = row.permissionSet()
+	row.PermissionSet, err = row.permissionSet(restore)
 	return row, err
 }
 
@@ -223,13 +223,19 @@ type userPermission struct {
 	Name    string `xml:"name"`
 }
 
-// permissionSet writes the metadata that gives a backup what it lacks. It gives no right to write.
-func (row *AccessRow) permissionSet() (string, error) {
-	if len(row.Permissions)+len(row.Objects)+len(row.Fields) == 0 {
-		return "", nil
-	}
+// permissionSet writes the metadata that gives a backup what it lacks, and a restore where that is asked
+// for. For a backup alone it gives no right to write.
+func (row *AccessRow) permissionSet(restore bool) (string, error) {
+	permissions := row.Permissions
 	set := permissionSet{
 		Label: "Holdfast backup", Description: "What a backup needs to see and does not see. Made by holdfast check.",
+	}
+	if restore && len(row.Restore) > 0 {
+		permissions = slices.Concat(permissions, row.Restore)
+		set.Label, set.Description = "Holdfast restore", "What a backup and a restore need and lack. Made by holdfast check."
+	}
+	if len(permissions)+len(row.Objects)+len(row.Fields) == 0 {
+		return "", nil
 	}
 	objects := map[string]bool{}
 	for _, name := range row.Objects {
@@ -243,7 +249,7 @@ func (row *AccessRow) permissionSet() (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(objects)) {
 		set.Objects = append(set.Objects, objectPermission{Object: name, Read: true, ViewAll: true})
 	}
-	for _, name := range slices.Sorted(slices.Values(row.Permissions)) {
+	for _, name := range slices.Sorted(slices.Values(permissions)) {
 		set.Users = append(set.Users, userPermission{Enabled: true, Name: name})
 	}
 	body, err := xml.MarshalIndent(set, "", "    ")
@@ -253,12 +259,32 @@ func (row *AccessRow) permissionSet() (string, error) {
 	return xml.Header + string(body) + "\n", nil
 }
 
-// findings says what to act on. What only restores need is advice.
-func (row *AccessRow) findings() []FindingRow {
+// PermissionLabel is what people call a user permission, with its name in metadata.
+func PermissionLabel(name string) string {
+	return fmt.Sprintf("%q (%s)", permissionNames[name], name)
+}
+
+// needsSetting are permissions that nobody can be given before a setting of Setup, User Interface, that names
+// both is on. Source: Salesforce Help 000176484; what the setting is called in each release is unverified.
+var needsSetting = []string{"CreateAuditFields", "UpdateWithInactiveOwner"}
+
+// findings says what to act on. What only restores need is advice, unless it is asked for.
+func (row *AccessRow) findings(restore bool) []FindingRow {
 	var out []FindingRow
+	if restore {
+		for _, name := range row.Restore {
+			hint := "deploy the permission set that this command prints, and assign it to the user"
+			if slices.Contains(needsSetting, name) {
+				hint = "switch the setting that names it on in Setup, User Interface; then " + hint
+			}
+			out = append(out, FindingRow{
+				Rule: FindingPermission, Hint: hint, Text: fmt.Sprintf("the user lacks %s, which a restore needs", PermissionLabel(name)),
+			})
+		}
+	}
 	for _, name := range row.Permissions {
 		out = append(out, FindingRow{
-			Rule: FindingPermission, Text: fmt.Sprintf("the user lacks %q", permissionNames[name]),
+			Rule: FindingPermission, Text: "the user lacks " + PermissionLabel(name),
 			Hint: "deploy the permission set that this command prints, and assign it to the user",
 		})
 	}

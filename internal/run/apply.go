@@ -207,7 +207,7 @@ func verdict(out ApplyResult) error {
 			Hint("`holdfast apply` of the same plan writes nothing more and observes again")
 	}
 	if out.Unexplained > 0 {
-		text := fmt.Sprintf("%d differences to the plan have no explanation", out.Unexplained)
+		text := fmt.Sprintf("%s to the plan without an explanation", counted(int(out.Unexplained), "difference"))
 		if len(out.Differences) > 0 {
 			d := out.Differences[0]
 			text += fmt.Sprintf(", the first in %s %s %s", d.Object, d.ID, d.Field)

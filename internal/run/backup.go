@@ -2,9 +2,14 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"holdfast/internal/capture"
+	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -95,6 +100,9 @@ type BackupLimits struct {
 // Backup captures the org into a new snapshot. When parts of it failed the result is complete and
 // the error is of kind Partial; with any other error nothing was published.
 func Backup(ctx context.Context, in BackupInput) (BackupResult, error) {
+	if err := knownTypes(ctx, in.Options); err != nil {
+		return BackupResult{Objects: []BackupRow{}, Files: []BackupFilesRow{}, Types: []ComponentPart{}, Coverage: []GapRow{}}, err
+	}
 	captured, err := capture.Run(ctx, in.Source, in.Store, in.Options)
 	out := BackupResult{
 		Objects: []BackupRow{}, Files: []BackupFilesRow{}, Types: []ComponentPart{}, Coverage: []GapRow{},
@@ -162,4 +170,42 @@ func gapRows(gaps []snapshot.Gap) []GapRow {
 		rows[i] = GapRow{Object: g.Object, Field: g.Field, Rule: string(capture.Of(g.Reason)), Reason: g.Reason}
 	}
 	return rows
+}
+
+// knownTypes refuses metadata types that are to be read alone and that the org does not describe: a misspelt one
+// would hold nothing.
+func knownTypes(ctx context.Context, o capture.Options) error {
+	prefix := string(snapshot.Components) + "/"
+	asked := slices.DeleteFunc(slices.Clone(o.Include), func(n string) bool { return !strings.HasPrefix(n, prefix) })
+	if len(asked) == 0 || o.Metadata == nil {
+		return nil
+	}
+	types, _, err := o.Metadata.MetadataTypes(ctx)
+	if err != nil {
+		return fmt.Errorf("describe the metadata types of the org: %w", err)
+	}
+	names := []string{"DashboardFolder", "DocumentFolder", "EmailFolder", "ReportFolder"} // held, and described by no org
+	within := map[string]string{}
+	for _, t := range types {
+		names = append(names, t.Name)
+		for _, child := range t.Children {
+			within[strings.ToLower(child)] = t.Name
+		}
+	}
+	for _, name := range asked {
+		pattern := strings.ToLower(strings.TrimPrefix(name, prefix))
+		if parent := within[pattern]; parent != "" {
+			return problem.Newf(problem.Usage, "components of type %q are held within those of %s", strings.TrimPrefix(name, prefix), parent).
+				Hint("give %s%s", prefix, parent)
+		}
+		if slices.ContainsFunc(names, func(n string) bool { ok, _ := path.Match(pattern, strings.ToLower(n)); return ok }) {
+			continue
+		}
+		err := problem.Newf(problem.NotFound, "the org has no metadata type %q", strings.TrimPrefix(name, prefix))
+		if near := sf.Near(pattern, names); near != "" {
+			return err.Hint("%s", near)
+		}
+		return err.Hint("give names of the Metadata API, such as %sFlow", prefix)
+	}
+	return nil
 }

@@ -19,6 +19,8 @@ type CheckInput struct {
 	Now    time.Time                                 // by the clock of this machine; zero is not to compare it
 	Newest func(ctx context.Context) (string, error) // asks for the newest API version that the org serves; may be nil
 	Share  float64                                   // of the daily calls that a backup may use up; 0 is all
+
+	Restore bool // what only a restore needs is looked for, too, and is in the permission set
 }
 
 // CheckResult says whether a backup and a restore can work here.
@@ -106,10 +108,10 @@ func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
 		out.ClockSkew = in.Now.Sub(out.ServerTime).Seconds()
 		out.Findings = append(out.Findings, out.clockFindings()...)
 	}
-	if out.Access, err = accessOf(ctx, in.Source, schema, identity.UserID); err != nil {
+	if out.Access, err = accessOf(ctx, in.Source, schema, identity.UserID, in.Restore); err != nil {
 		return out, err
 	}
-	out.Findings = append(out.Findings, out.Access.findings()...)
+	out.Findings = append(out.Findings, out.Access.findings(in.Restore)...)
 	usage := in.Source.Usage()
 	out.DailyUsed, out.DailyLimit = usage.DailyUsed, usage.DailyLimit
 	if out.Ceiling = out.DailyLimit; in.Share > 0 {
@@ -121,7 +123,7 @@ func Check(ctx context.Context, in CheckInput) (CheckResult, error) {
 	}
 	slices.SortStableFunc(out.Findings, func(a, b FindingRow) int { return rank(a.Rule) - rank(b.Rule) })
 	if n := len(out.Findings); n > 0 {
-		return out, problem.Newf(problem.Findings, "%d findings; the first: %s", n, out.Findings[0].Text).
+		return out, problem.Newf(problem.Findings, "%s; the first: %s", counted(n, "finding"), out.Findings[0].Text).
 			Hint("%s", out.Findings[0].Hint)
 	}
 	return out, nil

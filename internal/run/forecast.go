@@ -48,6 +48,9 @@ type ForecastRow struct {
 // Forecast tells what Backup with the same input would cost; share is that of the daily calls that may
 // be used up. The error is of kind Limits when the calls that are left of the share will not do.
 func Forecast(ctx context.Context, in BackupInput, share float64) (ForecastResult, error) {
+	if err := knownTypes(ctx, in.Options); err != nil {
+		return ForecastResult{}, err
+	}
 	f, err := capture.Estimate(ctx, in.Source, in.Store, in.Options)
 	if err != nil {
 		return ForecastResult{}, err

@@ -71,7 +71,7 @@ func History(ctx context.Context, in HistoryInput) (HistoryResult, error) {
 		fold.add(s)
 	}
 	if len(out.Damaged) > 0 {
-		return out, problem.Newf(problem.Partial, "%d snapshots are damaged and could not be looked into", len(out.Damaged)).
+		return out, problem.Newf(problem.Partial, "%s that could not be looked into, being damaged", counted(len(out.Damaged), "snapshot")).
 			Hint("run `holdfast verify` to see what is affected")
 	}
 	if len(out.Versions) == 0 {

@@ -112,7 +112,7 @@ func newLoad(ctx context.Context, in LoadInput) (*load, error) {
 	}
 	l := &load{in: in, object: schema.Object(in.Object), key: -1}
 	if l.object == nil {
-		return nil, problem.Newf(problem.NotFound, "the org has no object %q", in.Object).Hint("give an API name, such as Contact or Invoice__c")
+		return nil, capture.NoObject(schema, in.Object)
 	}
 	switch in.Op {
 	case LoadInsert, LoadUpdate, LoadUpsert, LoadDelete:

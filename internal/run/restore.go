@@ -404,7 +404,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Lost: p.Fidelity.Total(state.Lost), Extra: w.extra + w.kept,
 	}
 	if len(w.skipped) > 0 {
-		return out, problem.Newf(problem.Partial, "%d objects could not be compared, the first of them %s", len(w.skipped), w.skipped[0]).
+		return out, problem.Newf(problem.Partial, "%s could not be compared, the first of them %s", counted(len(w.skipped), "object"), w.skipped[0]).
 			Hint("the plan covers the rest; its notes say why")
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"holdfast/internal/sf"
@@ -86,4 +87,12 @@ func (v Value) MarshalJSON() ([]byte, error) {
 type FieldRow struct {
 	Field string `json:"field"` // API name
 	Value Value  `json:"value"` // canonical text, or null
+}
+
+// counted counts things whose plural is regular.
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/internal/capture"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -87,8 +88,7 @@ func (in RestoreInput) chooseObjects(_ context.Context, w *wanted) error {
 	for _, name := range in.Objects {
 		object := w.eq.Schema.Object(name)
 		if object == nil {
-			return problem.Newf(problem.NotFound, "the org has no object %q", name).
-				Hint("give API names, such as Contact or Invoice__c")
+			return capture.NoObject(w.eq.Schema, name)
 		}
 		if _, held := w.want.Part(object.Name); !held {
 			return problem.Newf(problem.NotFound, "snapshot %s does not hold %s", w.want.Info().Short(), object.Name).
@@ -313,8 +313,7 @@ func (in RestoreInput) chooseChildren(ctx context.Context, w *wanted) error {
 	for _, name := range in.Follow {
 		object := w.eq.Schema.Object(name)
 		if object == nil {
-			return problem.Newf(problem.NotFound, "the org has no object %q", name).
-				Hint("give API names with --follow")
+			return capture.NoObject(w.eq.Schema, name)
 		}
 		follow[object.Name] = true
 	}

@@ -1,4 +1,4 @@
-package mask
+package sf
 
 import (
 	"slices"
@@ -8,8 +8,9 @@ import (
 // mostNear bounds how many names are told.
 const mostNear = 3
 
-// like says which names look like a word, nearest first, or "" when none does.
-func like(word string, names []string) string {
+// Near asks which of the names is meant by a word that looks like some of them, such as "is it Contact?",
+// nearest first. It is empty when none does.
+func Near(word string, names []string) string {
 	word = strings.ToLower(word)
 	steps := map[string]int{}
 	for _, name := range names {
@@ -30,7 +31,7 @@ func like(word string, names []string) string {
 		}
 		return strings.Compare(a, b)
 	})
-	return "; is it " + strings.Join(out[:min(len(out), mostNear)], ", ") + "?"
+	return "is it " + strings.Join(out[:min(len(out), mostNear)], ", ") + "?"
 }
 
 // distance is how many bytes have to be put in, taken out, replaced or swapped with their neighbour to make
