@@ -85,6 +85,9 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	for pkg, asked := range killers { // without a mutant all is well
+		if !slices.ContainsFunc(mutants, func(m mutant) bool { return m.pkg() == pkg }) {
+			continue
+		}
 		for _, k := range asked {
 			if out, err := k.ask(t, internal, dir, "none"); err != nil {
 				t.Fatalf("%s, no mutant: %v\n%s", pkg, err, out)
