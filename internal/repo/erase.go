@@ -42,11 +42,12 @@ func (r *Repository) Erase(ctx context.Context, in EraseInput) (EraseResult, err
 		collector: &collector{repository: view, classes: in.Collect, reach: in.Reach, reached: make(map[Ref]bool), roots: make(map[Ref]bool)},
 		rewrite:   in.Rewrite, session: view.session, instead: make(map[Ref]Ref), keys: make(map[Ref]seal.DataKey),
 	}
-	state, err := r.keys.load(ctx)
+	// Once before the generation is closed, so that little is left to do while writers wait; with what was almost added,
+	// because the next generation has it.
+	state, err := r.keys.mirrored(ctx)
 	if err != nil {
 		return EraseResult{}, err
 	}
-	// Once before the generation is closed, so that little is left to do while writers wait.
 	if _, err := r.keys.settled(ctx, state, func(state *tableState) error {
 		return e.change(ctx, state, successor(state))
 	}); err != nil {

@@ -160,6 +160,7 @@ var mutants = []mutant{
 	{"merged layers stay as they were", "snapshot/erase.go", "p.replaced, changed = nil, true", "if !MUT { $ }"},
 	{"parents stay as they were", "snapshot/erase.go", "m.info.Parent, changed = now, true", "if !MUT { $ }"},
 	{"keys of what was erased stay", "repo/erase.go", "next.Secrets = slices.DeleteFunc(next.Secrets, func(s seal.Secret) bool { return !s.Lasting })", "if !MUT { $ }"},
+	{"what was almost added is looked at late", "repo/erase.go", "state, err := r.keys.mirrored(ctx)", "$\n\tif MUT { state, err = r.keys.load(ctx) }"},
 	{"erasure is not noted", "snapshot/erase.go", "return instead, within.keepErasure(ctx, e, out.Erasing)", "if MUT { return instead, nil }\n\t\t\t$"},
 	{"what was left since an erasure stays", "snapshot/eraseresume.go", "if err := s.erase(ctx, e, &out); err != nil {", "if MUT { } else $"},
 	{"erasure that was cut short is not proven", "snapshot/eraseresume.go", "return out, s.prove(ctx, e, unwanted, &out)", "if MUT { return out, nil }\n\t$"},
