@@ -31,6 +31,9 @@ const (
 	entryEnded   = "ended"
 )
 
+// abortRunning is the state of a job that is aborted later than while it waits for its upload.
+const abortRunning = "running"
+
 // messageClip bounds the text of an org's error in the journal, in bytes.
 const messageClip = 400
 
@@ -51,7 +54,7 @@ type entry struct {
 	Out   []entryRow `json:"out,omitempty"`         // outcome
 	Snap  string     `json:"snapshot,omitempty"`    // verify
 	Diff  int64      `json:"unexplained,omitempty"` // verify
-	State string     `json:"state,omitempty"`       // end, ended
+	State string     `json:"state,omitempty"`       // end, ended, abort
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
 	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"; back: those left as they are
 }
@@ -99,6 +102,9 @@ func decodeEntry(body []byte) (entry, error) {
 	case entryIntent, entryJob, entryAbort, entryOutcome:
 		if e.Batch < 1 {
 			return entry{}, fmt.Errorf("journal entry: %s without a batch", e.T)
+		}
+		if e.T == entryAbort && e.State != "" && e.State != abortRunning {
+			return entry{}, fmt.Errorf("journal entry: abort of a job that is %q", e.State)
 		}
 	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded:
 	default:

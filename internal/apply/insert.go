@@ -182,9 +182,9 @@ func (a *application) settleJob(ctx context.Context) error {
 	for _, r := range in.blocked {
 		out = append(out, r.outcome(""))
 	}
+	aborted := false
 	if b.job != "" {
-		aborted, err := a.awaitJob(ctx, b)
-		if err != nil {
+		if aborted, err = a.awaitJob(ctx, b); err != nil {
 			return err
 		}
 		results, err := a.results(ctx, b, in, aborted)
@@ -193,7 +193,11 @@ func (a *application) settleJob(ctx context.Context) error {
 		}
 		out = append(out, results...)
 	}
-	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
+	if err := a.record(entry{T: entryOutcome, Batch: b.number, Out: out}); err != nil || !aborted || b.stopped {
+		return err
+	}
+	return problem.Newf(problem.Interrupted, "job %s was aborted in the org, by somebody else", b.job).
+		Hint("find out who aborted it, and why; run the same command again to go on with what is left")
 }
 
 // awaitJob waits for the end of the job and says whether it was aborted. A job that still waits for

@@ -62,7 +62,14 @@ type batch struct {
 	rows         []int
 	sum          string
 	job          string
-	unsent       bool // the job was seen waiting for its upload, and is to be aborted
+	stopped      bool // the application itself has aborted the job, or was about to
+	unsent       bool // when the job was still waiting for its upload
+}
+
+// abort takes in that the application is about to abort the job.
+func (b *batch) abort(e entry) {
+	b.stopped = true
+	b.unsent = b.unsent || e.State != abortRunning
 }
 
 // ledger is the state of one application: the fold of the journal's entries over the plan. It
@@ -147,7 +154,7 @@ func (l *ledger) foldEntry(e entry) error {
 		if l.open == nil || l.open.number != e.Batch || l.open.job == "" {
 			return fmt.Errorf("abort of batch %d out of place", e.Batch)
 		}
-		l.open.unsent = true
+		l.open.abort(e)
 	case entryOutcome:
 		return l.foldOutcome(e)
 	case entryEnd:

@@ -347,7 +347,7 @@ func (o *smallOrg) InsertResults(_ context.Context, job string, _ []string) iter
 			yield(sf.JobResult{}, err)
 			return
 		}
-		if o.jobs[job].state == sf.JobAborted {
+		if j := o.jobs[job]; j.state == sf.JobAborted && j.results == nil {
 			yield(sf.JobResult{}, errors.New("INVALIDJOBSTATE: the job has no results"))
 			return
 		}

@@ -119,6 +119,10 @@ func (a *application) stopJob(ctx context.Context) error {
 			if err := a.record(entry{T: entryAbort, Batch: b.number}); err != nil {
 				return err
 			}
+		case !b.stopped:
+			if err := a.record(entry{T: entryAbort, Batch: b.number, State: abortRunning}); err != nil {
+				return err
+			}
 		}
 		// It may end of itself before this arrives; the next look tells.
 		if last = a.target.AbortInsert(ctx, b.job); last == nil {
@@ -245,7 +249,7 @@ func (l *ledger) foldAlone(e entry) error {
 	case e.T == entryJob:
 		l.open.job = e.Job
 	case e.T == entryAbort:
-		l.open.unsent = true
+		l.open.abort(e)
 	}
 	return nil
 }
