@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"holdfast/internal/sf"
 	"holdfast/internal/state"
@@ -24,6 +25,7 @@ const (
 	reasonLong     = "longer than the 32,000 characters that a Bulk job carries"
 	reasonRecord   = "the record is longer than the 400,000 characters that a Bulk job carries"
 	reasonBulkNull = `the text "#N/A" means null in a Bulk job`
+	reasonBroken   = "half a character, which no Bulk job carries"
 	reasonNoWay    = "no Bulk job carries it and no update can set it"
 	reasonLater    = "can only be set by an update"
 	standIn        = ", a stand-in goes first"
@@ -319,11 +321,13 @@ func (o *ordering) carry(it *item) {
 	for _, f := range slices.Clone(it.first) {
 		field := known.fields[f.Field]
 		length := textLength(f.After.Text())
+		// What was cut within a character has half of a surrogate pair, which JSON has an escape for and CSV has not.
+		broken := !utf8.ValidString(f.After.Text())
 		switch {
 		case field != nil && !field.Createable:
 			o.settable(it, f, field)
 			continue
-		case field != nil && !field.Updateable && (length > bulkField || f.After.Text() == bulkNull):
+		case field != nil && !field.Updateable && (length > bulkField || broken || f.After.Text() == bulkNull):
 			class, _ := o.rules.Class(it.change.Object, f.Field, state.Create)
 			o.drop(it, f.Field)
 			o.plan.Fidelity.Add(it.change.Object, f.Field, class, "", -1) // counted as written
@@ -334,6 +338,9 @@ func (o *ordering) carry(it *item) {
 			continue
 		case f.After.Text() == bulkNull:
 			o.postpone(it, f.Field, reasonBulkNull)
+			continue
+		case broken:
+			o.postpone(it, f.Field, reasonBroken)
 			continue
 		}
 		total += length

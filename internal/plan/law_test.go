@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"unicode/utf8"
 
 	"holdfast/internal/sf"
 	"holdfast/internal/state"
@@ -49,7 +50,7 @@ func genWorld() *rapid.Generator[map[string][]sf.Record] {
 
 func genValueOf(t *rapid.T, f *sf.Field) sf.Value {
 	if f.Type != sf.TypeReference {
-		return rapid.SampledFrom([]sf.Value{sf.Text("x"), sf.Text("y"), sf.Null(), sf.Text("#N/A")}).Draw(t, f.Name)
+		return rapid.SampledFrom([]sf.Value{sf.Text("x"), sf.Text("y"), sf.Null(), sf.Text("#N/A"), sf.Text("cut \xed\xa0\xbd")}).Draw(t, f.Name)
 	}
 	n := rapid.IntRange(0, genEach+1).Draw(t, f.Name)
 	switch {
@@ -171,6 +172,9 @@ func playRow(t *rapid.T, in Input, s Step, r Row, here, gone map[sf.ID]bool, wri
 		field := in.Schema.Object(s.Object).Field(f.Field)
 		if s.Op == Insert && f.After.Text() == bulkNull {
 			t.Fatalf("step %d: %s is sent the text that means null", s.Number, r.ID)
+		}
+		if s.Op == Insert && !utf8.ValidString(f.After.Text()) {
+			t.Fatalf("step %d: %s is sent half a character, which is no UTF-8", s.Number, r.ID)
 		}
 		if written[r.ID] == nil {
 			written[r.ID] = map[string]sf.Value{}
