@@ -52,7 +52,7 @@ type entry struct {
 	Found []string   `json:"found,omitempty"`       // intent to return: check of each record as it was found, hex, aligned with rows
 	Job   string     `json:"job,omitempty"`         // job, sent, ended
 	Out   []entryRow `json:"out,omitempty"`         // outcome
-	Snap  string     `json:"snapshot,omitempty"`    // verify
+	Snap  string     `json:"snapshot,omitempty"`    // verify; begin of a guarded deployment
 	Diff  int64      `json:"unexplained,omitempty"` // verify
 	State string     `json:"state,omitempty"`       // end, ended, abort
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64

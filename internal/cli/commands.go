@@ -14,6 +14,7 @@ func (a *app) commands() []*cobra.Command {
 		a.historyCommand(),
 		a.findCommand(),
 		a.restoreCommand(),
+		a.guardCommand(),
 		a.rollbackCommand(),
 		a.applyCommand(),
 		a.seedCommand(),

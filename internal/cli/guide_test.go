@@ -54,7 +54,7 @@ func guideFolder(t *testing.T) (dir string, env []string, loader *testkit.Loader
 	// Only what the guides are about is backed up, so that it takes seconds.
 	shell(t, dir, env, `git add force-app && git commit -q -m two
 holdfast org add prod --sign-in-file prod.json
-holdfast org set prod --only Account --only Invoice__c --only components/ApexClass --only components/CustomObject
+holdfast org set prod --only Account --only components/ApexClass --only components/CustomObject
 holdfast init --recovery-key-file recovery.key`)
 	return dir, env, &testkit.Loader{InstanceURL: server.URL, AccessToken: server.AccessToken, Version: "v66.0"}
 }

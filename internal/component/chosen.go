@@ -1,6 +1,10 @@
 package component
 
-import "slices"
+import (
+	"slices"
+
+	"holdfast/internal/sf"
+)
 
 // Without returns a copy of now without those of its parts that are not in held and would be lost with it: parts
 // that are components themselves, such as fields, and of a profile everything that is known by a key.
@@ -66,6 +70,36 @@ func Words(files []Entry) map[string]bool {
 				out[string(f.Body[part:i])] = true
 			}
 			start, part = -1, -1
+		}
+	}
+	return out
+}
+
+// Over returns what a document becomes when another is deployed over it that adds to it: parts that are known by a
+// key, and single elements, are those of the other where it has them.
+func Over(kind string, base, over *Node) *Node {
+	rules := loadRules()[kind]
+	has := group(rules, kind, over.clone())
+	out := base.clone()
+	at := func(n *Node) place {
+		if r, keyed := rules[n.Name]; keyed {
+			return place{n.Name, r.key(n)}
+		}
+		return place{element: n.Name}
+	}
+	out.Nodes = slices.DeleteFunc(out.Nodes, func(n *Node) bool { return has[at(n)] != nil })
+	out.Nodes = append(out.Nodes, over.clone().Nodes...)
+	return Arrange(kind, out)
+}
+
+// Less returns a document without one of the components that stand in it.
+func Less(key sf.ComponentKey, root *Node, part sf.ComponentKey) *Node {
+	out := root.clone()
+	for _, child := range Known().Kind(key.Type).Children {
+		if child.Name == part.Type {
+			out.Nodes = slices.DeleteFunc(out.Nodes, func(n *Node) bool {
+				return n.Name == child.Element && ChildName(key, n.Value(child.Key)) == part.Name
+			})
 		}
 	}
 	return out

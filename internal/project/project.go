@@ -37,6 +37,8 @@ type Project struct {
 
 	DeletedFirst []sf.ComponentKey // by destructiveChangesPre.xml, sorted
 	Deleted      []sf.ComponentKey // by the other destructive changes, sorted
+
+	members []sf.ComponentKey // that package.xml names
 }
 
 // Folders that hold no components, whatever lies in them.
@@ -260,7 +262,7 @@ func (p *Project) manifest(name string, raw []byte) error {
 	}
 	switch name {
 	case "package.xml":
-		p.Version = m.Version
+		p.Version, p.members = m.Version, keys
 	case "destructiveChangesPre.xml":
 		p.DeletedFirst = append(p.DeletedFirst, keys...)
 	default:

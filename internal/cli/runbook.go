@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"fmt"
+	"html/template"
+	"io"
+	"path/filepath"
+	"strings"
+	texttemplate "text/template"
+
+	"holdfast/internal/run"
+)
+
+// runbook is what people need to know and do around a deployment.
+type runbook struct {
+	guardResult
+	Org, Package string
+	Steps        []runbookStep
+	Lost         []string // what cannot be undone
+}
+
+// runbookStep is one step of a runbook.
+type runbookStep struct{ Who, Do, Check string }
+
+// runbookOf lays the runbook out.
+func runbookOf(org, what string, r guardResult) runbook {
+	b := runbook{guardResult: r, Org: org, Package: what}
+	folder := filepath.ToSlash(r.Folder)
+	step := func(who, do, check string, args ...any) {
+		b.Steps = append(b.Steps, runbookStep{who, do, fmt.Sprintf(check, args...)})
+	}
+	command := func(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
+	step("release manager", "Read the grade and the reasons, and tell the stakeholders below.", "the grade is accepted by whoever owns the data at risk")
+	step("release manager", "Deploy: "+command("holdfast guard deploy %s %s --to %s", org, what, folder)+", or by other means and then "+
+		command("holdfast guard after %s %s --to %s", org, what, folder)+".", "nothing is listed as beyond the package, or not as the package has it")
+	step("testers", "Try what was released.", "the release does what it should, and what it should leave alone works as before")
+	step("whoever may decide", "If it does not: decide to go back.", "the decision and its time are written down")
+	step("release manager", "Look at the plan, approve and apply it: "+command("holdfast apply %s/%s", folder, guardRollback)+".",
+		"it ends with: nothing remains to be deployed")
+	for _, v := range dataRows(r) {
+		step("release manager", "Bring values back: "+command("%s", restoreOf(org, r.Before, v))+", then apply that plan.", "nothing remains to be done")
+	}
+	step("testers", "Try what was there before.", "it works as before the release")
+	for _, c := range r.Components {
+		if c.Grade != "A" {
+			for _, why := range c.Reasons {
+				b.Lost = append(b.Lost, fmt.Sprintf("%s %s (%s): %s", c.Type, c.Name, c.Grade, why))
+			}
+		}
+	}
+	b.Lost = append(b.Lost, r.Cannot...)
+	return b
+}
+
+// dataRows are the values that a restore of records brings back after the rollback.
+func dataRows(r guardResult) []run.ValuesRow {
+	if r.Rollback != nil {
+		return r.Rollback.Values
+	}
+	var out []run.ValuesRow
+	for _, d := range r.Data {
+		if d.Held && d.Values > 0 {
+			out = append(out, run.ValuesRow{Object: d.Object, Field: d.Field, Records: d.Records})
+		}
+	}
+	return out
+}
+
+// cell makes a text one cell of a table in Markdown.
+func cell(text string) string {
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(plain(text))
+}
+
+var runbookText = texttemplate.Must(texttemplate.New("runbook").Funcs(texttemplate.FuncMap{"cell": cell, "stamp": stamp, "join": strings.Join, "inc": inc}).Parse(
+	`# Deployment of {{cell .Package}} to {{cell .Org}}: grade {{.Grade}}
+
+Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, package {{printf "%.10s" .Digest}}.
+
+## Scope
+
+| Grade | Do | Type | Name | Why |
+|---|---|---|---|---|
+{{range .Components}}| {{.Grade}} | {{.Do}} | {{cell .Type}} | {{cell .Name}} | {{cell (join .Reasons "; ")}} |
+{{end}}
+{{if .Data}}## Data at risk
+
+| Object | Field | Records | Values | Held by the snapshot |
+|---|---|---:|---:|---|
+{{range .Data}}| {{cell .Object}} | {{cell .Field}} | {{.Records}} | {{.Values}} | {{if .Held}}yes{{else}}no{{end}} |
+{{end}}
+{{end}}## Steps
+
+| | Who | Do | Check |
+|---:|---|---|---|
+{{range $i, $s := .Steps}}| {{inc $i}} | {{.Who}} | {{cell .Do}} | {{cell .Check}} |
+{{end}}
+## Checks made
+
+{{range .Validated}}- validation of the {{.What}}: {{if .Success}}the org would take it{{else}}the org refuses it{{end}}{{with .Note}}; {{.}}{{end}}
+{{end}}{{range .Beyond}}- beyond the package: {{.How}} {{.Type}} {{cell .Name}}
+{{end}}{{range .Otherwise}}- not as the package has it: {{.Type}} {{cell .Name}}
+{{end}}
+## The way back
+
+{{range .Foreseen}}Deployment {{.Number}}:
+{{range .Deploy}}- deploys {{cell .}}
+{{end}}{{range .Delete}}- deletes {{cell .}}
+{{end}}{{else}}Nothing would have to be deployed.
+{{end}}
+## What does not come back as it was
+
+{{range .Lost}}- {{cell .}}
+{{else}}- nothing
+{{end}}
+## Messages
+
+- Before: "{{cell .Package}} is deployed to {{cell .Org}}; {{len .Components}} components are touched. It can be taken back with grade {{.Grade}}."
+- After: "The deployment to {{cell .Org}} is done and was compared with what was asked for."
+- Going back: "The deployment to {{cell .Org}} is taken back. Work that was done since stays; what does not come back as it was is listed in the runbook."
+`))
+
+func inc(i int) int { return i + 1 }
+
+func writeRunbook(w io.Writer, b runbook) error { return runbookText.Execute(w, b) }
+
+func writeRunbookPage(w io.Writer, b runbook) error { return runbookPage.Execute(w, b) }
+
+// runbookPage is one page that needs nothing else: no script, no style and no picture from elsewhere.
+var runbookPage = template.Must(template.New("runbook").Funcs(template.FuncMap{"stamp": stamp, "inc": inc}).Parse(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Deployment of {{.Package}} to {{.Org}}</title>
+<style>body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em}table{border-collapse:collapse;margin:.5em 0 1.5em}
+td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top}.g{font-weight:bold}@media print{body{margin:0}}</style></head><body>
+<h1>Deployment of {{.Package}} to {{.Org}}: grade {{.Grade}}</h1>
+<p>Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, package {{printf "%.10s" .Digest}}.</p>
+<h2>Scope</h2><table><tr><th>Grade</th><th>Do</th><th>Type</th><th>Name</th><th>Why</th></tr>
+{{range .Components}}<tr><td class="g">{{.Grade}}</td><td>{{.Do}}</td><td>{{.Type}}</td><td>{{.Name}}</td><td>{{range .Reasons}}{{.}}<br>{{end}}</td></tr>
+{{end}}</table>
+{{if .Data}}<h2>Data at risk</h2><table><tr><th>Object</th><th>Field</th><th>Records</th><th>Values</th><th>Held by the snapshot</th></tr>
+{{range .Data}}<tr><td>{{.Object}}</td><td>{{.Field}}</td><td>{{.Records}}</td><td>{{.Values}}</td><td>{{if .Held}}yes{{else}}no{{end}}</td></tr>{{end}}</table>{{end}}
+<h2>Steps</h2><table><tr><th></th><th>Who</th><th>Do</th><th>Check</th></tr>
+{{range $i, $s := .Steps}}<tr><td>{{inc $i}}</td><td>{{.Who}}</td><td>{{.Do}}</td><td>{{.Check}}</td></tr>
+{{end}}</table>
+<h2>Checks made</h2><ul>{{range .Validated}}<li>validation of the {{.What}}: {{if .Success}}the org would take it{{else}}the org refuses it{{end}}{{with .Note}}; {{.}}{{end}}</li>{{end}}
+{{range .Beyond}}<li>beyond the package: {{.How}} {{.Type}} {{.Name}}</li>{{end}}{{range .Otherwise}}<li>not as the package has it: {{.Type}} {{.Name}}</li>{{end}}</ul>
+<h2>The way back</h2>{{range .Foreseen}}<p>Deployment {{.Number}}:</p><ul>{{range .Deploy}}<li>deploys {{.}}</li>{{end}}{{range .Delete}}<li>deletes {{.}}</li>{{end}}</ul>{{else}}<p>Nothing would have to be deployed.</p>{{end}}
+<h2>What does not come back as it was</h2><ul>{{range .Lost}}<li>{{.}}</li>{{else}}<li>nothing</li>{{end}}</ul>
+<h2>Messages</h2><ul>
+<li>Before: “{{.Package}} is deployed to {{.Org}}; {{len .Components}} components are touched. It can be taken back with grade {{.Grade}}.”</li>
+<li>After: “The deployment to {{.Org}} is done and was compared with what was asked for.”</li>
+<li>Going back: “The deployment to {{.Org}} is taken back. Work that was done since stays; what does not come back as it was is listed in the runbook.”</li></ul>
+</body></html>
+`))

@@ -1,0 +1,407 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/capture"
+	"holdfast/internal/component"
+	"holdfast/internal/problem"
+	"holdfast/internal/rollback"
+	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
+)
+
+// GuardInput says which deployment to guard, and how.
+type GuardInput struct {
+	Org   DeployOrg
+	Store *snapshot.Store
+
+	Source   string // where the package is from, for people
+	Package  component.Package
+	First    []sf.ComponentKey // deleted before anything is deployed
+	Version  string            // of the API, such as 66.0
+	Journal  string            // path of the journal of this deployment
+	Objects  []string          // whose records the snapshot holds, besides those that are at risk
+	MinGrade string            // A to D; "" is D: everything may be deployed
+	Tests    sf.TestLevel      // that the deployment runs
+	Capture  capture.Options   // how the org is read; Kind and Include are set by the guard
+}
+
+// GuardResult says what a deployment touches, how far it can be taken back, and what became of it.
+type GuardResult struct {
+	OrgID  sf.ID     `json:"org_id"` // Id of the org
+	Source string    `json:"source"` // where the package is from
+	Digest string    `json:"digest"` // SHA-256 of the package, hexadecimal
+	Made   time.Time `json:"made"`   // when the snapshot before was taken, server time
+
+	Before     string          `json:"before"`              // id of the snapshot before the deployment
+	Grade      string          `json:"grade"`               // A to D, the worst of the components
+	Components []GuardRow      `json:"components"`          // that the package touches, by type and name
+	Data       []DataRow       `json:"data,omitempty"`      // at risk, as the snapshot before holds it
+	Foreseen   []DeploymentRow `json:"foreseen,omitempty"`  // that would take it back, as far as they can be told before
+	Cannot     []string        `json:"cannot,omitempty"`    // components that cannot be taken back, and why
+	Validated  []ValidationRow `json:"validated"`           // check-only deployments, in order
+	Sent       []SentRow       `json:"sent,omitempty"`      // requests to deploy the package
+	Deployed   bool            `json:"deployed"`            // by the guard
+	After      string          `json:"after,omitempty"`     // id of the snapshot after the deployment
+	Beyond     []ComponentDiff `json:"beyond,omitempty"`    // that changed without being in the package
+	Otherwise  []ComponentDiff `json:"otherwise,omitempty"` // that are not as the package has them
+	Rollback   *RollbackResult `json:"rollback,omitempty"`  // the plan that takes the deployment back
+}
+
+// GuardRow is one component that a package touches.
+type GuardRow struct {
+	Type    string   `json:"type"`    // metadata type
+	Name    string   `json:"name"`    // full name
+	Do      string   `json:"do"`      // deploy or delete
+	Grade   string   `json:"grade"`   // A to D
+	Reasons []string `json:"reasons"` // for the grade
+}
+
+// ValidationRow is one check-only deployment.
+type ValidationRow struct {
+	What     string       `json:"what"`               // package, or rollback
+	ID       string       `json:"id,omitempty"`       // of the deployment; empty: there was nothing to validate
+	Success  bool         `json:"success"`            // the org would take it
+	Note     string       `json:"note,omitempty"`     // what could not be validated
+	Problems []ProblemRow `json:"problems,omitempty"` // what the org refused
+}
+
+// guard is one guarded deployment.
+type guard struct {
+	in      GuardInput
+	out     GuardResult
+	journal *apply.Guarded
+	before  *snapshot.Snapshot
+	intents []rollback.Intent
+	archive []byte
+	kinds   []string // types that are looked at
+}
+
+// GuardBefore takes the snapshot before a deployment, of everything that the package touches and of the data at risk,
+// grades the deployment, foresees how it is taken back, and has the org validate both. An earlier run under the same
+// journal is gone on with.
+//
+// The error is Findings beside a result when the grade is worse than the one that is asked for or when the org refuses
+// the package; Conflict for a journal of another package; and those of a backup.
+func GuardBefore(ctx context.Context, in GuardInput) (GuardResult, error) {
+	g, done, err := openGuard(in)
+	if err != nil {
+		return GuardResult{}, err
+	}
+	return g.out, done(g.prepare(ctx))
+}
+
+// GuardDeploy is GuardBefore, the deployment itself, and GuardAfter. What an earlier run under the same journal has
+// done is not done again.
+func GuardDeploy(ctx context.Context, in GuardInput) (GuardResult, error) {
+	g, done, err := openGuard(in)
+	if err != nil {
+		return GuardResult{}, err
+	}
+	return g.out, done(g.deploy(ctx))
+}
+
+// GuardAfter takes the snapshot after a deployment for which GuardBefore was run, says what really changed, and makes
+// the plan that takes it back, which the org validates.
+func GuardAfter(ctx context.Context, in GuardInput) (GuardResult, error) {
+	g, done, err := openGuard(in)
+	if err != nil {
+		return GuardResult{}, err
+	}
+	if !g.journal.Begun() {
+		return GuardResult{}, done(problem.New(problem.Conflict, "no deployment is guarded here").
+			Hint("run `holdfast guard before` ahead of the deployment, with the same package and folder"))
+	}
+	return g.out, done(g.finish(ctx))
+}
+
+// openGuard opens the journal; done closes it, and passes an error on.
+func openGuard(in GuardInput) (*guard, func(error) error, error) {
+	g := &guard{in: in, out: GuardResult{Source: in.Source, Components: []GuardRow{}, Validated: []ValidationRow{}}}
+	var err error
+	if g.archive, err = in.archive(); err != nil {
+		return nil, nil, problem.Wrap(problem.Usage, err, "package")
+	}
+	sum := sha256.Sum256(g.archive)
+	g.out.Digest = hex.EncodeToString(sum[:])
+	journal, err := apply.OpenJournal(in.Journal)
+	if err != nil {
+		return nil, nil, err
+	}
+	done := func(err error) error {
+		if closed := journal.Close(); err == nil {
+			err = closed
+		}
+		return err
+	}
+	if g.journal, err = apply.OpenGuarded(journal); err != nil {
+		return nil, nil, done(err)
+	}
+	if g.journal.Begun() && g.journal.Digest != g.out.Digest {
+		return nil, nil, done(problem.New(problem.Conflict, "this folder guards another package").
+			Hint("name a new folder with --to, or the package as it was"))
+	}
+	return g, done, nil
+}
+
+// archive is the package as the zip that the Metadata API takes.
+func (in GuardInput) archive() ([]byte, error) {
+	files := append([]component.Entry{{Path: "package.xml", Body: component.PrintManifest(sf.ManifestOf(in.Version, in.Package.Members))}}, in.Package.Files...)
+	for name, keys := range map[string][]sf.ComponentKey{"destructiveChangesPre.xml": in.First, "destructiveChangesPost.xml": in.Package.Deleted} {
+		if len(keys) > 0 {
+			files = append(files, component.Entry{Path: name, Body: component.PrintManifest(sf.ManifestOf("", keys))})
+		}
+	}
+	return component.Pack(files)
+}
+
+// meet finds out that the org is the one that the journal is about.
+func (g *guard) meet(ctx context.Context) error {
+	who, err := g.in.Org.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	g.out.OrgID = who.OrgID
+	if g.journal.Begun() && g.journal.Org != who.OrgID {
+		return problem.Newf(problem.Conflict, "this folder guards a deployment to org %s and this is org %s", g.journal.Org, who.OrgID).
+			Hint("name a new folder with --to")
+	}
+	return nil
+}
+
+func (g *guard) prepare(ctx context.Context) error {
+	if err := g.meet(ctx); err != nil {
+		return err
+	}
+	g.readIntents()
+	var err error
+	if !g.journal.Begun() {
+		err = g.capture(ctx)
+	} else {
+		g.before, err = g.in.Store.Load(ctx, g.journal.Before)
+	}
+	if err != nil {
+		return err
+	}
+	g.out.Before, g.out.Made = g.before.Info().ID, g.before.Info().To
+	if err := g.know(ctx); err != nil {
+		return err
+	}
+	if err := g.grade(ctx); err != nil {
+		return err
+	}
+	if err := g.foresee(ctx); err != nil {
+		return err
+	}
+	if !g.journal.Begun() {
+		at, err := g.in.Org.ServerTime(ctx)
+		if err != nil {
+			return err
+		}
+		if err := g.journal.Begin(g.out.Digest, g.out.OrgID, g.out.Before, at); err != nil {
+			return err
+		}
+	}
+	return g.gate()
+}
+
+// gate is the error of a deployment that should not be made.
+func (g *guard) gate() error {
+	for _, v := range g.out.Validated {
+		if v.What == "package" && !v.Success {
+			return problem.New(problem.Findings, "the org refuses the package").Hint("mend what it says; nothing was deployed")
+		}
+	}
+	if least := g.in.MinGrade; least != "" && g.out.Grade > least {
+		return problem.Newf(problem.Findings, "the deployment has grade %s, and %s is asked for", g.out.Grade, least).
+			Hint("the reasons are listed by component; nothing was deployed")
+	}
+	return nil
+}
+
+func (g *guard) deploy(ctx context.Context) error {
+	if err := g.meet(ctx); err != nil {
+		return err
+	}
+	if g.journal.Done { // an earlier run deployed it: what was before is told by its snapshot alone
+		return g.finish(ctx)
+	}
+	if len(g.journal.Sent) == 0 || !sentForReal(g.journal.Sent) {
+		if err := g.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	err := g.journal.Deploy(ctx, g.in.Org, g.archive, g.in.Tests, g.arrived)
+	g.out.Sent, g.out.Deployed = sentRows(g.journal.Sent), g.journal.Done
+	if err != nil {
+		return err
+	}
+	return g.finish(ctx)
+}
+
+func sentForReal(sent []apply.Deploying) bool {
+	return slices.ContainsFunc(sent, func(d apply.Deploying) bool { return d.How == apply.SendDeploy && !(d.Ended && !d.Success) })
+}
+
+// arrived reports that the org has what the package says.
+func (g *guard) arrived(ctx context.Context) (bool, error) {
+	g.readIntents()
+	live := Side{Live: g.in.Org, Capture: g.in.Capture}
+	for _, d := range g.intents {
+		if d.Deleted || len(d.Parts) > 0 { // a deletion is told by nothing that is compared here: it is sent again
+			return false, nil
+		}
+	}
+	out, err := Compare(ctx, CompareInput{
+		Store: g.in.Store, Before: Side{Label: g.in.Source, Files: g.in.Package.Files}, After: live, Types: g.kinds,
+		How: []string{string(component.Removed), string(component.Changed)},
+	})
+	return err == nil && len(out.Components) == 0, err
+}
+
+// readIntents groups what the package does by the components of which it does it.
+func (g *guard) readIntents() {
+	g.intents, g.kinds = nil, nil
+	at := map[sf.ComponentKey]int{}
+	intent := func(key sf.ComponentKey) *rollback.Intent {
+		if _, ok := at[key]; !ok {
+			at[key] = len(g.intents)
+			g.intents = append(g.intents, rollback.Intent{Key: key})
+			g.kinds = append(g.kinds, key.Type)
+		}
+		return &g.intents[at[key]]
+	}
+	for key, files := range component.ByKey(g.in.Package.Files) {
+		if key.Type == "FlowDefinition" {
+			key.Type = "Flow"
+		}
+		if in := intent(key); len(in.Files) == 0 || strings.HasSuffix(files[0].Path, ".flow") {
+			in.Files = files
+		}
+	}
+	for _, key := range slices.Concat(g.in.First, g.in.Package.Deleted) {
+		owner, isPart := ownerOf(key)
+		if in := intent(owner); isPart {
+			in.Parts = append(in.Parts, key)
+		} else {
+			in.Deleted = len(in.Files) == 0 // what is deleted and deployed again is replaced
+		}
+	}
+	slices.SortFunc(g.intents, func(a, b rollback.Intent) int { return a.Key.Compare(b.Key) })
+	slices.Sort(g.kinds)
+	g.kinds = slices.Compact(g.kinds)
+}
+
+// ownerOf returns the component in whose file another stands; of the version of a flow, the flow.
+func ownerOf(key sf.ComponentKey) (owner sf.ComponentKey, part bool) {
+	if key.Type == "Flow" || key.Type == "FlowDefinition" {
+		return sf.ComponentKey{Type: "Flow", Name: withoutNumber("Flow", key.Name)}, false
+	}
+	parent := component.Known().Parent(key.Type)
+	if parent == nil {
+		return key, false
+	}
+	name, _, ok := strings.Cut(key.Name, ".")
+	if !ok {
+		name = parent.Name
+	}
+	return sf.ComponentKey{Type: parent.Name, Name: name}, true
+}
+
+// capture takes the snapshot before: of the types that are touched, and of the records at risk.
+func (g *guard) capture(ctx context.Context) error {
+	if err := g.take(ctx, nil); err != nil {
+		return err
+	}
+	if err := g.know(ctx); err != nil {
+		return err
+	}
+	objects := slices.Clone(g.in.Objects)
+	for _, in := range g.intents {
+		if fields, records := rollback.AtRisk(in); in.Key.Type == "CustomObject" && (records || len(fields) > 0) {
+			objects = append(objects, in.Key.Name)
+		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	slices.Sort(objects)
+	return g.take(ctx, slices.Compact(objects))
+}
+
+// take takes a snapshot of the types that are touched and of some objects. What profiles say depends on what else is
+// read with them, so that with them everything is.
+func (g *guard) take(ctx context.Context, objects []string) error {
+	opts := g.in.Capture
+	opts.Kind, opts.Metadata, opts.Include = "", g.in.Org, slices.Clone(objects)
+	for _, kind := range g.kinds {
+		opts.Include = append(opts.Include, snapshot.Components.Name(kind))
+	}
+	if slices.ContainsFunc(g.kinds, component.Dependent) {
+		opts.Include = append(slices.Clone(objects), snapshot.Components.Name("*"))
+	}
+	captured, err := capture.Run(ctx, g.in.Org, g.in.Store, opts)
+	if err != nil && problem.KindOf(err) != problem.Partial {
+		return fmt.Errorf("read the org: %w", err)
+	}
+	g.before, err = g.in.Store.Load(ctx, captured.Snapshot.ID)
+	return err
+}
+
+// know fills in what the snapshot holds of what is touched.
+func (g *guard) know(ctx context.Context) error {
+	r := &reversal{in: RollbackInput{Store: g.in.Store}}
+	for i := range g.intents {
+		in := &g.intents[i]
+		in.Untold, in.Before = untold(g.before, in.Key.Type), nil
+		rows, err := rowsOf(ctx, g.before, in.Key.Type)
+		if err != nil {
+			return err
+		}
+		for name, row := range rows {
+			if name == in.Key.Name || in.Key.Type == "Flow" && in.Before == nil && flowName(row) == in.Key.Name {
+				if in.Before, err = r.component(ctx, row); err != nil {
+					return err
+				}
+			}
+		}
+		if slices.Contains(notGiven(g.before, in.Key.Type), in.Key.Name) {
+			in.Untold = "the org did not give it"
+		}
+	}
+	return nil
+}
+
+func sentRows(sent []apply.Deploying) []SentRow {
+	var out []SentRow
+	for i, s := range sent {
+		row := SentRow{Deployment: i + 1, How: s.How, ID: s.ID, Ended: s.Ended, Success: s.Success, Tests: s.Outcome.Tests}
+		row.Problems = problemRows(s.Outcome)
+		out = append(out, row)
+	}
+	return out
+}
+
+func problemRows(d sf.Deployment) []ProblemRow {
+	var out []ProblemRow
+	for _, c := range d.Results {
+		if !c.Success {
+			out = append(out, ProblemRow{Type: c.Type, Name: c.Name, Problem: c.Problem, Line: c.Line})
+		}
+	}
+	for _, f := range d.TestFailures {
+		out = append(out, ProblemRow{Type: "ApexTest", Name: f.Class + "." + f.Method, Problem: f.Message})
+	}
+	if len(out) == 0 && !d.Success && d.Error != "" {
+		out = append(out, ProblemRow{Problem: d.Error})
+	}
+	return out
+}
