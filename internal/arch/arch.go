@@ -160,13 +160,17 @@ var Rules = []Rule{
 	},
 
 	{
+		Package: "sqlite", May: []string{"sf"},
+		Why: "a form of files: it knows records and no repository",
+	},
+	{
 		Package: "parquet", May: []string{"sf"},
 		Why: "a form of file is written from records alone, whoever brings them",
 	},
 
 	// The verbs.
 	{
-		Package: "run", May: []string{"automation", "component", "rollback", "mask", "parquet", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
+		Package: "run", May: []string{"automation", "component", "rollback", "mask", "parquet", "sqlite", "capture", "apply", "snapshot", "plan", "state", "soql", "sf", "problem", "policy", "repo", "seal"},
 		Why: "the verbs compose the two doors; which org and which storage is decided by the command line",
 	},
 	{
@@ -261,6 +265,7 @@ var Modules = []Module{
 	{"filippo.io/age", []string{"seal", "cli", "demo"}, "recipients and key files that people can use with other tools"},
 	{"github.com/klauspost/compress", []string{"snapshot", "repo"}, "zstd: segments a quarter smaller than deflate, several times faster"},
 	{"github.com/minio/minio-go/v7", []string{"blob/s3"}, "S3 and its kin: signatures, conditional writes, Object Lock; the lightest client that has them"},
+	{"modernc.org/sqlite", []string{"sqlite"}, "the one form that every tool opens, written without C"},
 	{"github.com/parquet-go/parquet-go", []string{"parquet"}, "the form that warehouses read, with typed columns"},
 	{"golang.org/x/mod", []string{"snapshot"}, "signed notes: statements that tools of others can check"},
 	{"golang.org/x/sync", []string{"capture", "snapshot", "repo", "apply", "run", "salesforce", "emulator"}, "errgroup: a goroutine ends before its function returns"},

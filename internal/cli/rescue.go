@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,8 @@ documents and the like) under their Ids, with a list of them, and metadata as an
 new folder. It needs the repository
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
-are doubles there, and those with more digits are counted. The files are not encrypted. With --mask, values are pseudonyms
+are doubles there, and those with more digits are counted. SQLite is one file, records.sqlite, with a table for each object;
+numbers that a double does not hold are text there. The files are not encrypted. With --mask, values are pseudonyms
 under a key; fields that the org computes of others and the files of records are left out.`,
 		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
 		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
@@ -35,8 +37,8 @@ under a key; fields that the org computes of others and the files of records are
 		if to == "" {
 			return problem.New(problem.Usage, "no folder is given").Hint("name a folder that does not exist with --to")
 		}
-		if in.Parquet = format == "parquet"; !in.Parquet && format != "csv" {
-			return problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv or parquet")
+		if in.Parquet = format == "parquet"; !in.Parquet && format != "csv" && format != "sqlite" {
+			return problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv, parquet or sqlite")
 		}
 		var err error
 		if in.MaskRules, in.MaskKey, err = masks.read(); err != nil {
@@ -53,6 +55,15 @@ under a key; fields that the org computes of others and the files of records are
 		defer func() { _ = root.Close() }()
 		in.Store, in.Snapshot = store, args[0]
 		in.Create = func(name string) (io.WriteCloser, error) { return createIn(root, name) }
+		if format == "sqlite" {
+			in.Database = func(name string) (string, error) {
+				f, err := createIn(root, name)
+				if err != nil {
+					return "", err
+				}
+				return filepath.Join(to, name), f.Close()
+			}
+		}
 		result, err := run.Rescue(cmd.Context(), in)
 		if err != nil && problem.KindOf(err) != problem.Partial {
 			_ = os.Remove(to) // it goes only while nothing is in it
@@ -76,7 +87,7 @@ under a key; fields that the org computes of others and the files of records are
 		}), err)
 	}))
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
-	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv or parquet")
+	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv, parquet or sqlite")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
 	masks.add(cmd)
 	return cmd

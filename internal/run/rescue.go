@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
+	"holdfast/internal/sqlite"
 )
 
 // RescueInput says what is brought out of the repository, and where to.
@@ -23,6 +24,10 @@ type RescueInput struct {
 	Snapshot string   // beginning of an ID, or "latest"
 	Objects  []string // API names; none is all
 	Parquet  bool     // typed columns, instead of CSV
+
+	// Database makes a new, empty file of that name and returns its path. When it is given, the records come into
+	// it as tables of an SQLite database.
+	Database func(name string) (path string, err error)
 
 	// MaskRules and MaskKey replace values by pseudonyms; empty rules mask nothing. What the org computes
 	// of masked values is then left out, and so are the files of records, which nothing masks.
@@ -33,7 +38,11 @@ type RescueInput struct {
 	Create func(name string) (io.WriteCloser, error)
 
 	masker *mask.Masker
+	file   *sqlite.File
 }
+
+// databaseName is the file of an SQLite database with all records.
+const databaseName = "records.sqlite"
 
 // mask returns the masker for the objects that are written.
 func (in RescueInput) mask(sn *snapshot.Snapshot, wanted map[string]bool) (*mask.Masker, error) {
@@ -120,25 +129,14 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 	if err := rescueSchema(sn.Schema(), in.Create); err != nil {
 		return RescueResult{}, err
 	}
-	missing := 0
-	for _, part := range sn.Parts() {
-		if len(wanted) > 0 && !wanted[part.Object] {
-			continue
+	if in.Database != nil {
+		if err := in.openDatabase(); err != nil {
+			return RescueResult{}, err
 		}
-		row := RescueRow{Object: part.Object, Reason: part.Reason}
-		if part.State == snapshot.Whole {
-			err = row.write(ctx, sn, part, in)
-			if err != nil && problem.KindOf(err) != problem.Damaged {
-				return out, err
-			}
-			if err != nil {
-				row.Reason = err.Error()
-			}
-		}
-		if row.Reason != "" {
-			missing++
-		}
-		out.Files = append(out.Files, row)
+	}
+	missing, err := out.rescueRecords(ctx, sn, in, wanted)
+	if err != nil {
+		return out, err
 	}
 	lost := int64(0)
 	if in.masker == nil { // nothing masks the inside of a file
@@ -151,6 +149,44 @@ func Rescue(ctx context.Context, in RescueInput) (RescueResult, error) {
 		return out, err
 	}
 	return out, out.verdict(missing, lost, lacking)
+}
+
+func (in *RescueInput) openDatabase() error {
+	path, err := in.Database(databaseName)
+	if err != nil {
+		return err
+	}
+	if in.file, err = sqlite.Create(path); err != nil {
+		return fmt.Errorf("make %s: %w", databaseName, err)
+	}
+	return nil
+}
+
+// rescueRecords writes the records, and returns how many objects are not whole.
+func (out *RescueResult) rescueRecords(ctx context.Context, sn *snapshot.Snapshot, in RescueInput, wanted map[string]bool) (missing int, err error) {
+	if in.file != nil {
+		defer func() { err = errors.Join(err, in.file.Close()) }()
+	}
+	for _, part := range sn.Parts() {
+		if len(wanted) > 0 && !wanted[part.Object] {
+			continue
+		}
+		row := RescueRow{Object: part.Object, Reason: part.Reason}
+		if part.State == snapshot.Whole {
+			err = row.write(ctx, sn, part, in)
+			if err != nil && problem.KindOf(err) != problem.Damaged {
+				return missing, err
+			}
+			if err != nil {
+				row.Reason = err.Error()
+			}
+		}
+		if row.Reason != "" {
+			missing++
+		}
+		out.Files = append(out.Files, row)
+	}
+	return missing, nil
 }
 
 // verdict returns an error of kind Partial when anything is missing, or nil.
@@ -214,6 +250,9 @@ func rescueMetadata(ctx context.Context, sn *snapshot.Snapshot, in RescueInput, 
 
 // write brings one object out, into a file of its own.
 func (row *RescueRow) write(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, in RescueInput) (err error) {
+	if in.file != nil {
+		return row.writeTable(ctx, sn, part, in)
+	}
 	row.File = part.Object + ".csv"
 	if in.Parquet {
 		row.File = part.Object + ".parquet"
@@ -231,6 +270,11 @@ func (row *RescueRow) write(ctx context.Context, sn *snapshot.Snapshot, part sna
 		defer func() { row.Rounded = typed.Rounded() }()
 		out = typed
 	}
+	return row.fill(ctx, sn, part, in, out)
+}
+
+// fill writes the records into a table.
+func (row *RescueRow) fill(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, in RescueInput, out table) error {
 	for r, err := range sn.Records(ctx, part.Object) {
 		if err != nil {
 			return errors.Join(err, out.Close()) // what was read so far can be read again
@@ -247,6 +291,29 @@ func (row *RescueRow) write(ctx context.Context, sn *snapshot.Snapshot, part sna
 	}
 	return out.Close()
 }
+
+// writeTable brings one object out, into a table of the database.
+func (row *RescueRow) writeTable(ctx context.Context, sn *snapshot.Snapshot, part snapshot.Part, in RescueInput) error {
+	row.File = databaseName
+	object := sn.Schema().Object(part.Object)
+	out, err := in.file.Table(ctx, part.Object, object, in.shown(object, part.Fields))
+	if err != nil {
+		return fmt.Errorf("table %s: %w", part.Object, err)
+	}
+	return row.fill(ctx, sn, part, in, sqlTable{func(r sf.Record) error { return out.Write(ctx, r) }, out.Close})
+}
+
+// sqlTable is a table of a database.
+type sqlTable struct {
+	write func(sf.Record) error
+	end   func() error
+}
+
+// Write adds a record.
+func (t sqlTable) Write(r sf.Record) error { return t.write(r) }
+
+// Close ends the table.
+func (t sqlTable) Close() error { return t.end() }
 
 // table is a file of records of one object.
 type table interface {
