@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -48,13 +49,13 @@ type insertion struct {
 	blocked []sending
 	fields  []string
 	writes  []sf.Write
-	keys    map[echoKey]int // index into rows
+	keys    map[echoKey][]int // indexes into rows, of rows that are sent equal
 	sum     string
 }
 
-// lay makes the job of these rows. Rows that are equal in what is sent are an error.
+// lay makes the job of these rows. Rows that are echoed equal and are not sent equal are an error.
 func (a *application) lay(step int, numbers []int) (*insertion, error) {
-	in := &insertion{keys: map[echoKey]int{}}
+	in := &insertion{keys: map[echoKey][]int{}}
 	for _, n := range numbers {
 		r, err := a.resolve(step, n)
 		if err != nil {
@@ -75,10 +76,10 @@ func (a *application) lay(step int, numbers []int) (*insertion, error) {
 	h := sha256.New()
 	for i, w := range in.writes {
 		key := keyOf(cellsOf(w))
-		if other, twice := in.keys[key]; twice {
-			return nil, fmt.Errorf("rows %d and %d of one job are equal", in.rows[other].row, in.rows[i].row)
+		if others := in.keys[key]; len(others) > 0 && !slices.Equal(in.writes[others[0]].Values, w.Values) {
+			return nil, fmt.Errorf("rows %d and %d of one job cannot be told apart", in.rows[others[0]].row, in.rows[i].row)
 		}
-		in.keys[key] = i
+		in.keys[key] = append(in.keys[key], i)
 		h.Write(key[:])
 	}
 	in.sum = hex.EncodeToString(h.Sum(nil)[:16])
@@ -99,11 +100,12 @@ func (in *insertion) fillEmpty(o *sf.Object) error {
 	return fmt.Errorf("records of %s have nothing that an insert could carry", o.Name)
 }
 
-// chooseInsert picks the rows of the next job: as many as fit, no two of which would be sent equal.
+// chooseInsert picks the rows of the next job: as many as fit, no two of which would be echoed equal without being
+// sent equal. Of rows that are sent equal it makes no difference which becomes which record.
 func (a *application) chooseInsert(step int) ([]int, int, error) {
 	pending, attempts := a.ledger.pending(step)
 	limit := max(1, a.opts.jobRows()>>(2*attempts))
-	taken := map[echoKey]bool{}
+	taken := map[echoKey]echoKey{}
 	var rows []int
 	size := 0
 	for n := range pending {
@@ -116,13 +118,14 @@ func (a *application) chooseInsert(step int) ([]int, int, error) {
 		}
 		if r.code == "" {
 			key, bytes := looseKey(r)
-			if taken[key] {
+			other, twice := taken[key]
+			if twice && other != sentKey(r) {
 				continue
 			}
 			if len(rows) > 0 && size+bytes > JobBytes {
 				break
 			}
-			taken[key], size = true, size+bytes
+			taken[key], size = sentKey(r), size+bytes
 		}
 		if rows = append(rows, n); len(rows) == limit {
 			break
@@ -143,6 +146,16 @@ func looseKey(r sending) (echoKey, int) {
 		}
 	}
 	return keyOf(cells), size
+}
+
+// sentKey is a key of all that the row writes, null and nothing told apart: rows with one key are sent equal in any
+// job.
+func sentKey(r sending) echoKey {
+	var cells []string
+	for _, f := range r.fields {
+		cells = append(cells, f.Field, f.After.String())
+	}
+	return keyOf(cells)
 }
 
 // insert sends the open batch in a job. The batch stays open until settleJob has its results.
@@ -238,8 +251,8 @@ func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err
 	return false, fmt.Errorf("job %s does not end", b.job)
 }
 
-// results matches what the org says to the rows. A result that fits no row, two that fit one, and a
-// row without a result are errors; only an aborted job that processed no row at all may be silent.
+// results matches what the org says to the rows. A result that fits no row, more that fit equal rows than
+// there are, and a row without a result are errors; only an aborted job that processed no row at all may be silent.
 // What an org answers for a job that was aborted before its upload is unverified; where that cannot
 // be read, the job having waited for its upload is enough to know that no row was processed.
 func (a *application) results(ctx context.Context, b *batch, in *insertion, aborted bool) ([]entryRow, error) {
@@ -247,6 +260,7 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 	old := func(i int) sf.ID { return s.Rows[in.rows[i].row].ID }
 	var out []entryRow
 	answered, processed := make([]bool, len(in.rows)), 0
+	told := map[echoKey]int{}
 	for res, err := range a.target.InsertResults(ctx, b.job, in.fields) {
 		if err != nil {
 			if aborted && b.unsent && processed == 0 && answeredFor(err) {
@@ -255,12 +269,17 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 			return nil, fmt.Errorf("results of job %s: %w", b.job, err)
 		}
 		o := res.Outcome
-		i, found := in.keys[keyOf(res.Echo)]
-		switch {
-		case len(res.Echo) != len(in.fields) || !found:
+		key := keyOf(res.Echo)
+		equal, found := in.keys[key]
+		if len(res.Echo) != len(in.fields) || !found {
 			return nil, problem.Newf(problem.Damaged, "job %s: a result is of no row that was sent (%s %s)", b.job, s.Object, o.ID)
-		case answered[i]:
-			return nil, problem.Newf(problem.Damaged, "job %s: two results for %s %s", b.job, s.Object, old(i))
+		}
+		if told[key] == len(equal) {
+			return nil, problem.Newf(problem.Damaged, "job %s: two results for %s %s", b.job, s.Object, old(equal[0]))
+		}
+		i := equal[told[key]]
+		told[key]++
+		switch {
 		case o.Success && o.ID == "":
 			return nil, problem.Newf(problem.Damaged, "job %s: %s %s was inserted without an Id", b.job, s.Object, old(i))
 		}

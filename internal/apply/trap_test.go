@@ -243,3 +243,42 @@ func TestRunGivesUpOnADeadOrg(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Rows that are equal in all that is sent go in one job: which of them becomes which record makes no difference, and
+// each becomes one.
+func TestEqualRowsShareAJob(t *testing.T) {
+	o := newSmallOrg()
+	refused := 0
+	o.refuse = func(op, object string, v map[string]sf.Value) string {
+		if op == "insert" && object == "Account" && v["Name"] == text("log") {
+			if refused++; refused <= 2 {
+				return "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+			}
+		}
+		return ""
+	}
+	var parents, children []plan.Row
+	for n := range 40 {
+		r := row(acc(n), set("Name", no(), text("log")))
+		if n%2 == 1 { // null is not nothing: an org may fill what is left out
+			r = row(acc(n), set("Name", no(), text("log")), set("Phone", no(), null()))
+		}
+		parents = append(parents, r)
+		children = append(children, row(item(n), set("Label__c", no(), text(fmt.Sprint(n))), set("Parent__c", no(), link(acc(n)))))
+	}
+	result := runSteps(t, o, steps(
+		plan.Step{Op: plan.Insert, Object: "Account", Rows: parents}, plan.Step{Op: plan.Insert, Object: "Item__c", Rows: children},
+	))
+	if o.calls["start"] != 3 || len(result.Pairs) != 38*2 || len(result.Failed) != 2*2 {
+		t.Errorf("%d jobs, %d pairs, %d failed", o.calls["start"], len(result.Pairs), len(result.Failed))
+	}
+	held := map[string]int{}
+	for _, v := range o.live {
+		if p := v["Parent__c"]; p.IsText() {
+			held[p.Text()]++
+		}
+	}
+	if len(held) != 38 {
+		t.Errorf("%d parents have a child", len(held))
+	}
+}
