@@ -141,7 +141,7 @@ func callback(state string, answers chan<- answer) http.Handler {
 		a := answer{code: q.Get("code")}
 		text := "Holdfast is signed in. You can close this page."
 		if a.code == "" {
-			why := firstOf(q.Get("error_description"), q.Get("error"), "no reason given")
+			why := oneLine(firstOf(q.Get("error_description"), q.Get("error"), "no reason given"))
 			a.err = problem.Newf(problem.Unauthorized, "the org refused the sign-in: %s", why).
 				Hint("run the command again, and allow access as a user who may use the connected app")
 			text = "Holdfast is not signed in. The command line tells why."
@@ -178,7 +178,7 @@ func (b Browser) trade(ctx context.Context, login string, form url.Values) (Toke
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		f := readFault(resp)
-		return Tokens{}, problem.Newf(problem.Unauthorized, "the org refused the sign-in: %s %s", f.Code, f.Message).
+		return Tokens{}, problem.Newf(problem.Unauthorized, "the org refused the sign-in: %s", oneLine(withoutSecrets(f.Code+" "+f.Message, form))).
 			Hint("check the client id of the connected app, and its secret if it asks for one")
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenReply))
@@ -190,4 +190,14 @@ func (b Browser) trade(ctx context.Context, login string, form url.Values) (Toke
 		return Tokens{}, fmt.Errorf("sign in at %s: %w", login, err)
 	}
 	return t, nil
+}
+
+// withoutSecrets takes out of an answer what it repeats of the form that was sent.
+func withoutSecrets(text string, form url.Values) string {
+	for _, name := range []string{"code", "code_verifier", "client_secret"} {
+		if secret := form.Get(name); secret != "" {
+			text = strings.NewReplacer(secret, "…", url.QueryEscape(secret), "…").Replace(text)
+		}
+	}
+	return text
 }
