@@ -341,12 +341,14 @@ func (j *Jobs) listBatches(w http.ResponseWriter, c *wire.Call, b *classic) erro
 func (j *Jobs) serveBatch(w http.ResponseWriter, c *wire.Call, b *classic) error {
 	full, _ := sf.ParseID(c.Path[3])
 	j.mu.Lock()
-	i := slices.IndexFunc(b.batches, func(p *classicBatch) bool { return p.id == string(full) })
+	var p *classicBatch
+	if i := slices.IndexFunc(b.batches, func(p *classicBatch) bool { return p.id == string(full) }); i >= 0 {
+		p = b.batches[i]
+	}
 	j.mu.Unlock()
-	if i < 0 {
+	if p == nil {
 		return wire.BadRequest("InvalidBatch", "Unable to find batch for id: "+c.Path[3])
 	}
-	p := b.batches[i]
 	if len(c.Path) == 4 {
 		return j.replyClassic(w, c, http.StatusOK, "batchInfo", func() facts { return p.facts(b) })
 	}
