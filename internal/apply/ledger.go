@@ -79,6 +79,7 @@ type ledger struct {
 	digest  string
 	rows    [][]progress
 	birth   map[sf.ID]birthplace // every record that the plan brings, by its old Id
+	death   map[sf.ID]birthplace // every record that it deletes
 	release map[sf.ID]birthplace // every record from which it takes unique values before it changes it
 	// returned are checks of records that were back by themselves, as they were found first.
 	returned map[birthplace]string
@@ -106,7 +107,7 @@ func newLedger(approved plan.Approved) *ledger {
 	p := approved.Plan()
 	l := &ledger{
 		plan: p, digest: approved.Digest(), rows: make([][]progress, len(p.Steps)),
-		birth: map[sf.ID]birthplace{}, release: map[sf.ID]birthplace{}, returned: map[birthplace]string{},
+		birth: map[sf.ID]birthplace{}, release: map[sf.ID]birthplace{}, death: map[sf.ID]birthplace{}, returned: map[birthplace]string{},
 	}
 	for i, s := range p.Steps {
 		l.rows[i] = make([]progress, len(s.Rows))
@@ -114,6 +115,8 @@ func newLedger(approved plan.Approved) *ledger {
 			switch s.Op {
 			case plan.Insert, plan.Undelete:
 				l.birth[r.ID] = birthplace{step: i, row: n}
+			case plan.Delete:
+				l.death[r.ID] = birthplace{step: i, row: n}
 			case plan.Release:
 				l.release[r.ID] = birthplace{step: i, row: n}
 			}
@@ -289,6 +292,21 @@ func (l *ledger) released(id sf.ID, field string, is sf.Value) bool {
 		if f.Field == field {
 			return f.After == is
 		}
+	}
+	return false
+}
+
+// followed reports a link that the platform has set or emptied because of the plan: undelete brings back the links
+// to its record that deletion had emptied and nobody has set since, and deletion empties those to its own.
+// Sources: SOAP API Developer Guide, undelete(); Salesforce Help, "Considerations for Object Relationships".
+func (l *ledger) followed(before, is sf.Value) bool {
+	switch {
+	case before.IsNull() && is.IsText():
+		b, brought := l.birth[sf.ID(is.Text())]
+		return brought && l.plan.Steps[b.step].Op == plan.Undelete && l.rows[b.step][b.row].state != rowPending
+	case before.IsText() && is.IsNull():
+		b, deleted := l.death[sf.ID(before.Text())]
+		return deleted && l.rows[b.step][b.row].state != rowPending
 	}
 	return false
 }

@@ -160,7 +160,7 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 		}
 		for _, f := range r.Fields {
 			if is := now.record.Get(f.Field); a.weighs(s.Object, f.Field) && differs(f.Before, is) &&
-				!a.ledger.released(r.ID, f.Field, is) && !a.ownTouch(f.Field, now) {
+				!a.ledger.released(r.ID, f.Field, is) && !a.ledger.followed(f.Before, is) && !a.ownTouch(f.Field, now) {
 				return f.Field, "changed"
 			}
 		}
@@ -175,7 +175,8 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 	}
 	for _, f := range r.Fields {
 		is := now.record.Get(f.Field)
-		if is == f.After || !differs(f.Before, is) || (ours && is.IsNull() && f.After.IsText()) || a.ledger.released(r.ID, f.Field, is) {
+		if is == f.After || !differs(f.Before, is) || (ours && is.IsNull() && f.After.IsText()) ||
+			a.ledger.released(r.ID, f.Field, is) || a.ledger.followed(f.Before, is) {
 			continue // a link that came back empty with its record is what the row is there for
 		}
 		return f.Field, "changed"
@@ -270,9 +271,21 @@ func (a *application) strayed(step int, r sending, now seen) bool {
 	_, ours := a.ledger.birth[s.Rows[r.row].ID]
 	for _, f := range r.fields {
 		is := now.record.Get(f.Field)
-		if is != f.After && differs(f.Before, is) && (!ours || !is.IsNull()) && !a.ledger.released(r.id, f.Field, is) {
+		if is != f.After && differs(f.Before, is) && (!ours || !is.IsNull()) && !a.ledger.released(r.id, f.Field, is) && !a.ledger.followed(f.Before, is) &&
+			!(s.Op == plan.Second && a.given(s.Object, r.id, f.Field, is)) {
 			return true
 		}
 	}
 	return false
+}
+
+// given reports a value that the platform gives a new record where an insert has none: a default, or for the name
+// of a custom object the Id of the record. That it is the Id is what public orgs show.
+func (a *application) given(object string, id sf.ID, name string, is sf.Value) bool {
+	o := a.schema.Object(object)
+	if o == nil {
+		return false
+	}
+	f := a.field(o, name)
+	return f != nil && (f.DefaultedOnCreate || f.NameField && is.Text() == string(id))
 }

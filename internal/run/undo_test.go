@@ -234,3 +234,23 @@ func TestRestoreOfUniqueValuesThatOthersTook(t *testing.T) {
 		}
 	}
 }
+
+// A record of a custom object whose name is "#N/A", which no Bulk job carries, gets its Id for a name from the
+// platform until the second pass: that is nobody's edit. Nor is a link that the platform sets again when what it
+// led to is undeleted, or empties when that is deleted.
+func TestWhatThePlatformSetsIsNobodysEdit(t *testing.T) {
+	w := newWard(t, 68)
+	accounts := w.added("Account", testkit.Row{"Name": "Binned"}, testkit.Row{"Name": "Other"})
+	w.update("Account", []testkit.Row{{"Id": accounts[1], "ParentId": ""}})
+	contact := w.added("Contact", testkit.Row{"LastName": "Moved", "ReportsToId": w.ids["Contact"][1]})[0]
+	boss := w.added("Contact", testkit.Row{"LastName": "Boss"})[0]
+	slot := w.added("Slot__c", testkit.Row{"Name": "#N/A", "Crate__c": w.ids["Crate__c"][0]})[0]
+	w.server.Clock().Advance(time.Hour)
+	want := w.dump()
+	before := w.backup()
+	w.update("Contact", []testkit.Row{{"Id": contact, "ReportsToId": boss}})
+	w.must(w.loader.Delete(t.Context(), []string{boss})) // empties the link, and undelete sets it again
+	w.purge(slot)
+	out := w.apply(w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID}))
+	w.same(want, out.NewIDs)
+}
