@@ -75,6 +75,7 @@ type undoing struct {
 
 	begun, ended bool
 	open         *Deploying // sent, and not ended
+	idle         bool       // what was done has brought about what is left of the plan, too: the org says that nothing is
 	uncertain    bool       // a deployment was sent of which the org gave no Id
 }
 
@@ -174,7 +175,7 @@ func (u *undoing) run(ctx context.Context) error {
 	if err := u.settle(ctx); err != nil {
 		return err
 	}
-	for u.out.Done < len(u.plan.Deployments) {
+	for u.out.Done < len(u.plan.Deployments) && !u.idle {
 		if err := u.carryOut(ctx, u.out.Done); err != nil {
 			return err
 		}
@@ -219,6 +220,9 @@ func (u *undoing) carryOut(ctx context.Context, i int) error {
 	seen, err := u.opts.Observe(ctx)
 	if err != nil {
 		return err
+	}
+	if u.idle = i > 0 && len(seen.Rest) == 0; u.idle {
+		return nil
 	}
 	if !equal(seen.Rest, u.plan.Deployments[i:]) {
 		return u.stale()

@@ -11,7 +11,7 @@ import (
 
 // Decide works out how the changes are taken back from what is there now.
 func Decide(in Input) (Plan, error) {
-	d := &decision{version: in.APIVersion, first: newBuilder(), second: newBuilder()}
+	d := &decision{production: in.Production, first: newBuilder(), switched: newBuilder(), versions: newBuilder(), last: newBuilder()}
 	var flows []Change
 	for _, c := range in.sorted() {
 		var err error
@@ -28,7 +28,7 @@ func Decide(in Input) (Plan, error) {
 	}
 	d.flows(flows)
 	slices.SortStableFunc(d.plan.Actions, func(a, b Action) int { return a.Key.Compare(b.Key) })
-	for _, b := range []*builder{d.first, d.second} {
+	for _, b := range []*builder{d.first, d.switched, d.versions, d.last} {
 		if dep, ok := b.deployment(in.APIVersion); ok {
 			d.plan.Deployments = append(d.plan.Deployments, dep)
 		}
@@ -38,9 +38,13 @@ func Decide(in Input) (Plan, error) {
 
 // decision is the state of one Decide.
 type decision struct {
-	version       string
-	plan          Plan
-	first, second *builder // deployments: what can go together, and what has to wait for it
+	production bool
+	plan       Plan
+	gone       []deletion // but for versions of flows
+
+	// Deployments: what can go together; flows that are switched on once they are back; versions of flows that go, once
+	// they are off; and what they mention.
+	first, switched, versions, last *builder
 }
 
 func (d *decision) act(a Action) { d.plan.Actions = append(d.plan.Actions, a) }
@@ -77,7 +81,7 @@ func (d *decision) remove(c Change) {
 		return
 	}
 	d.act(Action{Key: c.Key, Verb: Remove})
-	d.first.remove(c.Key)
+	d.gone = append(d.gone, deletion{c.Key, c.Now.wordsIn()})
 }
 
 // undeletable says why no deployment deletes a component, or "".
@@ -191,7 +195,7 @@ func (d *decision) document(c Change, f file) error {
 	case c.Key.Type == "Profile":
 		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(merging(now, u))}})
 	case kind != nil && len(kind.Children) > 0:
-		d.inside(c.Key, kind, f.path, u)
+		d.inside(c.Key, kind, f.path, now, u)
 	default:
 		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(u.Document)}})
 	}
@@ -232,7 +236,7 @@ func merging(now *component.Node, u component.Undoing) *component.Node {
 
 // inside takes back parts of a component some of whose parts are components themselves: each is deployed, or
 // deleted, by its own name, so that nothing else in the file is touched.
-func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string, u component.Undoing) {
+func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string, now *component.Node, u component.Undoing) {
 	doc := &component.Node{Name: u.Document.Name, Attrs: u.Document.Attrs}
 	own := false
 	for _, p := range u.Parts {
@@ -243,7 +247,8 @@ func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string
 		}
 		name := sf.ComponentKey{Type: child.Name, Name: component.ChildName(key, p.Key)}
 		if p.How == component.Removed {
-			d.first.remove(name)
+			part := &component.Node{Name: kind.Name, Nodes: component.Part(kind.Name, now, p.Element, p.Key)}
+			d.gone = append(d.gone, deletion{name, wordsOf(component.Print(part))})
 			continue
 		}
 		d.first.want(name)

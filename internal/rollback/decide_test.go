@@ -52,6 +52,17 @@ func flow(version int, status string) *rollback.Component {
 	return c
 }
 
+// reading is a version of a flow that mentions things.
+func reading(version int, status, what string) *rollback.Component {
+	c := flow(version, status)
+	c.Files[0].Body = []byte(strings.Replace(string(c.Files[0].Body), "</label>", "</label><description>"+what+"</description>", 1))
+	return c
+}
+
+func page(what string) *rollback.Component {
+	return xml("FlexiPage", "Home", "flexipages/Home.flexipage", "<masterLabel>"+what+"</masterLabel>")
+}
+
 // change joins three states of one component.
 func change(before, after, now *rollback.Component) rollback.Change {
 	for _, c := range []*rollback.Component{before, after, now} {
@@ -156,6 +167,47 @@ func TestTrap30TheInverseIsExact(t *testing.T) {
 			},
 			"keep Flow Renew\n",
 		},
+		"a field, and a version of a flow that reads it": {
+			[]rollback.Change{
+				change(object("A=a"), object("A=a", "B=b"), object("A=a", "B=b")), change(nil, class("new"), class("new")),
+				change(flow(2, "Active"), flow(2, "Obsolete"), flow(2, "Obsolete")), change(nil, reading(3, "Active", "B__c"), reading(3, "Active", "B__c")),
+			},
+			"remove ApexClass Pay\ntake back CustomObject Thing__c\nactivate Flow Renew\n" +
+				"1 deploy FlowDefinition Renew\n2 delete Flow Renew-3\n3 delete ApexClass Pay\n3 delete CustomField Thing__c.B__c\n",
+		},
+		"that, when its first deployment is done": {
+			[]rollback.Change{
+				change(object("A=a"), object("A=a", "B=b"), object("A=a", "B=b")), change(nil, class("new"), class("new")),
+				change(flow(2, "Active"), flow(2, "Obsolete"), flow(2, "Active")), change(nil, reading(3, "Active", "B__c"), reading(3, "Obsolete", "B__c")),
+			},
+			"remove ApexClass Pay\ntake back CustomObject Thing__c\ntake back Flow Renew\n" +
+				"1 delete Flow Renew-3\n2 delete ApexClass Pay\n2 delete CustomField Thing__c.B__c\n",
+		},
+		"a version that reads a new field, and that someone has changed since": {
+			[]rollback.Change{
+				change(object("A=a"), object("A=a", "B=b"), object("A=a", "B=b")),
+				change(flow(2, "Active"), flow(2, "Active"), flow(2, "Active")), change(nil, reading(3, "Draft", "B__c"), reading(3, "Draft", "B__c A__c")),
+			},
+			"take back CustomObject Thing__c\nnothing Flow Renew\n1 delete CustomField Thing__c.B__c\n",
+		},
+		"a flow, the page that shows it and the class that it calls": {
+			[]rollback.Change{
+				change(nil, page("Renew"), page("Renew")), change(nil, class("new"), class("new")),
+				change(nil, reading(1, "Active", "Pay"), reading(1, "Active", "Pay")),
+			},
+			"remove ApexClass Pay\nremove FlexiPage Home\nremove Flow Renew\n" +
+				"1 deploy FlowDefinition Renew\n1 delete FlexiPage Home\n2 delete Flow Renew-1\n3 delete ApexClass Pay\n",
+		},
+		"a flow and a class that mention each other": {
+			[]rollback.Change{
+				change(nil, class("Renew"), class("Renew")), change(nil, reading(1, "Draft", "Pay"), reading(1, "Draft", "Pay")),
+			},
+			"remove ApexClass Pay\nremove Flow Renew\n1 delete ApexClass Pay\n1 delete Flow Renew-1\n",
+		},
+		"a version that ran before, and came back without running": {
+			[]rollback.Change{change(flow(1, "Active"), nil, nil), change(nil, nil, renamed(flow(1, "Draft"), 4))},
+			"activate Flow Renew\n1 deploy FlowDefinition Renew\n",
+		},
 		"nothing, as it is back already": {
 			[]rollback.Change{change(class("old"), class("new"), class("old")), change(nil, object("A=a"), nil)},
 			"nothing ApexClass Pay\nnothing CustomObject Thing__c\n",
@@ -170,6 +222,25 @@ func TestTrap30TheInverseIsExact(t *testing.T) {
 				t.Errorf("in another order:\n%s", got)
 			}
 		})
+	}
+}
+
+// renamed is a version with another number.
+func renamed(c *rollback.Component, version int) *rollback.Component {
+	c.Name, c.Version = fmt.Sprintf("Renew-%d", version), version
+	return c
+}
+
+// In production a flow comes back as a draft, and is switched on when it is there.
+func TestFlowsThatComeBackInProductionAreSwitchedOn(t *testing.T) {
+	plan, err := rollback.Decide(rollback.Input{Production: true, APIVersion: "66.0", Changes: []rollback.Change{
+		change(flow(2, "Active"), nil, nil), change(flow(3, "Draft"), flow(3, "Draft"), flow(3, "Draft")),
+	}})
+	if err != nil || len(plan.Deployments) != 2 || fmt.Sprint(plan.Deployments[1].Members()) != "[{FlowDefinition Renew}]" {
+		t.Fatalf("%+v %v", plan.Deployments, err)
+	}
+	if body := string(plan.Deployments[1].Files[0].Body); !strings.Contains(body, "<activeVersionNumber>4<") {
+		t.Error(body)
 	}
 }
 

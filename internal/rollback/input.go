@@ -3,7 +3,6 @@ package rollback
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -27,20 +26,12 @@ type Change struct {
 type Input struct {
 	Changes    []Change
 	APIVersion string // of the deployments, such as 66.0
+	Production bool   // flows come into the org as drafts, whatever their files say, until they are switched on
 }
 
 // sorted returns the changes by key, so that their order says nothing.
 func (in Input) sorted() []Change {
 	return slices.SortedFunc(slices.Values(in.Changes), func(a, b Change) int { return a.Key.Compare(b.Key) })
-}
-
-// flow returns the name of the flow that a component of type Flow is a version of, and the number.
-func (c Component) flow() (string, int) {
-	name := c.Name
-	if at := strings.LastIndexByte(name, '-'); at > 0 && c.Version > 0 {
-		name = name[:at]
-	}
-	return name, c.Version
 }
 
 // file is one file in three states; nil where it was not there.

@@ -79,7 +79,7 @@ func (r *reversal) decideRestore(ctx context.Context) (rollback.Plan, error) {
 		}
 		input.Changes = append(input.Changes, changes...)
 	}
-	return r.planned(input, refused)
+	return r.planned(ctx, input, refused)
 }
 
 // choose takes in what one name, or a pattern of names, means.
@@ -107,7 +107,7 @@ func (x *restoration) choose(text string) error {
 	}
 	found := false
 	for _, row := range x.held[kind] {
-		if n := flowName(row); n == name || !x.in.exact && strings.ContainsAny(name, "*?[") && matchesText(name, n) {
+		if n := wholeName(row.ComponentKey); n == name || !x.in.exact && strings.ContainsAny(name, "*?[") && matchesText(name, n) {
 			found = true
 			x.chosen[sf.ComponentKey{Type: kind, Name: n}] = nil // as a whole
 		}
@@ -197,7 +197,7 @@ func (x *restoration) needs(ctx context.Context) error {
 // words notes the names that occur in the files of a component, and in which component.
 func (x *restoration) words(ctx context.Context, key sf.ComponentKey, words map[string]sf.ComponentKey) error {
 	for _, row := range x.held[key.Type] {
-		if flowName(row) != key.Name {
+		if wholeName(row.ComponentKey) != key.Name {
 			continue
 		}
 		files, err := componentFiles(ctx, x.in.Store, row)
@@ -220,7 +220,7 @@ func (x *restoration) named(kind string, words map[string]sf.ComponentKey) []com
 	}
 	var out []component.Row
 	for _, row := range x.held[kind] {
-		name := flowName(row)
+		name := wholeName(row.ComponentKey)
 		if at := strings.LastIndexByte(name, '/'); at >= 0 {
 			name = name[at+1:]
 		}
@@ -236,10 +236,10 @@ func (x *restoration) named(kind string, words map[string]sf.ComponentKey) []com
 func (x *restoration) take(ctx context.Context, kind string, words map[string]sf.ComponentKey) error {
 	there := map[string]bool{}
 	for _, row := range x.live[kind] {
-		there[flowName(row)] = true
+		there[wholeName(row.ComponentKey)] = true
 	}
 	for _, row := range x.named(kind, words) {
-		key := sf.ComponentKey{Type: kind, Name: flowName(row)}
+		key := sf.ComponentKey{Type: kind, Name: wholeName(row.ComponentKey)}
 		parts, chosen := x.chosen[key]
 		switch {
 		case !there[key.Name] && (!chosen || parts != nil):
@@ -323,7 +323,7 @@ func (x *restoration) flow(ctx context.Context, name string) ([]rollback.Change,
 	}
 	for i, rows := range []map[string]component.Row{x.held["Flow"], x.live["Flow"]} {
 		for _, row := range rows {
-			if flowName(row) != name {
+			if wholeName(row.ComponentKey) != name {
 				continue
 			}
 			c, err := x.component(ctx, row)

@@ -157,7 +157,8 @@ func (p *project) kind(ctx context.Context, kind string) error {
 
 // isVersion reports an earlier version of a flow, which stands beside the flow itself.
 func isVersion(c component.Row) bool {
-	return c.Type == "Flow" && c.Version > 0 && strings.HasSuffix(c.Name, fmt.Sprintf("-%d", c.Version))
+	_, number := component.SplitFlow(c.Name)
+	return c.Type == "Flow" && number > 0 && number == c.Version
 }
 
 // component writes one component and returns the number of its files; 0 when it is missing.

@@ -54,11 +54,17 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 		return rollback.Plan{}, problem.Newf(problem.NotFound, "%s is not among what changed between the two snapshots", missing).
 			Hint("`holdfast diff %s %s --changes` lists what did", r.before.Info().Short(), r.after.Info().Short())
 	}
-	return r.planned(input, refused)
+	return r.planned(ctx, input, refused)
 }
 
 // planned decides, and says what the plan was decided from.
-func (r *reversal) planned(input rollback.Input, refused []rollback.Action) (rollback.Plan, error) {
+func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []rollback.Action) (rollback.Plan, error) {
+	if slices.ContainsFunc(input.Changes, func(c rollback.Change) bool { return c.Key.Type == "Flow" }) {
+		var err error
+		if input.Production, err = inProduction(ctx, r.in.Org, r.live.Schema()); err != nil {
+			return rollback.Plan{}, err
+		}
+	}
 	plan, err := rollback.Decide(input)
 	if err != nil {
 		return rollback.Plan{}, problem.Wrap(problem.Damaged, err, "decide")
@@ -124,7 +130,7 @@ func (r *reversal) touchedOf(ctx context.Context, kind string) (map[string]bool,
 	}
 	out := map[string]bool{}
 	note := func(row component.Row) {
-		if name := flowName(row); len(r.only) == 0 || slices.Contains(r.only, kind+" "+name) {
+		if name := wholeName(row.ComponentKey); len(r.only) == 0 || slices.Contains(r.only, kind+" "+name) {
 			out[name] = true
 		}
 	}
@@ -141,20 +147,13 @@ func (r *reversal) touchedOf(ctx context.Context, kind string) (map[string]bool,
 	return out, nil
 }
 
-// flowName is the name of a component; of a version of a flow, that of the flow.
-func flowName(row component.Row) string {
-	if suffix := fmt.Sprintf("-%d", row.Version); row.Type == "Flow" && row.Version > 0 {
-		return strings.TrimSuffix(row.Name, suffix)
+// wholeName is the name of a component; of a version of a flow, that of the flow.
+func wholeName(key sf.ComponentKey) string {
+	if key.Type != "Flow" {
+		return key.Name
 	}
-	return row.Name
-}
-
-// withoutNumber is the name of the flow of which a component may be a version.
-func withoutNumber(kind, name string) string {
-	if kind != "Flow" {
-		return name
-	}
-	return strings.TrimSuffix(strings.TrimRight(name, "0123456789"), "-")
+	flow, _ := component.SplitFlow(key.Name)
+	return flow
 }
 
 // rowsOf reads the components of a type, by name; none where the snapshot does not hold the type.
@@ -211,7 +210,7 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 			rows[gone] = component.Row{Component: sf.Component{ComponentKey: sf.ComponentKey{Type: kind, Name: gone}}}
 		}
 		for name, row := range rows {
-			if !touched[flowName(row)] && !(row.Content == "" && touched[withoutNumber(kind, name)]) {
+			if !touched[wholeName(row.ComponentKey)] {
 				continue
 			}
 			c, err := r.component(ctx, row)
@@ -266,20 +265,11 @@ func fieldTypes(files []component.Entry) map[string]string {
 		}
 		for _, n := range doc.Nodes {
 			if n.Name == "fields" {
-				out[childText(n, "fullName")] = childText(n, "type")
+				out[n.Value("fullName")] = n.Value("type")
 			}
 		}
 	}
 	return out
-}
-
-func childText(n *component.Node, name string) string {
-	for _, c := range n.Nodes {
-		if c.Name == name {
-			return c.Text
-		}
-	}
-	return ""
 }
 
 // unknown returns the first of the components asked for that did not change, or "".
@@ -289,7 +279,7 @@ func (r *reversal) unknown(changes []rollback.Change, refused []rollback.Action)
 		found[c.Key.Type+" "+c.Key.Name] = true
 		for _, x := range []*rollback.Component{c.Before, c.After, c.Now} {
 			if x != nil {
-				found[c.Key.Type+" "+flowName(component.Row{Component: x.Component, Version: x.Version})] = true
+				found[c.Key.Type+" "+wholeName(x.ComponentKey)] = true
 			}
 		}
 	}

@@ -31,7 +31,7 @@ type release struct {
 func newRelease(t testing.TB, options emulator.Options) *release {
 	t.Helper()
 	o := observeOrg(t, options)
-	narrow := testkit.Narrow("Account", "User")
+	narrow := testkit.Narrow("Account", "Organization", "User")
 	o.server.Intercept(func(q emulator.Request) emulator.Fault {
 		if q.Op == "GET sobjects" {
 			return emulator.Fault{Rewrite: narrow}
@@ -368,6 +368,45 @@ func TestFlowWhoseThirdVersionBreaks(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	r.same("flows", map[string]string{"active Renew": "2"}, r.sums("Flow"))
+}
+
+// reading is a flow that reads a field.
+func reading(name, label, status, field string) map[string]string {
+	files := flowFiles(name, label, status)
+	for path, body := range files {
+		files[path] = strings.Replace(body, "<start>", `<recordLookups><name>find</name><label>find</label><locationX>0</locationX><locationY>0</locationY><object>Thing__c</object><queriedFields>`+
+			field+`</queriedFields></recordLookups><start>`, 1)
+	}
+	return files
+}
+
+// The commonest release: a new field, and flows that read it. Versions of flows go before what they keep.
+func TestFieldAndTheFlowsThatReadItAreRolledBack(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a"), flowFiles("Renew", "one", "Active"))
+	before := r.take()
+	r.deploy(nil, thing("A=a", "B=b"), reading("Renew", "two", "Active", "B__c"), reading("Extra", "new", "Active", "B__c"))
+	after := r.take()
+	out := r.roll(before, after)
+	if got := shown(out.RollbackResult); !strings.Contains(got, "2 delete Flow Extra-1\n2 delete Flow Renew-2\n3 delete CustomField Thing__c.B__c\n") {
+		t.Errorf("%s", got)
+	}
+	r.same("rolled back", r.held(before, released...), r.sums(released...))
+}
+
+// A flow that was deleted in production comes back, and runs.
+func TestFlowComesBackActiveInProduction(t *testing.T) {
+	r := newRelease(t, emulator.Options{Kind: metadata.Production})
+	r.deploy(nil, flowFiles("Renew", "one", "Active"))
+	r.deploy(nil, activated("Renew", 1))
+	before := r.take("components/Flow")
+	r.deploy(nil, activated("Renew", 0))
+	r.deploy([]sf.ComponentKey{{Type: "Flow", Name: "Renew-1"}})
+	after := r.take("components/Flow")
+	if out := r.roll(before, after); len(out.Deployments) != 2 {
+		t.Errorf("%s", shown(out.RollbackResult))
+	}
+	r.same("flows", map[string]string{"active Renew": "1"}, r.held(r.take("components/Flow"), "Flow"))
 }
 
 // A plan is carried out on the org that it was made for, and on no other state of it.

@@ -16,6 +16,8 @@ import (
 //   - a field is mentioned within the components of its own object by its name alone, and elsewhere by
 //     its name together with the name of its object, or behind a relationship (__r.Field__c) in a
 //     formula;
+//   - a version of a flow keeps what it mentions whether or not it is active (simplysfdc.com, "Delete Custom
+//     Field"), and, which is unverified and the harder reading, even when the same manifest deletes the version;
 //   - layouts, list views, field sets, compact layouts, profiles, permission sets, translations, reports and
 //     search layouts do not keep a component: the platform takes the mention out of them. Source:
 //     Salesforce Help, "Delete Custom Fields"; for compact layouts unverified.
@@ -73,7 +75,7 @@ func usersOf(view map[key]Component) []user {
 }
 
 // usage says what keeps a component from being deleted; it is empty when nothing does. What goes with
-// the same manifest does not count.
+// the same manifest does not count, but for versions of flows.
 func usage(k key, among []user, gone map[key]bool) string {
 	find := mentionOf(k)
 	if find == nil {
@@ -91,7 +93,8 @@ func usage(k key, among []user, gone map[key]bool) string {
 	var found []string
 	for _, other := range among {
 		parent, _ := parentOf(other.kind, other.name)
-		if other.key == k || gone[other.key] || parent == k || gone[parent] {
+		together := gone[other.key] && (other.kind != "Flow" || k.kind == "Flow")
+		if other.key == k || together || parent == k || gone[parent] {
 			continue
 		}
 		if find(other.key, other.text) {
