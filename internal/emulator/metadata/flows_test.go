@@ -118,7 +118,8 @@ func TestFlowsAreDeletedByVersion(t *testing.T) {
 	}
 }
 
-// An earlier version keeps what it mentions, too: unverified, the harder reading.
+// An earlier version keeps what it mentions, too, even from a manifest that deletes both: the latter is unverified, the
+// harder reading.
 func TestEarlierVersionsKeepWhatTheyMention(t *testing.T) {
 	b := yard(t)
 	flow := func(field, status string) {
@@ -130,7 +131,12 @@ func TestEarlierVersionsKeepWhatTheyMention(t *testing.T) {
 	if got := failures(b.destroy("destructiveChanges.xml", "CustomField", "Shed__c.Said__c")); !slices.Equal(got, []string{want}) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if r := b.destroy("destructiveChanges.xml", "CustomField", "Shed__c.Said__c", "Flow", "Do-2"); !r.Success {
-		t.Error(failures(r))
+	if got := failures(b.destroy("destructiveChanges.xml", "CustomField", "Shed__c.Said__c", "Flow", "Do-2")); !slices.Equal(got, []string{want}) {
+		t.Errorf("with the version: %q", got)
+	}
+	for _, gone := range [][]string{{"Flow", "Do-2"}, {"CustomField", "Shed__c.Said__c"}} {
+		if r := b.destroy("destructiveChanges.xml", gone...); !r.Success {
+			t.Error(failures(r))
+		}
 	}
 }
