@@ -81,7 +81,7 @@ func (d *decision) remove(c Change) {
 		return
 	}
 	d.act(Action{Key: c.Key, Verb: Remove})
-	d.gone = append(d.gone, deletion{c.Key, c.Now.wordsIn()})
+	d.gone = append(d.gone, deletion{c.Key, c.Now.words()})
 }
 
 // undeletable says why no deployment deletes a component, or "".
@@ -248,7 +248,7 @@ func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string
 		name := sf.ComponentKey{Type: child.Name, Name: component.ChildName(key, p.Key)}
 		if p.How == component.Removed {
 			part := &component.Node{Name: kind.Name, Nodes: component.Part(kind.Name, now, p.Element, p.Key)}
-			d.gone = append(d.gone, deletion{name, wordsOf(component.Print(part))})
+			d.gone = append(d.gone, deletion{name, component.Words([]component.Entry{{Body: component.Print(part)}})})
 			continue
 		}
 		d.first.want(name)

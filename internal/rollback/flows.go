@@ -68,7 +68,7 @@ func (d *decision) flows(changes []Change) {
 
 // version is one version of the flow that is deleted.
 func (f *flowStates) version(n int) deletion {
-	return deletion{sf.ComponentKey{Type: "Flow", Name: fmt.Sprintf("%s-%d", f.key.Name, n)}, f.now[n].wordsIn()}
+	return deletion{sf.ComponentKey{Type: "Flow", Name: fmt.Sprintf("%s-%d", f.key.Name, n)}, f.now[n].words()}
 }
 
 // flowVerdict is what becomes of a flow.
@@ -186,7 +186,7 @@ func (f *flowStates) holding(v flowVerdict, doomed map[string]bool) []int {
 		if n == v.number && v.verb != PutBack || !sameVersion(f.after[n], f.now[n]) {
 			continue
 		}
-		for w := range f.now[n].wordsIn() {
+		for w := range f.now[n].words() {
 			if doomed[w] {
 				out = append(out, n)
 				break

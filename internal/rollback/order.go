@@ -3,7 +3,6 @@ package rollback
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -36,25 +35,8 @@ func word(key sf.ComponentKey) string {
 	return key.Name[strings.LastIndexAny(key.Name, "./")+1:]
 }
 
-// wordsOf returns the names that stand in texts.
-func wordsOf(texts ...[]byte) map[string]bool {
-	out := map[string]bool{}
-	for _, t := range texts {
-		for _, w := range strings.FieldsFunc(string(t), func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-			out[w] = true
-		}
-	}
-	return out
-}
-
-// wordsIn returns the names that stand in the files of a component.
-func (c *Component) wordsIn() map[string]bool {
-	var texts [][]byte
-	for _, f := range c.Files {
-		texts = append(texts, f.Body)
-	}
-	return wordsOf(texts...)
-}
+// words returns the names that stand in the files of a component.
+func (c *Component) words() map[string]bool { return component.Words(c.Files) }
 
 // deletions spreads what is deleted over the deployments: versions of flows go first but for what mentions
 // their flows, and what they mention goes after them.
