@@ -36,6 +36,7 @@ type Kind struct {
 	each     bool // in source format, a folder for each type of child
 	together bool // in source format, all children in the folder of the component
 
+	Whole    bool // no manifest names its children: they are deployed with it
 	Children []Child
 }
 
@@ -140,6 +141,8 @@ func readKind(columns []string) (*Kind, error) {
 			k.Mixed = true
 		case 'p':
 			k.each = true
+		case 'w':
+			k.Whole = true
 		case 't':
 			k.together = true
 		default:

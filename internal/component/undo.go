@@ -34,9 +34,11 @@ func Undo(kind string, before, after, now *Node) Undoing {
 	u.before, u.after = group(u.rules, kind, before.clone()), group(u.rules, kind, after.clone())
 	u.now = group(u.rules, kind, now.clone())
 	doc := &Node{Name: now.Name, Attrs: slices.Clone(now.Attrs), Text: now.Text, Nodes: slices.Clone(now.Nodes)}
+	into := map[place][]*Node{} // what is to stand where
+	var order []place
 	for _, at := range u.places() {
 		was, is := u.before[at], u.after[at]
-		if equalAll(was, is) || equalAll(was, u.now[at]) {
+		if equalAll(was, is) || equalAll(was, u.now[at]) || was == nil && hidden(u.now[at]) {
 			continue
 		}
 		change := PartChange{at.element, at.key, difference(was == nil, is == nil)}
@@ -44,8 +46,17 @@ func Undo(kind string, before, after, now *Node) Undoing {
 			u.Conflicts = append(u.Conflicts, change)
 			continue
 		}
-		doc.Nodes = replace(doc.Nodes, at.element, func(n *Node) bool { return u.place(n) == at }, u.as(before, at))
+		into[at], order = nil, append(order, at)
 	}
+	// As they stand in the file: such as grant nothing are among them, because what was written down as not given is put back
+	// as such.
+	for _, n := range before.Nodes {
+		at := u.place(n)
+		if _, back := into[at]; back {
+			into[at] = append(into[at], n)
+		}
+	}
+	doc.Nodes = u.put(doc.Nodes, into, order)
 	u.reorder(before, after, now, doc)
 	u.Document, u.Parts = doc, Parts(kind, now.clone(), doc.clone())
 	return u.Undoing
@@ -66,14 +77,40 @@ func (u *undoing) place(n *Node) place {
 	return id
 }
 
-// as returns the elements of a document that are that part. Such as grant nothing are among them: what
-// was written down as not given is put back as such.
-func (u *undoing) as(root *Node, at place) []*Node {
-	var out []*Node
-	for _, c := range root.Nodes {
-		if u.place(c) == at {
-			out = append(out, c)
+// put puts parts where they stand already, or else behind the last element of their name, in one pass: profiles
+// have hundreds of thousands of elements.
+func (u *undoing) put(list []*Node, into map[place][]*Node, order []place) []*Node {
+	out := make([]*Node, 0, len(list))
+	stood := map[place]bool{}
+	for _, n := range list {
+		at := u.place(n)
+		nodes, back := into[at]
+		switch {
+		case !back:
+			out = append(out, n)
+		case !stood[at]:
+			stood[at] = true
+			out = append(out, nodes...)
 		}
+	}
+	fresh, names := map[string][]*Node{}, []string{}
+	for _, at := range order {
+		if stood[at] || len(into[at]) == 0 {
+			continue
+		}
+		if fresh[at.element] == nil {
+			names = append(names, at.element)
+		}
+		fresh[at.element] = append(fresh[at.element], into[at]...)
+	}
+	for _, name := range names {
+		at := len(out)
+		for i, n := range out {
+			if n.Name == name {
+				at = i + 1
+			}
+		}
+		out = slices.Insert(out, at, fresh[name]...)
 	}
 	return out
 }
@@ -201,10 +238,33 @@ func Part(kind string, root *Node, element, key string) []*Node {
 	return out
 }
 
+// tabHidden is the visibility of a tab that nobody sees: what a tab has that a profile does not mention.
+// Source: Metadata API Developer Guide, Profile, ProfileTabVisibility; that not mentioned is hidden is unverified.
+const tabHidden = "Hidden"
+
+// hidden reports elements that say of tabs that nobody sees them.
+func hidden(nodes []*Node) bool {
+	for _, n := range nodes {
+		if n.Name != "tabVisibilities" || n.Value("visibility") != tabHidden {
+			return false
+		}
+	}
+	return len(nodes) > 0
+}
+
 // Revoked returns an element that grants something as one that grants nothing, or nil where leaving an
 // element out is all that can be done about it.
 func Revoked(kind string, n *Node) *Node {
 	r := loadRules()[kind][n.Name]
+	if kind == "Profile" && n.Name == "tabVisibilities" {
+		out := n.clone()
+		for _, c := range out.Nodes {
+			if c.Name == "visibility" {
+				c.Text = tabHidden
+			}
+		}
+		return out
+	}
 	if !r.grants {
 		return nil
 	}

@@ -1,9 +1,11 @@
 package component_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -124,5 +126,34 @@ func TestUndoPutsOrderBack(t *testing.T) {
 	u = component.Undo("GlobalValueSet", doc("A B C"), doc("C B A"), doc("B C A"))
 	if !meansTheSame("GlobalValueSet", u.Document, doc("B C A")) || len(u.Conflicts) != 1 {
 		t.Errorf("moved again: %v\n%s", u.Conflicts, component.Print(u.Document))
+	}
+}
+
+// Undo of a profile that a release changed in many places takes time in proportion to its size.
+func TestUndoOfLargeDocumentsIsNotQuadratic(t *testing.T) {
+	t.Parallel()
+	const elements, changed = 20_000, 10_000
+	profile := func(from string) *component.Node {
+		doc := &component.Node{Name: "Profile"}
+		for i := range elements {
+			edit := "true"
+			if i < changed {
+				edit = from
+			}
+			doc.Nodes = append(doc.Nodes, &component.Node{Name: "fieldPermissions", Nodes: []*component.Node{
+				{Name: "editable", Text: edit}, {Name: "field", Text: fmt.Sprintf("A.F%d", i)}, {Name: "readable", Text: "true"},
+			}})
+		}
+		return doc
+	}
+	now := profile("false")
+	now.Nodes[elements-1].Nodes[0].Text = "false" // somebody's later work
+	begin := time.Now()
+	u := component.Undo("Profile", profile("true"), profile("false"), now)
+	if len(u.Parts) != changed || len(u.Conflicts) != 0 || len(u.Document.Nodes) != elements {
+		t.Errorf("%d parts, %d conflicts", len(u.Parts), len(u.Conflicts))
+	}
+	if took := time.Since(begin); took > 30*time.Second { // quadratic, it takes minutes
+		t.Errorf("it took %s", took)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -90,9 +91,68 @@ func undeletable(key sf.ComponentKey) string {
 	switch key.Type {
 	case "StandardValueSet", "Settings":
 		return "the org has it always; what it said before the change is not held"
+	case "RecordType": // public deploy results: forcedotcom/devops-center-feedback issue 203, SFDO-Tooling/CumulusCI pull 268
+		return "no deployment deletes a record type"
+	case "InstalledPackage": // a deletion uninstalls it
+		return "uninstalling a package deletes its records: do it by hand in Setup"
 	}
 	return ""
 }
+
+// unsayable says why no deployment takes a part away from a document, or "". What a deployment merges into what is
+// there stays when it is left out. Source: Metadata API Developer Guide, Profile, Settings; for translations and for
+// what an object says of itself unverified, the harder reading.
+func unsayable(key sf.ComponentKey, kind *component.Kind, now *component.Node, u component.Undoing, p component.PartChange) string {
+	if p.How != component.Removed {
+		return ""
+	}
+	stays := fmt.Sprintf("a deployment that leaves %s out leaves it as it is", strings.TrimSpace(p.Element+" "+p.Key))
+	if kind != nil && !kind.Whole {
+		if child, ok := kind.Child(p.Element); ok {
+			why := undeletable(sf.ComponentKey{Type: child.Name})
+			if why != "" {
+				why = fmt.Sprintf("%s stays: %s", strings.TrimSpace(p.Element+" "+p.Key), why)
+			}
+			return why
+		}
+	}
+	switch {
+	case key.Type == "Profile":
+		for _, n := range component.Part(key.Type, now, p.Element, p.Key) {
+			if component.Revoked(key.Type, n) == nil {
+				return stays
+			}
+		}
+	case key.Type == "CustomObjectTranslation", key.Type == "Translations":
+		return stays
+	case (key.Type == "Settings" || kind != nil && len(kind.Children) > 0) && u.Document.Child(p.Element) == nil:
+		return stays
+	}
+	return ""
+}
+
+// sayable leaves out of what is taken back the parts that no deployment takes away: they stay, and why is
+// told, so that they do not stand in the way of everything else.
+func sayable(key sf.ComponentKey, kind *component.Kind, now *component.Node, u component.Undoing) (component.Undoing, string) {
+	var parts []component.PartChange
+	var why []string
+	for _, p := range u.Parts {
+		text := unsayable(key, kind, now, u, p)
+		if text == "" {
+			parts = append(parts, p)
+			continue
+		}
+		u.Conflicts = append(u.Conflicts, p)
+		if len(why) < maxReasons {
+			why = append(why, text)
+		}
+	}
+	u.Parts = parts
+	return u, strings.Join(why, "; ")
+}
+
+// maxReasons bounds the sentence that says why parts of a component stay: the parts themselves are all named.
+const maxReasons = 5
 
 // restore puts back what the change removed.
 func (d *decision) restore(c Change) {
@@ -178,11 +238,14 @@ func (d *decision) document(c Change, f file) error {
 	if err != nil {
 		return err
 	}
-	u := component.Undo(c.Key.Type, before, after, now)
-	action := Action{Key: c.Key, Parts: u.Parts, Conflicts: u.Conflicts, Verb: TakeBack}
+	kind := component.Known().Kind(c.Key.Type)
+	u, why := sayable(c.Key, kind, now, component.Undo(c.Key.Type, before, after, now))
+	action := Action{Key: c.Key, Parts: u.Parts, Conflicts: u.Conflicts, Verb: TakeBack, Why: why}
 	switch {
 	case len(u.Parts) == 0 && len(u.Conflicts) == 0:
 		action.Verb = Nothing
+	case len(u.Parts) == 0 && why != "":
+		action.Verb = Cannot
 	case len(u.Parts) == 0:
 		action.Verb, action.Why = Keep, "somebody has changed the same parts since"
 	}
@@ -190,11 +253,10 @@ func (d *decision) document(c Change, f file) error {
 	if len(u.Parts) == 0 {
 		return nil
 	}
-	kind := component.Known().Kind(c.Key.Type)
 	switch {
 	case c.Key.Type == "Profile":
 		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(merging(now, u))}})
-	case kind != nil && len(kind.Children) > 0:
+	case kind != nil && len(kind.Children) > 0 && !kind.Whole:
 		d.inside(c.Key, kind, f.path, now, u)
 	default:
 		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(u.Document)}})

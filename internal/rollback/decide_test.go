@@ -225,6 +225,55 @@ func TestTrap30TheInverseIsExact(t *testing.T) {
 	}
 }
 
+// Parts that no deployment takes away stay and are named with the reason; everything else goes on.
+func TestWhatNoDeploymentTakesAwayStays(t *testing.T) {
+	typed := func(fields ...string) *rollback.Component {
+		o := object(fields...)
+		o.Files[0].Body = []byte(strings.Replace(string(o.Files[0].Body), "</CustomObject>", "<recordTypes><fullName>Partner</fullName><active>true</active></recordTypes></CustomObject>", 1))
+		return o
+	}
+	translation := func(label string) *rollback.Component {
+		return xml("CustomObjectTranslation", "Account-de", "objectTranslations/Account-de.objectTranslation", "<fields><label>"+label+"</label><name>A__c</name></fields>")
+	}
+	profile := func(body string) *rollback.Component { return xml("Profile", "Sales", "profiles/Sales.profile", body) }
+	const assigned = "<layoutAssignments><layout>Account-Sales</layout></layoutAssignments>"
+	tab := func(visibility string) string {
+		return "<tabVisibilities><tab>Orders</tab><visibility>" + visibility + "</visibility></tabVisibilities>"
+	}
+	for name, c := range map[string]struct {
+		changes []rollback.Change
+		want    string
+	}{
+		"a record type and a field": {
+			[]rollback.Change{change(object("A=a"), typed("A=a", "B=b"), typed("A=a", "B=b"))},
+			"take back CustomObject Thing__c !recordTypes Partner\n1 delete CustomField Thing__c.B__c\n",
+		},
+		"a record type alone": {
+			[]rollback.Change{change(object("A=a"), typed("A=a"), typed("A=a"))}, "cannot CustomObject Thing__c !recordTypes Partner\n",
+		},
+		"the translation of a field": {
+			[]rollback.Change{change(translation("Alt"), translation("Neu"), translation("Neu"))},
+			"take back CustomObjectTranslation Account-de\n1 deploy CustomObjectTranslation Account-de\n",
+		},
+		"a tab and the assignment of a layout": {
+			[]rollback.Change{change(profile(""), profile(assigned+tab("DefaultOn")), profile(assigned+tab("DefaultOn")))},
+			"take back Profile Sales !layoutAssignments Account-Sales\n1 deploy Profile Sales\n",
+		},
+		"that, when it is done": {
+			[]rollback.Change{change(profile(""), profile(assigned+tab("DefaultOn")), profile(assigned+tab("Hidden")))},
+			"cannot Profile Sales !layoutAssignments Account-Sales\n",
+		},
+		"an installed package": {
+			[]rollback.Change{change(nil, xml("InstalledPackage", "x", "installedPackages/x.installedPackage", ""), xml("InstalledPackage", "x", "installedPackages/x.installedPackage", ""))},
+			"cannot InstalledPackage x\n",
+		},
+	} {
+		if got := decide(t, c.changes...); got != c.want {
+			t.Errorf("%s:\n%swanted\n%s", name, got, c.want)
+		}
+	}
+}
+
 // renamed is a version with another number.
 func renamed(c *rollback.Component, version int) *rollback.Component {
 	c.Name, c.Version = fmt.Sprintf("Renew-%d", version), version

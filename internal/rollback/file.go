@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -121,20 +122,20 @@ func decode(raw []byte) (Plan, error) {
 		Org: sf.ID(h.Org), Made: made.UTC().Truncate(time.Millisecond), Tests: sf.TestLevel(h.Tests),
 		Source: Source{Before: h.Before, After: h.After, Live: h.Live, Only: h.Only},
 	}
-	for range r.count(h.Notes) {
+	for range r.each(h.Notes) {
 		var n noteLine
 		r.next(&n)
 		p.Notes = append(p.Notes, n.Note)
 	}
-	for range r.count(h.Actions) {
+	for range r.each(h.Actions) {
 		p.Actions = append(p.Actions, r.action())
 	}
-	for range r.count(h.Values) {
+	for range r.each(h.Values) {
 		var v valuesLine
 		r.next(&v)
 		p.Values = append(p.Values, Values{Object: v.Values, Field: v.Field, Records: v.Records})
 	}
-	for i := range r.count(h.Deployments) {
+	for i := range r.each(h.Deployments) {
 		p.Deployments = append(p.Deployments, r.deployment(i+1))
 	}
 	var end endLine
@@ -177,27 +178,31 @@ func (r *lineReader) next(into any) {
 	}
 }
 
-// count is how many lines are to follow: no more than there are, so that a lie costs nothing.
-func (r *lineReader) count(n int) int {
-	if r.err == nil && (n < 0 || n > len(r.rest)) {
-		r.err = fmt.Errorf("%d lines are announced", n)
+// each goes through the lines that are announced, and stops at the first that is not there, so that a lie costs
+// nothing.
+func (r *lineReader) each(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if r.err == nil && (n < 0 || n > len(r.rest)) {
+			r.err = fmt.Errorf("%d lines are announced", n)
+		}
+		for i := 0; i < n && r.err == nil; i++ {
+			if !yield(i) {
+				return
+			}
+		}
 	}
-	if r.err != nil {
-		return 0
-	}
-	return n
 }
 
 func (r *lineReader) action() Action {
 	var l actionLine
 	r.next(&l)
 	a := Action{Key: sf.ComponentKey{Type: l.Type, Name: l.Name}, Verb: Verb(l.Action), Why: l.Why}
-	for range r.count(l.Parts) {
+	for range r.each(l.Parts) {
 		var c partLine
 		r.next(&c)
 		a.Parts = append(a.Parts, component.PartChange{Element: c.Element, Key: c.Key, How: component.Difference(c.Part)})
 	}
-	for range r.count(l.Conflicts) {
+	for range r.each(l.Conflicts) {
 		var c conflictLine
 		r.next(&c)
 		a.Conflicts = append(a.Conflicts, component.PartChange{Element: c.Element, Key: c.Key, How: component.Difference(c.Conflict)})
@@ -212,17 +217,17 @@ func (r *lineReader) deployment(number int) Deployment {
 	}
 	var d Deployment
 	var members []sf.ComponentKey
-	for range r.count(l.Deploy) {
+	for range r.each(l.Deploy) {
 		var k deployLine
 		r.next(&k)
 		members = append(members, sf.ComponentKey{Type: k.Deploy, Name: k.Name})
 	}
-	for range r.count(l.Delete) {
+	for range r.each(l.Delete) {
 		var k deleteLine
 		r.next(&k)
 		d.Deleted = append(d.Deleted, sf.ComponentKey{Type: k.Delete, Name: k.Name})
 	}
-	for range r.count(l.Files) {
+	for range r.each(l.Files) {
 		var f fileLine
 		if r.next(&f); r.err == nil {
 			var e component.Entry

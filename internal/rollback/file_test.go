@@ -3,8 +3,10 @@ package rollback_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +139,21 @@ func TestRollbackPlanKeepsTheRules(t *testing.T) {
 		if _, err := rollback.Encode(p); err == nil {
 			t.Errorf("%s: written", name)
 		}
+	}
+}
+
+// A file that announces more lines than it has costs no more memory than its bytes.
+func TestRollbackPlanThatLiesAboutItsLines(t *testing.T) {
+	const announced = 1_000_000
+	raw := fmt.Appendf(nil, `{"format":"holdfast-rollback/1","org":"00D000000000001EAA","made":"2026-03-01T12:00:00.000Z","before":"b","after":"a","live":"c","notes":0,"actions":%d,"values":0,"deployments":0}`+"\n", announced)
+	raw = append(raw, bytes.Repeat([]byte("x"), announced)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := rollback.Decode(raw); !errors.Is(err, rollback.ErrFile) {
+		t.Error(err)
+	}
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 16<<20 {
+		t.Errorf("%d bytes", after.TotalAlloc-before.TotalAlloc)
 	}
 }
 

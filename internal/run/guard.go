@@ -303,7 +303,7 @@ func (g *guard) readIntents() {
 // ownerOf returns the component in whose file another stands; of the version of a flow, the flow.
 func ownerOf(key sf.ComponentKey) (owner sf.ComponentKey, part bool) {
 	if key.Type == "Flow" || key.Type == "FlowDefinition" {
-		return sf.ComponentKey{Type: "Flow", Name: withoutNumber("Flow", key.Name)}, false
+		return sf.ComponentKey{Type: "Flow", Name: wholeName(sf.ComponentKey{Type: "Flow", Name: key.Name})}, false
 	}
 	parent := component.Known().Parent(key.Type)
 	if parent == nil {
@@ -367,7 +367,7 @@ func (g *guard) know(ctx context.Context) error {
 			return err
 		}
 		for name, row := range rows {
-			if name == in.Key.Name || in.Key.Type == "Flow" && in.Before == nil && flowName(row) == in.Key.Name {
+			if name == in.Key.Name || in.Key.Type == "Flow" && in.Before == nil && wholeName(row.ComponentKey) == in.Key.Name {
 				if in.Before, err = r.component(ctx, row); err != nil {
 					return err
 				}

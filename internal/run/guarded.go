@@ -128,7 +128,7 @@ func (g *guard) foreseeFlow(ctx context.Context, in rollback.Intent) ([]rollback
 	}
 	var out []rollback.Change
 	for _, row := range rows {
-		if flowName(row) != in.Key.Name {
+		if wholeName(row.ComponentKey) != in.Key.Name {
 			continue
 		}
 		c, err := r.component(ctx, row)
@@ -263,7 +263,7 @@ func (g *guard) whatChanged(ctx context.Context) error {
 func (g *guard) beyond(d ComponentDiff) (ComponentDiff, bool) {
 	name := d.Name
 	if d.Type == "Flow" {
-		name = withoutNumber("Flow", name)
+		name = wholeName(sf.ComponentKey{Type: "Flow", Name: name})
 		if !slices.ContainsFunc(g.intents, func(in rollback.Intent) bool { return in.Key.Name == name && in.Key.Type == "Flow" }) {
 			name = d.Name
 		}
