@@ -86,7 +86,7 @@ func TestPipelines(t *testing.T) {
 			t.Fatal(err)
 		}
 		var commands []string
-		if filepath.Base(path) == "Jenkinsfile" {
+		if filepath.Base(path) == "jenkins.groovy" {
 			for _, m := range inSteps.FindAllStringSubmatch(string(raw), -1) {
 				for line := range strings.Lines(m[1]) {
 					if line = strings.TrimSpace(line); line != "" {

@@ -1,4 +1,4 @@
-// Jenkinsfile: deploy what was pushed to main, under guard.
+// A Jenkinsfile: deploy what was pushed to main, under guard.
 // The agent needs holdfast and git. Credentials (secret text): holdfast-key, the contents of the key file;
 // holdfast-sign-in, the sign-in file of the org; docs/guide/prepare.md has other ways to sign in. HOLDFAST_REPO is a bucket of an
 // object store.
