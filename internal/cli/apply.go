@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	digest := plan.Digest(file)
 	if approve == "" && !in.putBack {
-		if approve, err = a.askApproval(path, digest, p); approve == "" {
+		if approve, err = a.askApproval(ctx, in.journal, path, digest, p); approve == "" {
 			return err
 		}
 	}
@@ -133,7 +134,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
-		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Deployer: at.org,
+		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Deployer: at.org, Share: at.share,
 		Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
@@ -153,6 +154,7 @@ type place struct {
 	store *snapshot.Store
 	name  string // of the org
 	rules capture.Rules
+	share float64 // of the daily calls
 	org   *salesforce.Org
 }
 
@@ -174,7 +176,7 @@ func (a *app) applyAt(cmd *cobra.Command, id sf.ID, name string) (place, error) 
 	if err != nil {
 		return at, err
 	}
-	at.rules = rulesOf(manners)
+	at.rules, at.share = rulesOf(manners), cmp.Or(budgetOf(manners).Share, salesforce.DefaultShare)
 	at.org, err = a.connect(ctx, at.name, budgetOf(manners))
 	return at, err
 }
@@ -248,13 +250,20 @@ func readPlan(path string, file []byte) (*plan.Plan, error) {
 
 // askApproval shows the plan and, on a terminal, asks for the approval. It returns the digest when
 // it was given, and nothing when it was not: then there is nothing more to do.
-func (a *app) askApproval(path, digest string, p *plan.Plan) (string, error) {
-	ask := terminal(a.in) && terminal(a.err) && !a.json
-	err := a.print(applyResult{ApplyResult: run.ShownPlan(p, digest)}, func(w io.Writer) {
+func (a *app) askApproval(ctx context.Context, journal, path, digest string, p *plan.Plan) (string, error) {
+	state, err := a.stateOf(ctx, journal, p)
+	if err != nil {
+		return "", fmt.Errorf("plan %s: %w", path, err)
+	}
+	ask := terminal(a.in) && terminal(a.err) && !a.json && state == ""
+	err = a.print(applyResult{ApplyResult: run.ShownPlan(p, digest)}, func(w io.Writer) {
 		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), p.Org, stamp(p.Made))
 		writeSummary(w, p)
 		fmt.Fprintf(w, "digest %s\n", digest)
-		if !ask {
+		switch {
+		case state != "":
+			fmt.Fprintln(w, state)
+		case !ask:
 			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), digest)
 		}
 	})
@@ -262,6 +271,26 @@ func (a *app) askApproval(path, digest string, p *plan.Plan) (string, error) {
 		return "", err
 	}
 	return a.askYes(digest)
+}
+
+// stateOf says what became of a plan that was applied before, or nothing of a new one. A plan whose snapshots are
+// not held any more is an error; without a repository nobody can tell, and apply will.
+func (a *app) stateOf(ctx context.Context, journal string, p *plan.Plan) (string, error) {
+	_, err := apply.Begun(journal)
+	switch {
+	case err == nil:
+		if _, err := apply.Applied(journal); err == nil {
+			return fmt.Sprintf("it was carried out: journal %s; `holdfast apply --resume` reports on it again", plain(journal)), nil
+		}
+		return fmt.Sprintf("its application was begun: journal %s; `holdfast apply --resume` goes on with it", plain(journal)), nil
+	case problem.KindOf(err) != problem.NotFound:
+		return "", err
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		return "", nil //nolint:nilerr // to look at a plan takes no repository
+	}
+	return "", run.PlanStands(ctx, store, p)
 }
 
 // askYes asks on the terminal whether the plan of that digest is approved, and returns the digest if so.

@@ -181,15 +181,19 @@ func writeRepaired(w io.Writer, r run.RepairResult) {
 	if r.Unknown {
 		fmt.Fprintln(w, "the keys come first: what else is damaged is known when they are back")
 	}
-	rows = nil
 	for _, d := range r.Damage {
-		rows = append(rows, []string{d.Object, fmt.Sprint(len(d.Snapshots)), d.Text, d.Key})
+		writeDamage(w, d)
 	}
-	if len(rows) > 0 {
-		writeTable(w, []string{"OBJECT", "SNAPSHOTS", "STILL WRONG", "STORED AS"}, rows)
+	if len(r.Damage) > 0 {
+		fmt.Fprintf(w, "%s still wrong\n", plural(len(r.Damage), "stored object"))
 		return
 	}
-	if !r.DryRun {
+	switch {
+	case !r.DryRun:
 		fmt.Fprintln(w, "everything is as it was stored")
+	case len(r.Keys)+len(r.Objects)+len(r.Aside) == 0:
+		fmt.Fprintln(w, "nothing is to be put back: everything is as it was stored")
+	default:
+		fmt.Fprintln(w, "this was a dry run; nothing was put back")
 	}
 }

@@ -122,11 +122,9 @@ func (a *app) load(cmd *cobra.Command, name, path string, given loadFlags) error
 		return fmt.Errorf("load %s into %s: %w", path, name, err)
 	}
 	out := loadResult{RestoreResult: result.RestoreResult}
-	if given.plan != "" {
-		if err := writePlan(given.plan, result.File); err != nil {
-			return err
-		}
-		out.PlanFile = given.plan
+	var failed error
+	if out.PlanFile, failed = keepPlan(given.plan, result.File, len(result.Steps) == 0); failed != nil {
+		return failed
 	}
 	return errors.Join(a.print(out, func(w io.Writer) { writeLoad(w, out, len(in.Rows)) }), err)
 }
@@ -136,7 +134,7 @@ func writeLoad(w io.Writer, r loadResult, rows int) {
 	writeSummary(w, r.Plan)
 	switch {
 	case len(r.Steps) == 0:
-		fmt.Fprintln(w, "nothing is to be done")
+		fmt.Fprintln(w, "nothing is to be done, so that there is no plan")
 	case r.PlanFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
 	default:

@@ -66,8 +66,12 @@ func writePruned(w io.Writer, r run.PruneResult) {
 	for _, k := range r.Kept {
 		rows = append(rows, []string{k.Snapshot.Short, k.Snapshot.OrgName, k.Snapshot.Kind, stamp(k.Snapshot.From), "kept: " + strings.Join(k.Rules, ", ")})
 	}
+	expires := "expires"
+	if r.DryRun {
+		expires = "would expire"
+	}
 	for _, e := range r.Expired {
-		rows = append(rows, []string{e.Snapshot.Short, e.Snapshot.OrgName, e.Snapshot.Kind, stamp(e.Snapshot.From), "expires"})
+		rows = append(rows, []string{e.Snapshot.Short, e.Snapshot.OrgName, e.Snapshot.Kind, stamp(e.Snapshot.From), expires})
 	}
 	if len(rows) > 0 {
 		writeTable(w, []string{"SNAPSHOT", "ORG", "KIND", "FROM", ""}, rows)
@@ -77,13 +81,17 @@ func writePruned(w io.Writer, r run.PruneResult) {
 			fmt.Fprintf(w, "%s, %s, %s\n", plural(c.Objects, "stored object"), size(c.Bytes), text)
 		}
 	}
-	said(r.Stored, "stay")
-	said(r.Condemned, "are deleted after the grace period")
 	if r.DryRun {
+		said(r.Stored, "would stay")
+		said(r.Condemned, "would be deleted after the grace period")
 		said(r.Deleted, "would be deleted")
-	} else {
-		said(r.Deleted, "deleted")
+		said(r.Retained, "are locked by the storage and would be retained")
+		fmt.Fprintln(w, "this was a dry run; nothing was done")
+		return
 	}
+	said(r.Stored, "stay")
+	said(r.Condemned, "are deleted after the grace period, by a later prune")
+	said(r.Deleted, "deleted")
 	said(r.Retained, "are locked by the storage and retained")
 	if r.Swept.Objects > 0 {
 		fmt.Fprintf(w, "%s, %s, of writers that were cut short: removed\n", plural(r.Swept.Objects, "temporary file"), size(r.Swept.Bytes))

@@ -209,11 +209,9 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 		return fmt.Errorf("restore %s: %w", name, err)
 	}
 	out := restoreResult{RestoreResult: result}
-	if planFile != "" {
-		if err := writePlan(planFile, result.File); err != nil {
-			return err
-		}
-		out.PlanFile = planFile
+	var failed error
+	if out.PlanFile, failed = keepPlan(planFile, result.File, len(result.Steps) == 0); failed != nil {
+		return failed
 	}
 	return errors.Join(a.print(out, func(w io.Writer) { writeRestore(w, out) }), err)
 }
@@ -235,6 +233,14 @@ func freePlan(path string) error {
 func planExists(path string) error {
 	return problem.Newf(problem.Usage, "plan file %s is already there", path).
 		Hint("plans are never overwritten: give another name, or remove it")
+}
+
+// keepPlan writes a plan where a file is named for it, and returns which; an empty one is not worth a review.
+func keepPlan(path string, file []byte, empty bool) (string, error) {
+	if path == "" || empty {
+		return "", nil
+	}
+	return path, writePlan(path, file)
 }
 
 // writePlan writes a new file that its owner alone may read: a plan holds values of records.
@@ -266,7 +272,7 @@ func writeRestore(w io.Writer, r restoreResult) {
 	}
 	switch {
 	case len(r.Steps) == 0:
-		fmt.Fprintln(w, "nothing is to be done")
+		fmt.Fprintln(w, "nothing is to be done, so that there is no plan")
 	case r.PlanFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
 	default:

@@ -80,43 +80,41 @@ func testLevel(text string) (sf.TestLevel, error) {
 }
 
 // planRollback reads the org and makes the plan, and writes it to the file if one is named.
-func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) (run.RollbackResult, error) {
+func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) (result run.RollbackResult, kept string, err error) {
 	ctx := cmd.Context()
 	if err := freePlan(planFile); err != nil { // found out before the org is read
-		return run.RollbackResult{}, err
+		return result, "", err
 	}
 	store, err := a.openStore(ctx)
 	if err != nil {
-		return run.RollbackResult{}, err
+		return result, "", err
 	}
 	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
-		return run.RollbackResult{}, err
+		return result, "", err
 	}
 	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
-		return run.RollbackResult{}, err
+		return result, "", err
 	}
 	watch := a.newProgress(below(cmd) + " " + name)
 	in.Org, in.Store, in.APIVersion = org, store, salesforce.DefaultAPIVersion
 	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured}
-	result, err := run.Rollback(ctx, in)
+	result, err = run.Rollback(ctx, in)
 	watch.end()
 	if err != nil {
-		return result, fmt.Errorf("%s %s: %w", below(cmd), name, err)
+		return result, "", fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
-	if planFile != "" {
-		err = writePlan(planFile, result.File)
-	}
-	return result, err
+	kept, err = keepPlan(planFile, result.File, len(result.Deployments) == 0)
+	return result, kept, err
 }
 
 func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) error {
-	result, err := a.planRollback(cmd, name, in, planFile)
+	result, kept, err := a.planRollback(cmd, name, in, planFile)
 	if err != nil {
 		return err
 	}
-	return a.print(rollbackResult{result, planFile}, func(w io.Writer) { writePlanned(w, name, result, planFile) })
+	return a.print(rollbackResult{result, kept}, func(w io.Writer) { writePlanned(w, name, result, kept) })
 }
 
 // writePlanned writes a plan, and what to do with it.
@@ -124,7 +122,7 @@ func writePlanned(w io.Writer, name string, result run.RollbackResult, planFile 
 	writeRollback(w, name, result)
 	switch {
 	case len(result.Deployments) == 0:
-		fmt.Fprintln(w, "nothing is to be deployed")
+		fmt.Fprintln(w, "nothing is to be deployed, so that there is no plan")
 	case planFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
 	default:
@@ -148,12 +146,12 @@ func (a *app) restoreComponents(cmd *cobra.Command, name, snapshot string, compo
 	if err != nil {
 		return err
 	}
-	result, err := a.planRollback(cmd, name, run.RollbackInput{Before: snapshot, Only: components, Tests: level}, planFile)
+	result, kept, err := a.planRollback(cmd, name, run.RollbackInput{Before: snapshot, Only: components, Tests: level}, planFile)
 	if err != nil {
 		return err
 	}
-	return a.print(restoreResult{RestoreResult: run.NoRestore(result), Components: &result, PlanFile: planFile}, func(w io.Writer) {
-		writePlanned(w, name, result, planFile)
+	return a.print(restoreResult{RestoreResult: run.NoRestore(result), Components: &result, PlanFile: kept}, func(w io.Writer) {
+		writePlanned(w, name, result, kept)
 	})
 }
 

@@ -141,11 +141,9 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 		return fmt.Errorf("seed %s: %w", name, err)
 	}
 	out := seedResult{Seed: prepared, Restore: restoreResult{RestoreResult: result}}
-	if planFile != "" {
-		if err := writePlan(planFile, result.File); err != nil {
-			return err
-		}
-		out.Restore.PlanFile = planFile
+	var failed error
+	if out.Restore.PlanFile, failed = keepPlan(planFile, result.File, len(result.Steps) == 0); failed != nil {
+		return failed
 	}
 	return errors.Join(a.print(out, func(w io.Writer) {
 		writeSeed(w, prepared)

@@ -134,13 +134,29 @@ func writeVerified(w io.Writer, snapshot string, r run.VerifyResult) {
 	for _, key := range r.Lone {
 		fmt.Fprintf(w, "one of two copies is missing: %s (a run that was cut short leaves it so; the other is as it was stored)\n", plain(key))
 	}
-	rows := make([][]string, 0, len(r.Damage))
 	for _, d := range r.Damage {
-		rows = append(rows, []string{d.Object, strings.Join(d.Snapshots, " "), d.Text, d.Key})
+		writeDamage(w, d)
 	}
-	if len(rows) > 0 {
-		writeTable(w, []string{"OBJECT", "SNAPSHOTS", "DAMAGE", "STORED AS"}, rows)
-		return
+	if len(r.Damage) == 0 {
+		fmt.Fprintln(w, "everything is as it was stored")
 	}
-	fmt.Fprintln(w, "everything is as it was stored")
+}
+
+// writeDamage writes one thing that is damaged, on lines of its own: the name under which it is stored takes
+// most of one.
+func writeDamage(w io.Writer, d run.DamageRow) {
+	text := strings.TrimPrefix(d.Text, d.Key+" is damaged: ")
+	fmt.Fprintf(w, "damaged: %s\n", strings.TrimPrefix(plain(d.Object)+": "+plain(text), ": "))
+	fmt.Fprintf(w, "  stored as %s\n", plain(d.Key))
+	const shown, short = 6, 10
+	var names []string
+	for _, id := range d.Snapshots[:min(len(d.Snapshots), shown)] {
+		names = append(names, plain(id[:min(len(id), short)]))
+	}
+	if more := len(d.Snapshots) - shown; more > 0 {
+		names = append(names, "and "+count(int64(more))+" more")
+	}
+	if len(names) > 0 {
+		fmt.Fprintf(w, "  relied on by %s\n", strings.Join(names, " "))
+	}
 }

@@ -31,6 +31,8 @@ type ApplyInput struct {
 	Digest  string // the approval: SHA-256 of File, hexadecimal
 	Journal string // path; by convention that of the plan with ".journal" added
 
+	Share float64 // of the daily calls that may be used up; 0: nobody looks whether they will do
+
 	Deployer apply.Deployer // switches automation; nil: a plan that switches any off is refused
 
 	Options apply.Options
@@ -137,6 +139,9 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		return out, err
 	}
 	p := approved.Plan()
+	if err := in.ready(ctx, p); err != nil {
+		return out, err
+	}
 	journal, err := apply.OpenJournal(in.Journal)
 	if err != nil {
 		return out, err

@@ -44,11 +44,15 @@ func (r Report) Err() error {
 	f := r.Findings[0]
 	affected := "no snapshot relies on it"
 	if n := len(f.Snapshots); n > 0 {
-		affected = fmt.Sprintf("%d of %d snapshots rely on it", n, r.Snapshots)
+		affected = fmt.Sprintf("snapshots that rely on it: %d of %d", n, r.Snapshots)
 	}
-	return problem.Newf(problem.Damaged, "%d findings in the repository; the first: %s (%s)", len(r.Findings), f.Text, affected).
-		Hint("put the object %s back from another copy of the repository, byte for byte, where there is one; "+
-			"a full backup makes a new sound snapshot", f.Key)
+	findings := "1 finding"
+	if n := len(r.Findings); n != 1 {
+		findings = fmt.Sprintf("%d findings", n)
+	}
+	return problem.Newf(problem.Damaged, "%s in the repository; the first: %s (%s)", findings, f.Text, affected).
+		Hint("`holdfast repair --from PLACE` puts back what a copy of the repository holds, such as %s; "+
+			"without a copy, a full backup makes a new sound snapshot", f.Key)
 }
 
 // checker holds what a check learns. Of manifests it keeps what they rely on, and themselves only as far as there
