@@ -233,7 +233,7 @@ func (k *keyMending) files(ctx context.Context) error {
 func (k *keyMending) file(ctx context.Context, key string) error {
 	body, err := readKey(ctx, k.bucket, key)
 	if errors.Is(err, blob.ErrNotFound) || problem.KindOf(err) == problem.Damaged {
-		k.done = append(k.done, Mending{Key: key, Err: shut(key, "%w", errNoCopy)})
+		k.done = append(k.done, Mending{Key: key, Err: shut(key, "%w: %w", errNoCopy, err)})
 		return nil
 	}
 	if err != nil {

@@ -191,3 +191,23 @@ func TestACopyIsNotBegunWithoutAKeyFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAKeyFileThatTheCopyDoesNotGiveIsToldWhy: what kept it from being brought back is not lost.
+func TestAKeyFileThatTheCopyDoesNotGiveIsToldWhy(t *testing.T) {
+	r, bucket, _ := opened(t)
+	l, err := r.keys.list(t.Context())
+	if err != nil || len(l.files) != 1 {
+		t.Fatalf("%d key files, %v", len(l.files), err)
+	}
+	place := bucket.Clone()
+	if err := place.Delete(t.Context(), l.files[0]); err != nil {
+		t.Fatal(err)
+	}
+	bucket.Corrupt(l.files[0], func(b []byte) []byte { return b[:len(b)/2] })
+	mended, _ := r.MendKeys(t.Context(), At(place), false)
+	if !slices.ContainsFunc(mended, func(m Mending) bool {
+		return m.Key == l.files[0] && m.Err != nil && strings.Contains(m.Err.Error(), "the key file is altered")
+	}) {
+		t.Errorf("%+v, want the key file with the reason", mended)
+	}
+}

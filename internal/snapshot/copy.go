@@ -79,6 +79,11 @@ func Repair(ctx context.Context, place, copied repo.Place, identity *seal.Identi
 		return out, nil
 	}
 	if err != nil {
+		for _, m := range out.Keys {
+			if m.Err != nil { // the reason, perhaps
+				return out, fmt.Errorf("%w; %w", err, m.Err)
+			}
+		}
 		return out, err
 	}
 	p := &repairing{first: Open(first), second: Open(second), o: o, tried: make(map[repo.Ref]bool), out: &out}
