@@ -49,7 +49,7 @@ const packagesText = `PACKAGE is what is deployed:
   git:FROM..TO:FOLDER       what makes a folder of a Git repository at one revision that at another, deletions included`
 
 func (a *app) guardCommand() *cobra.Command {
-	cmd := a.group("guard", "know the way back of a deployment before it is made", a.guardBefore(), a.guardDeploy(), a.guardAfter())
+	cmd := a.group("guard", "know the way back of a deployment before it is made", a.guardBefore(), a.guardDeploy(), a.guardAfter(), a.guardRevert())
 	cmd.GroupID = groupVerbs
 	return cmd
 }
@@ -107,20 +107,53 @@ holdfast apply guard/rollback.plan`,
 	}, run.GuardAfter)
 }
 
-func (a *app) guarding(s spec, verb func(context.Context, run.GuardInput) (run.GuardResult, error)) *cobra.Command {
+func (a *app) guardRevert() *cobra.Command {
+	var branch, folder, base string
+	return a.guarded(spec{
+		use:   "revert ORG COMMIT",
+		short: "revert a commit on a branch for review, and deploy that under guard",
+		long: `Makes a branch on which the commit is reverted (of a merge, what it brought), and deploys the difference under guard, as
+` + "`guard deploy`" + ` does: what the commit had added is deleted, what it had deleted comes back, and what was committed later stays. What
+is checked out is not touched. The branch is ready to be pushed and reviewed, so that the next deployment from Git does not bring the
+commit back. When the same lines were changed since, nothing is done.`,
+		example: `holdfast guard revert prod 3f2c1ab --branch revert/pay --folder force-app --to reverted
+git push origin revert/pay`,
+	}, func(ctx context.Context, commit string) (project.Change, error) {
+		if branch == "" {
+			return project.Change{}, problem.New(problem.Usage, "guard revert: no branch is given").Hint("name a new one with --branch")
+		}
+		return project.Revert(ctx, folder, commit, base, branch)
+	}, run.GuardDeploy, func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&branch, "branch", "", "new `branch` on which the commit is reverted")
+		cmd.Flags().StringVar(&folder, "folder", ".", "`folder` of the Git repository that holds the components")
+		cmd.Flags().StringVar(&base, "base", "HEAD", "`revision` at which the branch begins: what the org has")
+	})
+}
+
+func (a *app) guarding(s spec, verb guardVerb) *cobra.Command {
+	return a.guarded(s, readChange, verb, func(*cobra.Command) {})
+}
+
+// guardVerb is what is done under guard.
+type guardVerb func(context.Context, run.GuardInput) (run.GuardResult, error)
+
+func (a *app) guarded(s spec, read func(context.Context, string) (project.Change, error), verb guardVerb, more func(*cobra.Command)) *cobra.Command {
 	var f guardFlags
 	s.kinds, s.result, s.min, s.max, s.org = guardKinds, guardResult{}, 2, 2, true
-	cmd := a.command(s, func(cmd *cobra.Command, args []string) error { return a.guard(cmd, args[0], args[1], f, verb) })
+	cmd := a.command(s, func(cmd *cobra.Command, args []string) error { return a.guard(cmd, args[0], args[1], f, read, verb) })
 	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.folder, "to", "", "`folder` of this deployment: its journal, runbook and rollback plan; it is made when it is not there")
 	flags.StringVar(&f.minGrade, "min-grade", "", "worst `grade` that may be deployed, A to D")
 	flags.StringVar(&f.tests, "tests", "", "`level` of the Apex tests that the deployment runs; default is what the org does by itself")
 	flags.StringArrayVar(&f.objects, "object", nil, "hold the records of this `object`, too; may be repeated")
+	more(cmd)
 	return a.repoFlags(cmd)
 }
 
-func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags, verb func(context.Context, run.GuardInput) (run.GuardResult, error)) error {
+func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
+	read func(context.Context, string) (project.Change, error), verb guardVerb,
+) error {
 	ctx := cmd.Context()
 	if f.folder == "" {
 		return problem.Newf(problem.Usage, "%s: no folder is given", below(cmd)).Hint("name one for this deployment with --to")
@@ -132,7 +165,7 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags, verb fu
 	if err != nil {
 		return err
 	}
-	change, err := readChange(ctx, what)
+	change, err := read(ctx, what)
 	if err != nil {
 		return err
 	}
@@ -163,7 +196,7 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags, verb fu
 		return fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
 	out := guardResult{GuardResult: result, Folder: f.folder, Foreign: change.Foreign}
-	return errors.Join(writeGuard(name, what, out), a.print(out, func(w io.Writer) { writeGuarded(w, out) }), err)
+	return errors.Join(writeGuard(name, cmp.Or(change.Range, what), out), a.print(out, func(w io.Writer) { writeGuarded(w, out) }), err)
 }
 
 // readChange reads what is deployed.

@@ -11,6 +11,7 @@ import (
 // Change is what a deployment is made of.
 type Change struct {
 	Source  string // where it was read, for people
+	Range   string // of a revert, how the same is named as git:FROM..TO:FOLDER
 	Version string // of the API; "" where nothing says it
 	Package component.Package
 	First   []sf.ComponentKey // deleted before anything is deployed, sorted
