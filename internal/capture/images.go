@@ -78,9 +78,9 @@ func (p *part) lookForImages(r sf.Record) {
 	for _, i := range p.rich {
 		if strings.Contains(r.Values[i].Text(), imageMark) {
 			p.images = true
-			p.capture.mu.Lock()
-			p.capture.pictured[p.object.Name] = true
-			p.capture.mu.Unlock()
+			p.mu.Lock()
+			p.pictured[p.object.Name] = true
+			p.mu.Unlock()
 			return
 		}
 	}

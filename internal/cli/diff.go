@@ -57,14 +57,8 @@ func (f *compareFlags) run(ctx context.Context, s *sides, before, after run.Side
 	return result, err
 }
 
-func (a *app) diffCommand() *cobra.Command {
-	var objects []string
-	var changes bool
-	var chosen compareFlags
-	cmd := a.command(spec{
-		use: "diff BEFORE AFTER", group: groupVerbs,
-		short: "show what differs between two snapshots, orgs, projects or Git revisions",
-		long: `Shows what changed between two snapshots of one org: the numbers for each object, and with --changes every
+// diffText is the help of diff.
+const diffText = `Shows what changed between two snapshots of one org: the numbers for each object, and with --changes every
 change, field by field. Only what the snapshots do not share is read, and the records of objects whose fields changed.
 Components of metadata are named one by one, with who changed them last; with --changes also what differs inside: one field
 of an object, one permission of a profile, one element of a flow, with its values. They differ when they say something else,
@@ -79,7 +73,16 @@ Of a project, types of which it has nothing are left out and named, unless they 
 removed from it. ` + "`--how changed --how removed`" + ` shows what an org says otherwise than a project, and not what it has besides.
 
 With --json and --changes, each change of a record is a JSON object on a line of its own, and the last line is the
-result.`,
+result.`
+
+func (a *app) diffCommand() *cobra.Command {
+	var objects []string
+	var changes bool
+	var chosen compareFlags
+	cmd := a.command(spec{
+		use: "diff BEFORE AFTER", group: groupVerbs,
+		short: "show what differs between two snapshots, orgs, projects or Git revisions",
+		long:  diffText,
 		example: `holdfast diff 4f1c latest
 holdfast diff 4f1c 9ab2 --object Contact --changes
 holdfast diff 4f1c 9ab2 --object components/Profile --changes

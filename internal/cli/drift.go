@@ -36,7 +36,7 @@ holdfast drift prod --against git:main:force-app --how changed --how removed --h
 	}, func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		s := &sides{app: a, cmd: cmd}
-		if _, err := s.open(ctx); err != nil {
+		if err := s.open(ctx); err != nil {
 			return err
 		}
 		var before run.Side

@@ -15,21 +15,24 @@ import (
 	"holdfast/internal/run"
 )
 
-func (a *app) rescueCommand() *cobra.Command {
-	var to, format string
-	var masks maskFlags
-	in := run.RescueInput{}
-	cmd := a.repoFlags(a.command(spec{
-		use: "rescue SNAPSHOT", group: groupVerbs,
-		short: "write a snapshot out as plain files",
-		long: `Writes every object of a snapshot as a file, the schema as JSON, the files of records (attachments, versions of
+// rescueText is the help of rescue.
+const rescueText = `Writes every object of a snapshot as a file, the schema as JSON, the files of records (attachments, versions of
 documents and the like) under their Ids, with a list of them, and metadata as an SFDX project in the folder metadata, into a
 new folder. It needs the repository
 and a key, and nothing else: no org, no network, nothing that this machine remembers. In CSV, null is nothing between two
 commas and every other value is in quotes. Parquet has a typed column for each field, for warehouses and DuckDB; numbers
 are doubles there, and those with more digits are counted. SQLite is one file, records.sqlite, with a table for each object;
 numbers that a double does not hold are text there. The files are not encrypted. With --mask, values are pseudonyms
-under a key; fields that the org computes of others and the files of records are left out.`,
+under a key; fields that the org computes of others and the files of records are left out.`
+
+func (a *app) rescueCommand() *cobra.Command {
+	var to, format string
+	var masks maskFlags
+	in := run.RescueInput{}
+	cmd := a.repoFlags(a.command(spec{
+		use: "rescue SNAPSHOT", group: groupVerbs,
+		short:   "write a snapshot out as plain files",
+		long:    rescueText,
 		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
 		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
 		result:  run.RescueResult{}, min: 1, max: 1,

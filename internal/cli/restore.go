@@ -28,14 +28,8 @@ type restoreResult struct {
 	PlanFile   string              `json:"plan_file,omitempty" doc:"where the plan was written"`
 }
 
-func (a *app) restoreCommand() *cobra.Command {
-	var in run.RestoreInput
-	var undo, planFile, since, until, applied, tests string
-	var components []string
-	cmd := a.command(spec{
-		use: "restore ORG", group: groupVerbs,
-		short: "plan how to bring records or metadata back; nothing is written to the org",
-		long: `Observes the org, decides what would bring it back, and writes that down as a plan. Nothing is written to the
+// restoreText is the help of restore.
+const restoreText = `Observes the org, decides what would bring it back, and writes that down as a plan. Nothing is written to the
 org: that is what ` + "`holdfast apply`" + ` does with the plan, once someone has approved it.
 
   --undo BEFORE..AFTER  takes back what changed between two snapshots, field by field, and only where nobody
@@ -47,7 +41,16 @@ With --component, components of metadata are restored instead of records: --to n
 name and the org no longer has, and the plan says why. What has been added since stays: fields of an object, and what a
 profile grants beside. A flow goes back to the version that was active. Nothing is deleted.
 
-Without --plan the plan is only summed up.`,
+Without --plan the plan is only summed up.`
+
+func (a *app) restoreCommand() *cobra.Command {
+	var in run.RestoreInput
+	var undo, planFile, since, until, applied, tests string
+	var components []string
+	cmd := a.command(spec{
+		use: "restore ORG", group: groupVerbs,
+		short: "plan how to bring records or metadata back; nothing is written to the org",
+		long:  restoreText,
 		example: `holdfast restore prod --undo 4f1c..9ab2 --plan incident.plan
 holdfast restore prod --to 4f1c --object Account --plan accounts.plan
 holdfast restore prod --to latest --record 003000000000001AAA

@@ -26,8 +26,8 @@ type runbookStep struct{ Who, Do, Check string }
 func runbookOf(org, what string, r guardResult) runbook {
 	b := runbook{guardResult: r, Org: org, Package: what}
 	folder := filepath.ToSlash(r.Folder)
-	step := func(who, do, check string, args ...any) {
-		b.Steps = append(b.Steps, runbookStep{who, do, fmt.Sprintf(check, args...)})
+	step := func(who, do, check string) {
+		b.Steps = append(b.Steps, runbookStep{who, do, check})
 	}
 	command := func(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
 	step("release manager", "Read the grade and the reasons, and tell the stakeholders below.", "the grade is accepted by whoever owns the data at risk")

@@ -40,13 +40,13 @@ func isPath(text string) bool {
 }
 
 // open opens the repository once.
-func (s *sides) open(ctx context.Context) (*snapshot.Store, error) {
+func (s *sides) open(ctx context.Context) error {
 	if s.store != nil {
-		return s.store, nil
+		return nil
 	}
 	var err error
 	s.store, err = s.app.openStore(ctx)
-	return s.store, err
+	return err
 }
 
 // read reads one side.
@@ -54,7 +54,7 @@ func (s *sides) read(ctx context.Context, text string) (run.Side, error) {
 	if p, ok, err := readProject(ctx, text); ok || err != nil {
 		return run.Side{Label: p.Source, Commit: p.Commit, Files: p.Files}, err
 	}
-	if _, err := s.open(ctx); err != nil {
+	if err := s.open(ctx); err != nil {
 		return run.Side{}, err
 	}
 	name, isOrg := strings.CutPrefix(text, "org:")

@@ -181,8 +181,8 @@ func TestACopyIsNotBegunWithoutAKeyFile(t *testing.T) {
 		return err
 	}
 	kind(t, "a copy of a repository whose key file is damaged", copyFrom(spoilt), problem.Damaged)
-	for info := range second.List(t.Context(), "") {
-		t.Errorf("%s was put", info.Key)
+	for info, err := range second.List(t.Context(), "") {
+		t.Errorf("%s was put (%v)", info.Key, err)
 	}
 	if err := copyFrom(bucket); err != nil {
 		t.Fatal(err)

@@ -65,7 +65,9 @@ func (m *maze) chance(percent int) bool { return m.dice.IntN(100) < percent }
 // newMaze draws a schema of two to five custom objects.
 func newMaze(rnd *rand.Rand) *maze {
 	m := &maze{dice: rnd, objects: []*mazeObject{{name: "Account", standard: true, fields: []*mazeField{
-		{name: "Name", kind: "Text", required: true}, {name: "Site", kind: "Text"}, {name: "NumberOfEmployees", kind: "Number"},
+		{name: "Name", kind: "Text", required: true},
+		{name: "Site", kind: "Text"},
+		{name: "NumberOfEmployees", kind: "Number"},
 		{name: "ParentId", kind: "Lookup", to: "Account"},
 	}}}}
 	n := 2 + rnd.IntN(4)

@@ -35,6 +35,7 @@ func seeds(t testing.TB, few, long uint64) (from, to uint64) {
 // Laws 11 to 13 on random schemas: whatever objects refer to each other how, the undo of a random incident
 // restores every value and every relation, loses no edit that people made since, and leaves nothing to do.
 func TestLaw11RandomSchemas(t *testing.T) {
+	t.Parallel()
 	from, to := seeds(t, 6, 1000)
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -44,6 +44,7 @@ func stormy(rnd *rand.Rand, seed uint64) emulator.Hardness {
 // on ends as one that nothing befell: no record twice, none missing, nothing written that was not planned, and
 // automation as it was.
 func TestLaw12FaultyRestores(t *testing.T) {
+	t.Parallel()
 	from, to := seeds(t, 6, 2000)
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestRefusedBrowserSignInShowsNoSecret(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 	}}
 	_, err := b.SignIn(t.Context())
 	if problem.KindOf(err) != problem.Unauthorized || len(secrets) != 6 {

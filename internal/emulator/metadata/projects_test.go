@@ -108,6 +108,6 @@ func TestProjects(t *testing.T) {
 		t.Errorf("custom metadata records: %v, %v", a, err)
 	}
 	for _, set := range datasets {
-		t.Run(set.name, func(t *testing.T) { loadDataset(t, o, set.name, set.mapping) })
+		loadDataset(t, o, set.name, set.mapping)
 	}
 }
