@@ -20,6 +20,7 @@ type mazeOrg struct {
 	owners []string            // who may own a record: users and a queue
 	types  map[string][]string // record types by object
 	dumped []string            // the objects of which a dump is taken
+	worked map[string]bool     // Ids of records that people wrote, if only the values they had
 }
 
 func newMazeOrg(t testing.TB, seed uint64, size int) *mazeOrg {
@@ -29,7 +30,7 @@ func newMazeOrg(t testing.TB, seed uint64, size int) *mazeOrg {
 	w := &ward{observed: o, rnd: rnd, ids: map[string][]string{}, loader: &testkit.Loader{
 		InstanceURL: o.server.URL, AccessToken: o.server.AccessToken, Version: "v66.0",
 	}}
-	m := &mazeOrg{ward: w, maze: newMaze(rnd), types: map[string][]string{}}
+	m := &mazeOrg{ward: w, maze: newMaze(rnd), types: map[string][]string{}, worked: map[string]bool{}}
 	w.must(w.loader.DeployFiles(t.Context(), m.files()))
 	w.narrow(mazeSees...)
 	m.people()
@@ -269,7 +270,7 @@ func (m *mazeOrg) honest(before testkit.Dump) {
 				m.row(org.Delete, o.name, id, nil)
 				known = alive(m.only(known))
 			case m.chance(15) && (old || m.chance(30)):
-				m.row(org.Update, o.name, id, m.change(o, known))
+				_, m.worked[id] = m.row(org.Update, o.name, id, m.change(o, known))
 			}
 		}
 		if values, ok := m.record(o, known); ok && m.chance(50) {

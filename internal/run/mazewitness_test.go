@@ -38,7 +38,7 @@ func (m *mazeOrg) witness(before, after, now testkit.Dump) testkit.Dump {
 			if before[object][id] != nil {
 				continue
 			}
-			if hit := after[object][id]; hit == nil || !same(hit, there) {
+			if hit := after[object][id]; hit == nil || !same(hit, there) || m.worked[id] {
 				want[object][id] = maps.Clone(there)
 			}
 		}
