@@ -202,6 +202,9 @@ func (a *app) group(use, short string, subs ...*cobra.Command) *cobra.Command {
 			if len(args) > 0 {
 				return noCommand(cmd, args[0])
 			}
+			if a.json { // a program asked: help is no result
+				return problem.Newf(problem.Usage, "%s: no command is given", use).Hint("see `holdfast %s --help`", use)
+			}
 			return cmd.Help()
 		},
 	}
