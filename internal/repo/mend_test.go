@@ -211,3 +211,32 @@ func TestAKeyFileThatTheCopyDoesNotGiveIsToldWhy(t *testing.T) {
 		t.Errorf("%+v, want the key file with the reason", mended)
 	}
 }
+
+// unread is a bucket that does not give one object back now.
+type unread struct {
+	blob.Bucket
+	key string
+}
+
+func (u unread) Get(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	if key == u.key {
+		return nil, problem.Newf(problem.Damaged, "%s cannot be read", key)
+	}
+	return u.Bucket.Get(ctx, key, offset, length)
+}
+
+// TestWhatTheMediumDoesNotGiveBackIsLeft: an object that nothing reaches and that cannot be read now is not taken
+// away, since nothing of it would be kept.
+func TestWhatTheMediumDoesNotGiveBackIsLeft(t *testing.T) {
+	r, bucket, _ := opened(t)
+	_, refs := commitLeaves(t, r, "root", "leaf")
+	key := refs[0].Key()
+	in := &Repository{bucket: unread{bucket, key}, id: r.id, namer: r.namer, keys: r.keys, clock: r.clock}
+	m, err := in.SetAside(t.Context(), refs[0], false, false)
+	if err != nil || problem.KindOf(m.Err) != problem.Damaged || m.Quarantine != "" {
+		t.Errorf("%+v %v", m, err)
+	}
+	if len(content(t, bucket, key)) == 0 {
+		t.Error("it was taken away")
+	}
+}
