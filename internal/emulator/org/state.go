@@ -57,8 +57,11 @@ func (o *Org) Thaw() {
 	o.clock.source = func() time.Time { return time.Time{} }
 	for _, object := range o.schema.objects {
 		for _, f := range object.Fields {
-			if f.derive == nil {
-				f.derive = derivationOf(object, f)
+			if f.derive != nil {
+				continue
+			}
+			if d := derivationOf(object, f); d != nil { // other orgs may read a field of a copy now: it is written when it was read
+				f.derive = d
 			}
 		}
 	}
