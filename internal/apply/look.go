@@ -102,6 +102,16 @@ func (a *application) stale(ctx context.Context) ([]Moved, error) {
 	return moved, nil
 }
 
+// lookFor reads the records that a step is about, and, where it deletes them, what holds them.
+func (a *application) lookFor(ctx context.Context, s plan.Step, ids []sf.ID, fields map[string]int) (
+	found map[sf.ID]seen, holders map[sf.ID]string, err error,
+) {
+	if found, err = a.look(ctx, s.Object, ids, fields); err == nil && s.Op == plan.Delete {
+		holders, err = a.held(ctx, s.Object, ids)
+	}
+	return found, holders, err
+}
+
 func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Moved, error) {
 	s := a.ledger.plan.Steps[step]
 	fields := map[string]int{}
@@ -113,15 +123,9 @@ func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Mo
 			a.compare(s, n, s.Rows[n].Fields, fields)
 		}
 	}
-	found, err := a.look(ctx, s.Object, ids, fields)
+	found, holders, err := a.lookFor(ctx, s, ids, fields)
 	if err != nil {
 		return nil, err
-	}
-	var holders map[sf.ID]string
-	if s.Op == plan.Delete {
-		if holders, err = a.held(ctx, s.Object, ids); err != nil {
-			return nil, err
-		}
 	}
 	var moved []Moved
 	for i, n := range rows {

@@ -100,15 +100,9 @@ func (a *application) straying(ctx context.Context, step int, numbers []int) ([]
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	found, err := a.look(ctx, s.Object, ids, fields)
+	found, holders, err := a.lookFor(ctx, s, ids, fields)
 	if err != nil {
 		return nil, err
-	}
-	var holders map[sf.ID]string
-	if s.Op == plan.Delete {
-		if holders, err = a.held(ctx, s.Object, ids); err != nil {
-			return nil, err
-		}
 	}
 	var out []sending
 	for _, r := range rows {

@@ -225,6 +225,9 @@ func officialSeer(t *testing.T, server *emulator.Server) seer {
 	t.Helper()
 	path := os.Getenv("HOLDFAST_SF")
 	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("the sf command line is missing (HOLDFAST_SF)")
+		}
 		t.Skip("NOT TESTED: a snapshot against the official command line: set HOLDFAST_SF")
 	}
 	dir := t.TempDir()

@@ -169,15 +169,7 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
 	if err != nil {
 		return err
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	manners, err := a.mannersWithShare(cmd, name)
-	if err != nil {
-		return err
-	}
-	org, err := a.connect(ctx, name, budgetOf(manners))
+	store, manners, org, err := a.openWithOrg(cmd, name)
 	if err != nil {
 		return err
 	}

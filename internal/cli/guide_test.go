@@ -85,15 +85,22 @@ func shell(t *testing.T, dir string, env []string, script string) string {
 	return out.String()
 }
 
-// runGuide runs the sh blocks of a page in one shell. A text block says what the commands before it print.
+// runGuide runs a page of the guide.
 func runGuide(t *testing.T, page, dir string, env []string) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide", page))
+	runPage(t, filepath.Join("guide", page), "", dir, env)
+}
+
+// runPage runs the sh blocks of a page below docs in one shell, after a prelude. A text block says what the commands
+// before it print: each of its lines is the beginning or a part of one line.
+func runPage(t *testing.T, page, prelude, dir string, env []string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const mark = "---- block ----"
-	script := ""
+	script := prelude
 	var wants [][]string
 	for _, b := range blocks(string(raw)) {
 		switch b.language {

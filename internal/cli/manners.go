@@ -14,6 +14,7 @@ import (
 	"holdfast/internal/config"
 	"holdfast/internal/problem"
 	"holdfast/internal/salesforce"
+	"holdfast/internal/snapshot"
 )
 
 // mannersFlags gives a command the flags that say how an org is read.
@@ -32,6 +33,20 @@ func mannersFlags(cmd *cobra.Command, m *config.Manners) {
 // the org's calls may be spent by what went wrong, and the way back needs some.
 func shareFlag(cmd *cobra.Command) {
 	cmd.Flags().Int("api-share", 0, "`percentage` of the org's daily API and Bulk limits that may be used up, by everyone (default: that of the org, or 50)")
+}
+
+// openWithOrg opens the repository and signs in to an org, whose calls are bounded as its settings and --api-share say.
+func (a *app) openWithOrg(cmd *cobra.Command, name string) (*snapshot.Store, config.Manners, *salesforce.Org, error) {
+	store, err := a.openStore(cmd.Context())
+	if err != nil {
+		return nil, config.Manners{}, nil, err
+	}
+	manners, err := a.mannersWithShare(cmd, name)
+	if err != nil {
+		return nil, config.Manners{}, nil, err
+	}
+	org, err := a.connect(cmd.Context(), name, budgetOf(manners))
+	return store, manners, org, err
 }
 
 // mannersWithShare returns what is remembered of the org, with the share that the command was given.

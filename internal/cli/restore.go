@@ -191,15 +191,7 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	if err := freePlan(planFile); err != nil {
 		return err
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	manners, err := a.mannersWithShare(cmd, name)
-	if err != nil {
-		return err
-	}
-	org, err := a.connect(ctx, name, budgetOf(manners))
+	store, manners, org, err := a.openWithOrg(cmd, name)
 	if err != nil {
 		return err
 	}

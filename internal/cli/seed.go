@@ -109,15 +109,7 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 	if err := freePlan(planFile); err != nil {
 		return err
 	}
-	store, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	manners, err := a.mannersWithShare(cmd, name)
-	if err != nil {
-		return err
-	}
-	org, err := a.connect(ctx, name, budgetOf(manners))
+	store, manners, org, err := a.openWithOrg(cmd, name)
 	if err != nil {
 		return err
 	}

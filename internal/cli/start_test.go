@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,37 +17,7 @@ func TestStart(t *testing.T) {
 		}
 		t.Skip("NOT TESTED: docs/start.md needs curl")
 	}
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "start.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const mark = "---- block ----"
-	script := "set -eu\ntrap 'kill ${emulator:-} 2>/dev/null || true' EXIT\n"
-	var wants [][]string
-	for _, b := range blocks(string(page)) {
-		switch b.language {
-		case "sh":
-			script += b.text + "echo '" + mark + "'\n"
-			wants = append(wants, nil)
-		case "text":
-			wants[len(wants)-1] = strings.Split(strings.TrimRight(b.text, "\n"), "\n")
-		}
-	}
-	cmd := exec.Command("sh", "-c", script)
-	cmd.Dir = t.TempDir()
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out.String(), said.String())
-	}
-	got := strings.Split(out.String(), mark+"\n")
-	for i, want := range wants {
-		for _, line := range want {
-			if !strings.Contains(got[i], line) {
-				t.Errorf("block %d does not print %q:\n%s", i+1, line, got[i])
-			}
-		}
-	}
+	runPage(t, "start.md", "trap 'kill ${emulator:-} 2>/dev/null || true' EXIT\n", t.TempDir(), nil)
 }
 
 // block is one fenced block of a page.
