@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,9 +61,23 @@ func (e *emulated) wholeOrg() {
 
 var fewObjects = testkit.Narrow("Account", "Contact", "Opportunity", "User")
 
+// oneAtATime lets what a test counts be a plain variable: requests arrive side by side.
+func oneAtATime(f func(emulator.Request) emulator.Fault) func(emulator.Request) emulator.Fault {
+	if f == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	return func(r emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		return f(r)
+	}
+}
+
 // intercept interferes with requests. Unless the test wants the whole org, it sees few objects:
 // describing hundreds of them is what most of the time would go to.
 func (e *emulated) intercept(f func(emulator.Request) emulator.Fault) {
+	f = oneAtATime(f)
 	e.server.Intercept(func(r emulator.Request) emulator.Fault {
 		if !e.whole && r.Op == "GET sobjects" {
 			return emulator.Fault{Rewrite: fewObjects}

@@ -35,7 +35,7 @@ var fileObjects = []string{"Account", "Attachment", "ContentDocument", "ContentD
 
 // withFiles interferes with requests, and narrows the org to the objects of files.
 func (e *emulated) withFiles(f func(emulator.Request) emulator.Fault) {
-	e.opts.Include = nil
+	e.opts.Include, f = nil, oneAtATime(f)
 	e.server.Intercept(func(r emulator.Request) emulator.Fault {
 		if r.Op == "GET sobjects" {
 			return emulator.Fault{Rewrite: testkit.Narrow(fileObjects...)}
