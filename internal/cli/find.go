@@ -20,12 +20,14 @@ func (a *app) findCommand() *cobra.Command {
 		long: `Evaluates a SOQL query over one object of an org as a snapshot holds it: SELECT of fields, FIELDS(ALL) or COUNT(),
 with WHERE, ORDER BY, LIMIT and OFFSET. It prints CSV, in which null is nothing between two commas and every other value is
 in quotes, by Id unless ORDER BY says otherwise. Any number of records passes through the same memory; ORDER BY without a
-LIMIT puts 100,000 in order at most. TODAY and its like are as of now. Relationships, sub-queries and aggregates
-cannot be asked.
+LIMIT puts 100,000 in order at most. TODAY and its like are as of now. Fields of parents (Account.Name) and semi-joins
+(AccountId IN (SELECT …)) hold one value of each record they look at, a million at most. Sub-queries in SELECT and
+aggregates cannot be asked.
 
 With --json each record is a JSON object on a line of its own, and the last line is the result.`,
 		example: `holdfast find "SELECT Id, Name FROM Account WHERE Industry = 'Energy'"
 holdfast find "SELECT COUNT() FROM Contact" --at 2026-03-01
+holdfast find "SELECT LastName, Account.Name FROM Contact WHERE Account.Industry = 'Energy'"
 holdfast find "SELECT FIELDS(ALL) FROM Case WHERE Subject LIKE '%outage%' ORDER BY CreatedDate DESC LIMIT 20" --at 4f1c`,
 		kinds:  append([]problem.Kind{problem.Limits}, readKinds...),
 		result: run.FindResult{}, min: 1, max: 1,

@@ -3,7 +3,6 @@ package run
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,9 +55,11 @@ type FindResult struct {
 }
 
 // Find evaluates a query over the records of a snapshot, in memory that does not grow with them:
-// without ORDER BY they come by Id, as they are read. Errors: Usage for a query that is not
+// without ORDER BY they come by Id, as they are read. Of records that the query reaches over relationships or
+// compares with in a semi-join, one value each is held. Errors: Usage for a query that is not
 // understood, or asks for what a snapshot cannot answer; NotFound for a snapshot, object or field that is
-// not held; Limits when more match than ORDER BY puts in order.
+// not held; Limits when more match than ORDER BY puts in order, or a million values of
+// other records do not suffice.
 func Find(ctx context.Context, in FindInput) (FindResult, error) {
 	query, err := parseFind(in.Query)
 	if err != nil {
@@ -69,15 +70,17 @@ func Find(ctx context.Context, in FindInput) (FindResult, error) {
 		return FindResult{}, err
 	}
 	f := find{in: in, query: query, sn: sn, most: cmp.Or(in.MaxSortedBytes, maxSortedBytes)}
-	if err := f.compile(); err != nil {
+	if err := f.compile(ctx); err != nil {
 		return FindResult{}, err
 	}
 	out := FindResult{
 		Snapshot: snapshotRow(sn.Info()), Object: f.part.Object, From: f.part.From, To: f.part.To, Stale: f.part.Stale,
-		Fields: f.fields,
+	}
+	for _, c := range f.selected {
+		out.Fields = append(out.Fields, c.name)
 	}
 	if !query.IsCount() {
-		if err := in.Begin(f.fields); err != nil {
+		if err := in.Begin(out.Fields); err != nil {
 			return out, err
 		}
 	}
@@ -112,27 +115,17 @@ func parseFind(text string) (*soql.Query, error) {
 	return q, nil
 }
 
-// queryError is the error for a query that the language refuses.
-func queryError(err error) error {
-	var e *soql.Error
-	if errors.As(err, &e) {
-		return problem.Newf(problem.Usage, "query: %w", err).Hint("the language is that of the platform's SOQL")
-	}
-	return err
-}
-
 // find is one query at work.
 type find struct {
 	in    FindInput
 	query *soql.Query
 	sn    *snapshot.Snapshot
 
-	part   snapshot.Part
-	schema *sf.Object
-	fields []string // selected
-	holds  func(sf.Record) bool
-	order  func(a, b sf.Record) int // nil: as they come
-	ids    []sf.ID                  // the only ones that can match, ascending; nil: any
+	part     snapshot.Part
+	selected []column
+	holds    func(sf.Record) bool
+	order    func(a, b sf.Record) int // nil: as they come
+	ids      []sf.ID                  // the only ones that can match, ascending; nil: any
 
 	found int64
 	kept  []sf.Record // for order
@@ -140,98 +133,65 @@ type find struct {
 	most  int // bytes
 }
 
-func (f *find) compile() error {
+func (f *find) compile(ctx context.Context) error {
 	object, err := objectNamed(f.sn, f.query.From.Name)
 	if err != nil {
 		return err
 	}
 	f.part, _ = f.sn.Part(object)
-	if f.schema = f.sn.Schema().Object(object); f.schema == nil {
+	schema := f.sn.Schema().Object(object)
+	if schema == nil {
 		return problem.Newf(problem.Damaged, "the schema of snapshot %s does not describe %s", f.sn.Info().Short(), object)
 	}
+	e := &queried{sn: f.sn, at: f.in.Now, most: foundValues}
 	for _, item := range f.query.Select {
-		if err := f.selects(item); err != nil {
-			return err
-		}
-	}
-	rows := soql.Rows[sf.Record]{Query: f.query, Env: soql.Env{Now: f.in.Now}, Column: f.column}
-	f.holds = func(sf.Record) bool { return true }
-	if f.query.Where != nil {
-		if f.holds, err = rows.Condition(f.query.Where); err != nil {
-			return queryError(err)
-		}
-		f.ids = onlyIDs(f.query.Where)
-	}
-	if len(f.query.OrderBy) > 0 {
-		if f.order, err = rows.Order(f.query.OrderBy); err != nil {
-			return queryError(err)
-		}
-	}
-	return nil
-}
-
-// selects adds the fields of one item of the SELECT list.
-func (f *find) selects(item soql.Item) error {
-	switch x := item.(type) {
-	case *soql.Path:
-		field, err := f.field(x)
+		paths, err := f.selects(item)
 		if err != nil {
 			return err
 		}
-		f.fields = append(f.fields, field.Name)
+		for _, path := range paths {
+			c, err := e.column(ctx, f.query, schema, path)
+			if err != nil {
+				return err
+			}
+			f.selected = append(f.selected, c)
+		}
+	}
+	if f.holds, err = e.condition(ctx, schema, f.query); err != nil {
+		return err
+	}
+	if f.query.Where != nil {
+		f.ids = onlyIDs(f.query.Where)
+	}
+	if len(f.query.OrderBy) > 0 {
+		f.order, err = e.rows(ctx, schema, f.query).Order(f.query.OrderBy)
+	}
+	return queryError(err)
+}
+
+// selects returns the fields of one item of the SELECT list.
+func (f *find) selects(item soql.Item) ([]*soql.Path, error) {
+	switch x := item.(type) {
+	case *soql.Path:
+		return []*soql.Path{x}, nil
 	case *soql.Fields:
+		var all []*soql.Path
 		for _, name := range append([]string{"Id"}, f.part.Fields...) {
 			custom := strings.HasSuffix(name, "__c")
 			if x.Group == "ALL" || (x.Group == "CUSTOM") == custom {
-				f.fields = append(f.fields, name)
+				all = append(all, &soql.Path{Names: []string{name}})
 			}
 		}
+		return all, nil
 	case *soql.Call:
 		if f.query.IsCount() {
-			return nil
+			return nil, nil
 		}
-		return problem.Newf(problem.Usage, "%s cannot be selected from a snapshot", x.Name).Hint("select fields, or COUNT() alone")
+		return nil, problem.Newf(problem.Usage, "%s cannot be selected from a snapshot", x.Name).Hint("select fields, or COUNT() alone")
 	default:
-		return problem.New(problem.Usage, "sub-queries and TYPEOF cannot be selected from a snapshot").
+		return nil, problem.New(problem.Usage, "sub-queries and TYPEOF cannot be selected from a snapshot").
 			Hint("ask for each object in a query of its own")
 	}
-	return nil
-}
-
-// field resolves a path to a field that is held.
-func (f *find) field(p *soql.Path) (*sf.Field, error) {
-	names := p.Names
-	if len(names) == 2 && (strings.EqualFold(names[0], f.part.Object) || f.query.From.Alias != "" && strings.EqualFold(names[0], f.query.From.Alias)) {
-		names = names[1:]
-	}
-	if len(names) > 1 {
-		return nil, problem.Newf(problem.Usage, "%s goes to another object, which cannot be asked of a snapshot", p).
-			Hint("ask for that object in a query of its own, and use its Ids")
-	}
-	i := slices.IndexFunc(f.schema.Fields, func(d *sf.Field) bool { return strings.EqualFold(d.Name, names[0]) })
-	if i < 0 {
-		return nil, problem.Newf(problem.NotFound, "snapshot %s knows no field %s of %s", f.sn.Info().Short(), names[0], f.part.Object).
-			Hint("`holdfast show %s %s` says what it holds", f.sn.Info().Short(), f.part.Object)
-	}
-	d := f.schema.Fields[i]
-	if d.Name != "Id" && !slices.Contains(f.part.Fields, d.Name) {
-		return nil, problem.Newf(problem.NotFound, "snapshot %s does not hold %s.%s", f.sn.Info().Short(), f.part.Object, d.Name).
-			Hint("`holdfast show %s %s --coverage` says why", f.sn.Info().Short(), f.part.Object)
-	}
-	return d, nil
-}
-
-// column resolves a path for a condition or an order.
-func (f *find) column(p *soql.Path, _ soql.Use) (soql.Column[sf.Record], error) {
-	field, err := f.field(p)
-	if err != nil {
-		return soql.Column[sf.Record]{}, err
-	}
-	get := func(r sf.Record) string { return r.Get(field.Name).Text() }
-	if field.Name == "Id" {
-		get = func(r sf.Record) string { return string(r.ID) }
-	}
-	return soql.Column[sf.Record]{Type: field.Type, CaseSensitive: field.CaseSensitive, Get: get}, nil
 }
 
 // onlyIDs returns the Ids that a condition allows at most, ascending, when it says so at its top.
@@ -361,13 +321,9 @@ func (f *find) sorted(skip, most int64) error {
 
 func (f *find) give(r sf.Record) error {
 	f.found++
-	row := FoundRow{ID: r.ID, Values: make([]FieldRow, len(f.fields))}
-	for i, name := range f.fields {
-		v := r.Get(name)
-		if name == "Id" {
-			v = sf.Text(string(r.ID))
-		}
-		row.Values[i] = FieldRow{Field: name, Value: Value{v}}
+	row := FoundRow{ID: r.ID, Values: make([]FieldRow, len(f.selected))}
+	for i, c := range f.selected {
+		row.Values[i] = FieldRow{Field: c.name, Value: Value{c.get(r)}}
 	}
 	if err := f.in.Each(row); err != nil {
 		return fmt.Errorf("%s %s: %w", f.part.Object, r.ID, err)

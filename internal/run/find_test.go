@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,15 @@ func TestFindAnswersAsTheOrgDid(t *testing.T) {
 		rows = append(rows, row)
 	}
 	ids := o.write(org.Insert, rows...)
+	rows = nil
+	for i := range 60 {
+		fields := []org.Assignment{{Field: "LastName", Text: fmt.Sprintf("P%02d", i)}}
+		if i%5 > 0 {
+			fields = append(fields, org.Assignment{Field: "AccountId", Text: string(ids[i*7%150])})
+		}
+		rows = append(rows, org.Row{Object: "Contact", Fields: fields})
+	}
+	o.write(org.Insert, rows...)
 	o.backup()
 	loader := testkit.Loader{InstanceURL: o.server.URL, AccessToken: o.server.AccessToken, Version: "v66.0"}
 	for _, query := range []string{
@@ -39,6 +49,11 @@ func TestFindAnswersAsTheOrgDid(t *testing.T) {
 		"SELECT Id FROM Account WHERE Id IN ('" + string(ids[3]) + "','" + string(ids[90]) + "') AND Name != 'Site' ORDER BY Id",
 		"SELECT Id, CreatedDate FROM Account WHERE CreatedDate >= 2026-03-01T00:00:00Z AND SystemModstamp = LAST_N_DAYS:3 ORDER BY Id LIMIT 3",
 		"SELECT Id FROM Account WHERE Industry NOT IN ('Media') ORDER BY Id",
+		"SELECT Id, Account.Name FROM Contact WHERE Account.Industry = 'energy' ORDER BY Account.Name DESC, Id",
+		"SELECT Id FROM Contact c WHERE c.Account.NumberOfEmployees = null ORDER BY Account.Name NULLS LAST, LastName",
+		"SELECT Id, account.createdby.username FROM Contact WHERE Account.CreatedBy.Username != null ORDER BY Id",
+		"SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Contact WHERE LastName LIKE 'P1%') ORDER BY Id",
+		"SELECT Id FROM Account WHERE Id NOT IN (SELECT AccountId FROM Contact) AND Industry = 'Media' ORDER BY Id",
 	} {
 		want, err := loader.Query(t.Context(), query)
 		if err != nil {
@@ -46,13 +61,26 @@ func TestFindAnswersAsTheOrgDid(t *testing.T) {
 		}
 		var asked, got []string
 		for _, r := range want {
-			asked = append(asked, fmt.Sprint(r["Id"]))
+			related := ""
+			if account, _ := r["Account"].(map[string]any); account != nil {
+				if by, _ := account["CreatedBy"].(map[string]any); by != nil {
+					account = by
+				}
+				related = fmt.Sprint(cmp.Or(account["Name"], account["Username"]))
+			}
+			asked = append(asked, fmt.Sprint(r["Id"])+related)
 		}
 		result, err := run.Find(t.Context(), run.FindInput{
 			Moment: run.Moment{Store: o.store}, Query: query, Now: o.server.Clock().Now(),
 			Begin: func([]string) error { return nil },
 			Each: func(r run.FoundRow) error {
-				got = append(got, string(r.ID))
+				related := ""
+				for _, v := range r.Values {
+					if strings.Contains(v.Field, ".") {
+						related = v.Value.Text()
+					}
+				}
+				got = append(got, string(r.ID)+related)
 				return nil
 			},
 		})
