@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/internal/emulator"
+	"holdfast/internal/sf"
 )
 
 // lived fills an org with something of each kind that it remembers.
@@ -65,6 +67,56 @@ func TestAnOrgIsKeptInAFolder(t *testing.T) {
 		t.Errorf("another org: %+v", again.s)
 	}
 	again.remembered(account, deleted)
+}
+
+// TestImagesOfRichTextBelongToTheOrg: they are there after a restart, in a sandbox and after a reset, and new ones do
+// not take their Ids.
+func TestImagesOfRichTextBelongToTheOrg(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := start(t, emulator.Options{Folder: dir})
+	id, src, err := c.s.AddImage([]byte("a picture"))
+	if err != nil || !strings.HasSuffix(src, string(id[:15])) {
+		t.Fatal(id, src, err)
+	}
+	c.s.Snapshot("one image")
+	wants := func(s *emulator.Server, id sf.ID, want string) {
+		t.Helper()
+		got := ""
+		if r := s.Org().OpenImage(id); r != nil {
+			raw, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = string(raw)
+		}
+		if got != want {
+			t.Errorf("image %s is %q, want %q", id, got, want)
+		}
+	}
+	sandbox, err := c.s.Sandbox(t.Context(), "qa", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(sandbox, id, "a picture")
+	second, _, err := c.s.AddImage([]byte("another"))
+	if err != nil || second == id {
+		t.Fatal(second, err)
+	}
+	wants(sandbox, second, "")
+	if !c.s.Reset("one image") {
+		t.Fatal("no snapshot")
+	}
+	wants(c.s, second, "")
+	c.s.Close()
+	if err := c.s.SaveError(); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, emulator.Options{Folder: dir})
+	wants(again.s, id, "a picture")
+	if third, _, err := again.s.AddImage([]byte("third")); err != nil || third == id {
+		t.Error(third, err)
+	}
 }
 
 // A save that does not come to its end leaves the last one; damage is refused, not believed.

@@ -244,10 +244,13 @@ func (s *Server) SaveError() error { return s.failed }
 // Org returns the engine, for tests that arrange or inspect what no API can.
 func (s *Server) Org() *org.Org { return s.org }
 
-// AddImage keeps an image of rich text, and returns its Id and the address by which the HTML of a field refers
-// to it. Images are not saved with the org.
+// AddImage keeps an image of rich text in the org, and returns its Id and the address by which the HTML of a field
+// refers to it.
 func (s *Server) AddImage(image []byte) (id sf.ID, src string, err error) {
-	return s.rest.AddImage(image)
+	if id, err = s.org.AddImage(image); err != nil {
+		return "", "", err
+	}
+	return id, rest.ImageAddress(id), nil
 }
 
 // Metadata returns the org's metadata, for tests that hold its jobs or let its Apex tests fail.

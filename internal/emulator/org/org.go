@@ -59,6 +59,7 @@ type Org struct {
 	binned    int               // records in the Recycle Bin
 	archiving time.Time         // when the next activity is archived; zero when none is due
 	bodies    map[string]*Body  // bytes of files, by key
+	images    map[sf.ID]*Body   // images in rich text, by the Id that the HTML refers to
 	serials   map[string]uint64 // Ids given out under prefixes that objects share
 	accessMu  sync.Mutex
 	access    map[sf.ID]*permits `image:"-"` // what users may do, as worked out
@@ -100,6 +101,7 @@ func New(cfg Config) *Org {
 	o := &Org{
 		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(cfg.Features), tables: map[string]*table{},
 		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{}, serials: map[string]uint64{}, bodies: map[string]*Body{},
+		images: map[sf.ID]*Body{},
 	}
 	o.due.Store(never)
 	n := cfg.Seed

@@ -16,7 +16,6 @@ type API struct {
 	cursors   *wire.Cursors
 	resources []resource
 	virtuals  []*virtual
-	images    images
 }
 
 // Config of the REST API of an org.

@@ -2,37 +2,16 @@ package rest
 
 import (
 	"bytes"
+	"io"
 	"net/http"
-	"strconv"
-	"sync"
 
 	"holdfast/internal/emulator/wire"
 	"holdfast/internal/sf"
 )
 
-// images are the images in rich text, by the Id that the HTML refers to. They are in memory only: a saved org
-// has its HTML and not its images.
-type images struct {
-	mu    sync.Mutex
-	bytes map[sf.ID][]byte
-}
-
-// AddImage keeps an image, as an upload in the editor of rich text does, and returns its Id and the address
-// that the HTML of the field refers to it by.
-// Source: REST API Developer Guide, "sObject Rich Text Image Retrieve"; the address is that of rendered fields.
-func (a *API) AddImage(image []byte) (sf.ID, string, error) {
-	a.images.mu.Lock()
-	defer a.images.mu.Unlock()
-	number := strconv.Itoa(len(a.images.bytes) + 1)
-	id, err := sf.ParseID("0EM000000000000"[:15-len(number)] + number)
-	if err != nil {
-		return "", "", err
-	}
-	if a.images.bytes == nil {
-		a.images.bytes = map[sf.ID][]byte{}
-	}
-	a.images.bytes[id] = bytes.Clone(image)
-	return id, "/servlet/rtaImage?eid=&amp;feoid=&amp;refid=" + string(id[:15]), nil
+// ImageAddress is the address by which the HTML of a field refers to an image of rich text, as rendered fields have it.
+func ImageAddress(id sf.ID) string {
+	return "/servlet/rtaImage?eid=&amp;feoid=&amp;refid=" + string(id[:15])
 }
 
 // richTextImage answers GET sobjects/X/Id/richTextImageFields/Field/ImageId: the image, when the field of a record
@@ -55,11 +34,13 @@ func (a *API) richTextImage(w http.ResponseWriter, c *wire.Call) error {
 		!bytes.Contains(wire.AppendRecord(nil, *records[0], c.Root()), []byte(id[:15])) {
 		return wire.NotFound()
 	}
-	a.images.mu.Lock()
-	image, found := a.images.bytes[id]
-	a.images.mu.Unlock()
-	if !found {
+	stored := a.org.OpenImage(id)
+	if stored == nil {
 		return wire.NotFound()
+	}
+	image, err := io.ReadAll(stored)
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", http.DetectContentType(image))
 	w.WriteHeader(http.StatusOK)
