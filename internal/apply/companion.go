@@ -13,9 +13,10 @@ import (
 const opCompanion = "companion"
 
 // companionOf says in which field of which object the org names a record that it made along with one of
-// that object. Source: Object Reference, Account.PersonContactId.
+// that object. Source: Object Reference, Account.PersonContactId, ContentVersion.ContentDocumentId.
 var companionOf = map[string]struct{ object, field string }{
-	"Contact": {"Account", "PersonContactId"},
+	"Contact":         {"Account", "PersonContactId"},
+	"ContentDocument": {"ContentVersion", "ContentDocumentId"},
 }
 
 // takeCompanions settles the rows of an insert step that are not sent: they take the Ids that the org

@@ -103,6 +103,9 @@ func (in *insertion) fillEmpty(o *sf.Object) error {
 // chooseInsert picks the rows of the next job: as many as fit, no two of which would be echoed equal without being
 // sent equal. Of rows that are sent equal it makes no difference which becomes which record.
 func (a *application) chooseInsert(step int) ([]int, int, error) {
+	if f := a.bodyField(a.ledger.plan.Steps[step].Object); f != nil {
+		return a.chooseFiles(step, f)
+	}
 	pending, attempts := a.ledger.pending(step)
 	limit := max(1, a.opts.jobRows()>>(2*attempts))
 	taken := map[echoKey]echoKey{}

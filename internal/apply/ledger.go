@@ -174,7 +174,7 @@ func (l *ledger) foldIntent(e entry) error {
 		return fmt.Errorf("intent of batch %d out of place", e.Batch)
 	case e.Step < 0 || e.Step >= len(l.rows):
 		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
-	case (e.Op == opReturn || e.Op == opCompanion) && l.plan.Steps[e.Step].Op == plan.Insert:
+	case (e.Op == opReturn || e.Op == opCompanion || e.Op == opFile) && l.plan.Steps[e.Step].Op == plan.Insert:
 	case e.Op != sentAs(l.plan.Steps[e.Step].Op):
 		return fmt.Errorf("intent to %q in a step that does %q", e.Op, l.plan.Steps[e.Step].Op)
 	}
@@ -215,7 +215,7 @@ func (l *ledger) foldOutcome(e entry) error {
 		switch o.Code {
 		case "":
 			p.state, p.code, p.message, p.fields = rowDone, "", "", nil
-			if l.open.op == plan.Insert.String() || l.open.op == opCompanion {
+			if l.open.op == plan.Insert.String() || l.open.op == opCompanion || l.open.op == opFile {
 				if o.ID == "" {
 					return fmt.Errorf("row %d is inserted without an Id", o.Row)
 				}

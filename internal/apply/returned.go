@@ -176,6 +176,6 @@ func (a *application) updateable(object string, fields []state.FieldChange) []st
 	o := a.schema.Object(object)
 	return slices.DeleteFunc(slices.Clone(fields), func(f state.FieldChange) bool {
 		field := a.field(o, f.Field)
-		return field == nil || !field.Updateable
+		return field == nil || !field.Updateable || field.Type == sf.TypeBase64 // bytes come back with their record
 	})
 }

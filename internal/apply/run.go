@@ -20,10 +20,11 @@ type application struct {
 	fields  map[string]map[string]*sf.Field // by object; the names that records carry
 	opts    Options
 
-	user    sf.ID               // as whom it is applied
-	fresh   fresh               // rows that need not be looked at again before they are sent
-	arrived bool                // this is the org that the plan is for
-	looked  map[birthplace]bool // rows that were expected to come back with another, and did not
+	user      sf.ID                   // as whom it is applied
+	fresh     fresh                   // rows that need not be looked at again before they are sent
+	arrived   bool                    // this is the org that the plan is for
+	sentFiles map[birthplace]entryRow // what the org has answered for rows of a batch of files that is open
+	looked    map[birthplace]bool     // rows that were expected to come back with another, and did not
 }
 
 // Run applies the plan, or goes on where the journal says that an earlier run stopped. A journal
@@ -40,7 +41,7 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 	}
 	a := &application{
 		target: target, journal: journal, ledger: newLedger(approved), opts: opts,
-		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{},
+		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
 	}
 	resumed, err := a.replay()
 	if err != nil {
@@ -163,6 +164,11 @@ func (a *application) step(ctx context.Context, i int) error {
 	if err := a.takeCompanions(ctx, i); err != nil {
 		return err
 	}
+	if s := a.ledger.plan.Steps[i]; s.Op == plan.Insert && s.Object == fileLinks {
+		if err := a.takeLinks(ctx, i); err != nil {
+			return err
+		}
+	}
 	for {
 		rows, attempts, err := a.choose(i)
 		if err != nil {
@@ -245,7 +251,10 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 		return err
 	}
 	e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: i, Op: sentAs(s.Op), Rows: rowRanges(rows)}
-	if s.Op == plan.Insert {
+	files := s.Op == plan.Insert && a.bodyField(s.Object) != nil
+	if files {
+		e.Op = opFile
+	} else if s.Op == plan.Insert {
 		in, err := a.lay(i, rows)
 		if err != nil {
 			return err
@@ -256,6 +265,8 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 		return err
 	}
 	switch first := (birthplace{i, rows[0]}); {
+	case files:
+		return a.insertFiles(ctx)
 	case s.Op == plan.Insert:
 		return a.insert(ctx)
 	case s.Rows[rows[0]].With != "" && !a.looked[first]:
@@ -278,7 +289,12 @@ func (a *application) settle(ctx context.Context) error {
 		return a.settleJob(ctx)
 	case opReturn:
 		return a.settleReturned(ctx)
+	case opFile:
+		return a.settleFiles(ctx)
 	case opCompanion:
+		if a.ledger.plan.Steps[a.ledger.open.step].Object == fileLinks {
+			return a.settleLinks(ctx)
+		}
 		return a.settleCompanions(ctx)
 	}
 	return a.settleByLooking(ctx)

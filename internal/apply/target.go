@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
 )
 
 // Target is an org that a plan is applied to. Each method may be tried again by the implementation
@@ -78,6 +79,9 @@ type Options struct {
 	// the org is no sandbox and no developer org, where a change of Apex has to run its tests.
 	Deployer   Deployer
 	Production bool
+
+	// Bodies holds the bytes of the files that the plan brings; nil: a plan with files is refused.
+	Bodies *snapshot.Store
 
 	// Wait waits between two looks at a job and before a locked row is sent again; nil waits by the
 	// clock. It returns the context's error when that ends first.

@@ -84,6 +84,10 @@ func (o *ordering) afterUndelete(it *item) {
 		if it.bin.Shape != nil {
 			f.Before = it.bin.Get(f.Field)
 		}
+		if field := o.of(c.Object).fields[f.Field]; field != nil && field.Type == sf.TypeBase64 {
+			o.countKept(c.Object, f) // the Recycle Bin keeps the bytes
+			continue
+		}
 		if f.Before == f.After && !o.moves(c.Object, f) {
 			o.countKept(c.Object, f)
 			continue
@@ -144,7 +148,8 @@ func (o *ordering) remember(c state.Change) {
 	if c.Kind == state.Create {
 		c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f state.FieldChange) bool {
 			class, _ := o.rules.Class(c.Object, f.Field, state.Update)
-			return class == state.Recomputed
+			field := o.of(c.Object).fields[f.Field]
+			return class == state.Recomputed || field != nil && field.Type == sf.TypeBase64 // bytes go with their record
 		})
 	}
 	o.done = append(o.done, c)
@@ -320,6 +325,9 @@ func (o *ordering) carry(it *item) {
 	total := 0
 	for _, f := range slices.Clone(it.first) {
 		field := known.fields[f.Field]
+		if known.body && (field == nil || field.Createable) {
+			continue // what has a file is no row of a job
+		}
 		length := textLength(f.After.Text())
 		// What was cut within a character has half of a surrogate pair, which JSON has an escape for and CSV has not.
 		broken := !utf8.ValidString(f.After.Text())

@@ -125,6 +125,7 @@ type objectOrder struct {
 	holding []*sf.Field // the references whose target cannot be deleted without harm
 	ties
 	fields map[string]*sf.Field
+	body   bool // its records have files
 }
 
 func newOrdering(in Input, delta state.Delta) *ordering {
@@ -176,6 +177,7 @@ func (o *ordering) of(name string) *objectOrder {
 		known.holding = known.ties.holding(known.object)
 		for _, f := range known.object.Fields {
 			known.fields[f.Name] = f
+			known.body = known.body || f.Type == sf.TypeBase64 && f.Createable
 			if f.Unique && f.Updateable {
 				known.uniques = append(known.uniques, f)
 			}
@@ -229,13 +231,17 @@ func (o *ordering) decideFates() {
 
 func (o *ordering) insertOrLose(it *item) {
 	it.fate = byInsert
-	if !it.object.Createable {
+	if !it.object.Createable && o.in.Companions[it.change.ID] == "" {
 		it.fate, it.reason = lost, state.ReasonNoCreate
 	}
 }
 
 // demote takes from an item what the fates of others deny it, and reports whether it did.
 func (o *ordering) demote(it *item) bool {
+	if it.fate == byInsert && !it.object.Createable && o.companion(it) == "" {
+		it.fate, it.reason = lost, state.ReasonNoCreate // what would have made it does not come
+		return true
+	}
 	for _, f := range o.of(it.change.Object).refs {
 		if it.fate == byUndelete && o.orphaned(it, f) {
 			o.insertOrLose(it)

@@ -56,6 +56,7 @@ type ApplyResult struct {
 	Switched *SwitchedRow   `json:"switched,omitempty"` // of a plan that switches automation off
 	Moved    []MovedRow     `json:"moved,omitempty"`    // of a stale plan
 
+	Files       AppliedFiles     `json:"files"`                 // files that came back with records, read again
 	Verified    bool             `json:"verified"`              // the org was observed again, all of what the plan writes
 	Observed    *SnapshotRow     `json:"observed,omitempty"`    // the observation
 	Unexplained int64            `json:"unexplained"`           // differences to the plan that nothing explains
@@ -156,6 +157,9 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 			return out, err
 		}
 		in.Options.Deployer = in.Deployer
+	}
+	if in.Options.Bodies == nil {
+		in.Options.Bodies = in.Store
 	}
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)

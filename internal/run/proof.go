@@ -38,6 +38,9 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 		}
 	}
 	out.judge(w, excuses)
+	if err := in.proveFiles(ctx, p, w, applied, out); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
 	out.Notes = w.notes
 	out.Verified = true
 	for _, object := range w.skipped {

@@ -68,6 +68,8 @@ type RestoreResult struct {
 	Steps  []StepRow     `json:"steps"`          // what the plan does, in order
 	Totals RestoreTotals `json:"totals"`         // sums over the steps
 
+	Files []RestoreFilesRow `json:"files,omitempty"` // files that are sent with records which are made anew
+
 	Conflicts  []ConflictRow   `json:"conflicts"`          // what is left alone because someone worked on it since
 	Fidelity   []FidelityRow   `json:"fidelity"`           // how values come back, by object and field
 	Foreseen   []ForeseenRow   `json:"foreseen"`           // what the org would refuse as its schema is now
@@ -253,6 +255,9 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := w.withFiles(ctx, bin); err != nil {
+		return nil, err
+	}
 	source := plan.Source{Wanted: w.want.Info().ID, Live: w.live.Info().ID, Only: w.only()}
 	if w.base != nil {
 		source.Base = w.base.Info().ID
@@ -377,7 +382,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 	out := RestoreResult{
 		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
-		Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
+		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
 		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
 	}
 	if w.base != nil {

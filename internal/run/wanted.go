@@ -40,6 +40,8 @@ type wanted struct {
 	companions map[sf.ID]sf.ID // contacts of person accounts that come back: the account of each
 	needs      []plan.Link     // records that need another one first, which no reference tells
 
+	files []RestoreFilesRow // that come with records which are made anew
+
 	prefixes map[string]bool // of the chosen records; made when it is asked for
 
 	foreseen   []plan.Foreseen
@@ -70,7 +72,7 @@ func (w *wanted) compute(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, decide := range []func(context.Context) error{w.persons, w.converted, w.books, w.owners} {
+	for _, decide := range []func(context.Context) error{w.withTheirVersions, w.persons, w.converted, w.books, w.owners} {
 		if err := decide(ctx); err != nil {
 			return err
 		}

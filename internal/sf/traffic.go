@@ -1,6 +1,9 @@
 package sf
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Identity says which org a connection reaches and as whom.
 type Identity struct {
@@ -81,4 +84,14 @@ const (
 type JobResult struct {
 	Outcome Outcome
 	Echo    []string // text as sent, aligned with the fields of the job
+}
+
+// Upload is a file on its way to a record that is made with it.
+type Upload struct {
+	Field string // the base64 field that takes the bytes
+	Name  string // of the file, as the request names it
+	Size  int64
+
+	// Open returns the bytes, from the beginning each time.
+	Open func() io.Reader
 }

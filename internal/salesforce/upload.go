@@ -1,0 +1,166 @@
+package salesforce
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+
+	"holdfast/internal/problem"
+	"holdfast/internal/sf"
+)
+
+// The largest files. Source: REST API Developer Guide, "Insert or Update Blob Data".
+const (
+	maxVersionUpload = 2 << 30   // of a ContentVersion
+	maxUpload        = 500 << 20 // of anything else
+)
+
+// InsertFile makes one record, with the bytes of a file where body is not nil. The bytes go as they are and are never
+// held: a part of the request, beside one with the fields.
+//
+// The call is sent once: an error that wraps ErrOutcomeUnknown says that the org may have made the record. A record
+// that the org refuses is an outcome, not an error.
+// Source: REST API Developer Guide, "Insert or Update Blob Data".
+func (o *Org) InsertFile(ctx context.Context, object string, fields []string, row sf.Write, body *sf.Upload) (sf.Outcome, error) {
+	what := "insert " + object
+	described, err := o.describe(ctx, object, false)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	entity, err := entityOf(described, fields, row)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	c := call{
+		what: what, method: http.MethodPost, path: o.data("sobjects/" + url.PathEscape(object)), accept: mediaJSON,
+		header: map[string]string{"Content-Type": mediaJSON}, body: fixedBody(entity),
+	}
+	if body != nil {
+		limit := int64(maxUpload)
+		if object == "ContentVersion" {
+			limit = maxVersionUpload
+		}
+		if body.Size > limit {
+			return sf.Outcome{
+				Code: "FILE_SIZE_LIMIT_EXCEEDED", Fields: []string{body.Field},
+				Message: fmt.Sprintf("the file has %d bytes, and the REST API takes %d for %s", body.Size, limit, object),
+			}, nil
+		}
+		var kind string
+		if kind, c.body, err = partsOf(object, entity, *body); err != nil {
+			return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+		}
+		c.header["Content-Type"] = kind
+	}
+	var answer saved
+	err = o.do(ctx, c, func(resp *http.Response) error { // not within the time for a whole answer: a file takes long
+		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxFaultBody))
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(raw, &answer); err != nil {
+			return damaged("broken JSON: %w", err)
+		}
+		return nil
+	})
+	if f, refused := errors.AsType[*Fault](err); refused && f.Refused() && f.Code != "" {
+		switch problem.KindOf(err) {
+		case problem.Unauthorized, problem.Limits, problem.Unreachable:
+			return sf.Outcome{}, err
+		}
+		out := sf.Outcome{Code: f.Code, Message: f.Message, Fields: f.Fields}
+		o.clean(&out)
+		return out, nil
+	}
+	if err != nil {
+		return sf.Outcome{}, err
+	}
+	id, err := sf.ParseID(answer.ID)
+	if answer.Success && err != nil {
+		return sf.Outcome{}, problem.Wrap(problem.Unreachable, fmt.Errorf("%w: it answered with the Id %q", ErrOutcomeUnknown, oneLine(answer.ID)), what)
+	}
+	out := answer.outcome(id)
+	o.clean(&out)
+	return out, nil
+}
+
+// entityOf writes the fields of a record that is to be made.
+func entityOf(object *sf.Object, fields []string, row sf.Write) ([]byte, error) {
+	if len(row.Values) != len(fields) {
+		return nil, fmt.Errorf("%d values for %d fields", len(row.Values), len(fields))
+	}
+	body := []byte{'{'}
+	for i, v := range row.Values {
+		if v.IsAbsent() {
+			continue
+		}
+		f := object.Field(fields[i])
+		if f == nil {
+			return nil, problem.New(problem.NotFound, "no field "+fields[i]).
+				Hint("check that the field exists in this org and that the user may see it")
+		}
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = fmt.Appendf(body, "%q:", f.Name)
+		var err error
+		if body, err = appendValue(body, f.Type, v); err != nil {
+			return nil, fmt.Errorf("field %s: %w", f.Name, err)
+		}
+	}
+	return append(body, '}'), nil
+}
+
+// partsOf lays a request out in parts, the fields first, and returns its media type. The names of the part with the
+// fields are those of the guide's examples; that they are free is unverified.
+func partsOf(object string, entity []byte, file sf.Upload) (string, func(string) (io.Reader, int64, error), error) {
+	name := "entity_document"
+	if object == "ContentVersion" {
+		name = "entity_content"
+	}
+	var head bytes.Buffer
+	form := multipart.NewWriter(&head)
+	part, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {`form-data; name="` + name + `"`}, "Content-Type": {mediaJSON},
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := part.Write(entity); err != nil {
+		return "", nil, err
+	}
+	// A name in a header is one line of ASCII; the name that counts is a field of the record.
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '_'
+		}
+		return r
+	}, file.Name)
+	if plain == "" {
+		plain = "file"
+	}
+	if _, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {mime.FormatMediaType("form-data", map[string]string{"name": file.Field, "filename": plain})},
+		"Content-Type":        {"application/octet-stream"},
+	}); err != nil {
+		return "", nil, err
+	}
+	before := head.Len()
+	if err := form.Close(); err != nil {
+		return "", nil, err
+	}
+	all := head.Bytes()
+	size := int64(len(all)) + file.Size
+	return form.FormDataContentType(), func(string) (io.Reader, int64, error) {
+		return io.MultiReader(bytes.NewReader(all[:before]), file.Open(), bytes.NewReader(all[before:])), size, nil
+	}, nil
+}
