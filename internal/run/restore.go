@@ -338,9 +338,10 @@ func (in RestoreInput) inBin(ctx context.Context, object *sf.Object, fields []st
 	}
 	fields = append(slices.Clone(fields), "IsDeleted")
 	slices.Sort(fields)
+	fields = slices.Compact(fields) // which empties what it takes out: once, not for every chunk
 	for chunk := range slices.Chunk(ids, binRows) {
 		x := sf.Extract{
-			Object: object, Fields: slices.Compact(fields), IDs: chunk, IncludeDeleted: true, ExpectRows: int64(len(chunk)),
+			Object: object, Fields: fields, IDs: chunk, IncludeDeleted: true, ExpectRows: int64(len(chunk)),
 		}
 		for r, err := range in.Source.Records(ctx, x) {
 			if err != nil {

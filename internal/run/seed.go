@@ -515,6 +515,9 @@ func (s *seed) keyOf(object, there *sf.Object) (string, bool, error) {
 		return f.Name, true, nil
 	}
 	for _, f := range object.Fields {
+		if s.masker != nil && s.masker.Masks(object.Name, f.Name) {
+			continue // what is there holds a pseudonym at most
+		}
 		if g := there.Field(f.Name); f.ExternalID && f.Unique && g != nil && g.ExternalID && g.Unique {
 			return f.Name, false, nil
 		}

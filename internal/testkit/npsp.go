@@ -32,16 +32,7 @@ const npspAccountTypes = `<?xml version="1.0" encoding="UTF-8"?>
 // data APIs. It returns the Ids by table and row number of the data set.
 func InstallNPSP(t testing.TB, ctx context.Context, l *Loader, dataset string) map[string]map[string]string {
 	t.Helper()
-	InstallPackages(t, ctx, l)
-	files, err := SourceToMdapi(filepath.Join(Shared(t, "projects", "npsp"), "force-app"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	deployFiles(t, ctx, l, files)
-	deployFiles(t, ctx, l, map[string]string{
-		"package.xml":            PackageXML("RecordType", "Account.HH_Account", "Account.Organization"),
-		"objects/Account.object": npspAccountTypes,
-	})
+	DeployNPSP(t, ctx, l)
 	set, err := ReadDataset(Shared(t, "projects", "npsp", "datasets", "mapping.yml"), Shared(t, "projects", "npsp", "datasets", dataset, "test_data.sql"))
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +50,21 @@ func InstallNPSP(t testing.TB, ctx context.Context, l *Loader, dataset string) m
 		t.Fatal(err)
 	}
 	return ids
+}
+
+// DeployNPSP installs the five packages and deploys the pack on top, without records.
+func DeployNPSP(t testing.TB, ctx context.Context, l *Loader) {
+	t.Helper()
+	InstallPackages(t, ctx, l)
+	files, err := SourceToMdapi(filepath.Join(Shared(t, "projects", "npsp"), "force-app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployFiles(t, ctx, l, files)
+	deployFiles(t, ctx, l, map[string]string{
+		"package.xml":            PackageXML("RecordType", "Account.HH_Account", "Account.Organization"),
+		"objects/Account.object": npspAccountTypes,
+	})
 }
 
 // InstallPackages installs the five packages from the org's package registry.
