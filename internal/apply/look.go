@@ -24,6 +24,9 @@ func (s seen) live() bool { return s.there && !s.binned }
 // look reads these records of one object, with these fields and with those in the Recycle Bin.
 func (a *application) look(ctx context.Context, object string, ids []sf.ID, fields map[string]int) (map[sf.ID]seen, error) {
 	o := a.schema.Object(object)
+	if o == nil && a.early {
+		return nil, nil
+	}
 	if o == nil {
 		return nil, problem.Newf(problem.Conflict, "the org has no object %s any more", object)
 	}
@@ -33,6 +36,9 @@ func (a *application) look(ctx context.Context, object string, ids []sf.ID, fiel
 	}
 	for _, name := range sortedKeys(fields) {
 		f := a.field(o, name)
+		if f == nil && a.early {
+			continue
+		}
 		if f == nil {
 			return nil, problem.Newf(problem.Conflict, "the org has no field %s.%s any more", object, name)
 		}

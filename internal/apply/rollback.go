@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/rollback"
 	"holdfast/internal/sf"
@@ -32,8 +33,16 @@ type Observation struct {
 
 // RollbackOptions are the surroundings of a rollback.
 type RollbackOptions struct {
-	// Observe observes the org, and decides anew what would have to be deployed.
-	Observe  func(ctx context.Context) (Observation, error)
+	// Observe observes the org, and decides anew what would have to be deployed. At the end it observes the records of the
+	// plan, too.
+	Observe func(ctx context.Context, end bool) (Observation, error)
+	// Target is where the records of the plan go back, tuned by Options. Keep is told the Ids that records got, also when
+	// a run stops. Left says, after the last observation, how many differences to the plan of records nothing explains.
+	Target  Target
+	Options Options
+	Keep    func(ctx context.Context, pairs []Pair) error
+	Left    func(ctx context.Context, done []Result) (int64, error)
+
 	Progress func(Deploying) // told what is sent and how it ended; nil is nobody
 }
 
@@ -60,18 +69,21 @@ type RolledBack struct {
 	Before   bool        // an earlier run had ended it
 	Sent     []Deploying // in order, those of earlier runs, too
 	Done     int         // deployments of the plan that are carried out
+	Records  []Result    // of the plans of records that were begun, in order
 	Verified *Observation
-	Left     int // components that would still be deployed or deleted, when it was verified
+	Left     int // components that would still be deployed or deleted, and differences of records, when it was verified
 }
 
 // undoing is one run of Rollback.
 type undoing struct {
 	org     Deployments
 	plan    *rollback.Plan
+	records []plan.Approved
 	digest  string
 	journal *Journal
 	opts    RollbackOptions
 	out     RolledBack
+	earlier [][]entry // of the journal, by plan of records
 
 	begun, ended bool
 	open         *Deploying // sent, and not ended
@@ -81,7 +93,8 @@ type undoing struct {
 
 // Rollback carries a rollback plan out, or goes on where the journal says that an earlier run stopped.
 // Each deployment is validated first; right before it is sent, the org is observed, and what would be
-// deployed now must be exactly what is left of the plan.
+// deployed now must be exactly what is left of the plan. Records go back after the deployments, under the same journal;
+// those that have moved stop the plan before anything is deployed.
 //
 // It returns what was done even beside an error. The error is Conflict when the plan is for another org, when
 // the org has moved or when it refuses a deployment (nothing of that deployment was done then), NotVerified
@@ -90,7 +103,10 @@ func Rollback(ctx context.Context, org Deployments, approved rollback.Approved, 
 	if approved.Plan() == nil {
 		return RolledBack{}, errors.New("rollback without an approved plan")
 	}
-	u := &undoing{org: org, plan: approved.Plan(), digest: approved.Digest(), journal: journal, opts: opts}
+	u := &undoing{
+		org: org, plan: approved.Plan(), records: approved.Records(), digest: approved.Digest(), journal: journal, opts: opts,
+		earlier: make([][]entry, len(approved.Records())),
+	}
 	if err := u.replay(); err != nil {
 		return u.out, err
 	}
@@ -98,9 +114,9 @@ func Rollback(ctx context.Context, org Deployments, approved rollback.Approved, 
 }
 
 func (u *undoing) replay() error {
-	entries := u.journal.entries
+	u.out.Resumed = len(u.journal.entries) > 0
+	entries := u.split(u.journal.entries)
 	u.journal.entries = nil
-	u.out.Resumed = len(entries) > 0
 	for _, e := range entries {
 		if e.T == entryBegin && (e.Plan != u.digest || e.Org != string(u.plan.Org)) {
 			return problem.Newf(problem.Usage, "journal %s belongs to another plan", u.journal.path).
@@ -167,7 +183,10 @@ func (u *undoing) run(ctx context.Context) error {
 			Hint("name the org that the plan was made for with --org")
 	}
 	if u.ended {
-		return nil
+		return u.carryRecords(ctx) // which tells what was done
+	}
+	if err := u.foresee(ctx); err != nil {
+		return err
 	}
 	if err := u.begin(ctx); err != nil {
 		return err
@@ -179,6 +198,9 @@ func (u *undoing) run(ctx context.Context) error {
 		if err := u.carryOut(ctx, u.out.Done); err != nil {
 			return err
 		}
+	}
+	if err := u.carryRecords(ctx); err != nil {
+		return err
 	}
 	return u.verify(ctx)
 }
@@ -217,7 +239,7 @@ func (u *undoing) carryOut(ctx context.Context, i int) error {
 	if err != nil {
 		return u.orStale(ctx, i, err)
 	}
-	seen, err := u.opts.Observe(ctx)
+	seen, err := u.opts.Observe(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -269,7 +291,7 @@ func (u *undoing) find(ctx context.Context, i int) error {
 	if _, err := u.org.AwaitDeploy(ctx, id); err != nil {
 		return fmt.Errorf("ask what became of deployment %d: %w", i+1, err)
 	}
-	seen, err := u.opts.Observe(ctx)
+	seen, err := u.opts.Observe(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -352,7 +374,7 @@ func (u *undoing) orStale(ctx context.Context, i int, refused error) error {
 	if problem.KindOf(refused) != problem.Conflict || ctx.Err() != nil {
 		return refused
 	}
-	seen, err := u.opts.Observe(ctx)
+	seen, err := u.opts.Observe(ctx, false)
 	if err != nil || equal(seen.Rest, u.plan.Deployments[i:]) {
 		return errors.Join(refused, err)
 	}
@@ -369,18 +391,28 @@ func (u *undoing) stale() error {
 
 // verify observes the org once more: nothing may be left to be done.
 func (u *undoing) verify(ctx context.Context) error {
-	seen, err := u.opts.Observe(ctx)
+	seen, err := u.opts.Observe(ctx, true)
 	if err != nil {
 		return err
 	}
-	left := 0
+	left, differ := 0, int64(0)
 	for _, d := range seen.Rest {
 		left += d.Count()
+	}
+	if len(u.records) > 0 {
+		if differ, err = u.opts.Left(ctx, u.out.Records); err != nil {
+			return err
+		}
+		left += int(differ)
 	}
 	if err := u.record(entry{T: entryVerify, Snap: seen.Snapshot, Diff: int64(left)}); err != nil {
 		return err
 	}
 	u.out.Verified = &seen
+	if differ > 0 {
+		return problem.Newf(problem.NotVerified, "%d differences of records to the plan without an explanation", differ).
+			Hint("`holdfast rollback` of the same snapshots shows what is still different")
+	}
 	if left > 0 {
 		return problem.Newf(problem.NotVerified, "%d components would still have to be deployed or deleted", left).
 			Hint("`holdfast rollback` of the same snapshots shows which")
@@ -389,7 +421,11 @@ func (u *undoing) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return u.record(entry{T: entryEnd, At: entryTime(at), State: "done"})
+	state := "done"
+	if u.refused() > 0 {
+		state = "partial"
+	}
+	return u.record(entry{T: entryEnd, At: entryTime(at), State: state})
 }
 
 func (u *undoing) tell() {

@@ -23,6 +23,7 @@ type application struct {
 	user      sf.ID                   // as whom it is applied
 	fresh     fresh                   // rows that need not be looked at again before they are sent
 	arrived   bool                    // this is the org that the plan is for
+	early     bool                    // objects and fields of the plan may still have to come
 	sentFiles map[birthplace]entryRow // what the org has answered for rows of a batch of files that is open
 	looked    map[birthplace]bool     // rows that were expected to come back with another, and did not
 }
@@ -39,10 +40,7 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 	if approved.Plan() == nil {
 		return Result{}, errors.New("apply without an approved plan")
 	}
-	a := &application{
-		target: target, journal: journal, ledger: newLedger(approved), opts: opts,
-		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
-	}
+	a := newApplication(target, approved, journal, opts)
 	resumed, err := a.replay()
 	if err != nil {
 		return Result{}, err
@@ -54,6 +52,13 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 	result := a.ledger.result()
 	result.Resumed, result.Moved = resumed, moved
 	return result, err
+}
+
+func newApplication(target Target, approved plan.Approved, journal *Journal, opts Options) *application {
+	return &application{
+		target: target, journal: journal, ledger: newLedger(approved), opts: opts,
+		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
+	}
 }
 
 // replay folds what the journal held when it was opened.

@@ -53,7 +53,7 @@ var Rules = []Rule{
 		Why: "a pseudonym follows from a value, a rule and a key alone, so that a law can be a test",
 	},
 	{
-		Package: "rollback", May: []string{"component", "sf"},
+		Package: "rollback", May: []string{"plan", "component", "sf"},
 		Why: "how a deployment is taken back is decided from three states alone, so that a table of tests covers it",
 	},
 	{

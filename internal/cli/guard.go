@@ -39,7 +39,7 @@ const (
 // guardFlags say how a deployment is guarded.
 type guardFlags struct {
 	folder, minGrade, tests string
-	objects                 []string
+	objects, config         []string
 }
 
 const packagesText = `PACKAGE is what is deployed:
@@ -147,6 +147,7 @@ func (a *app) guarded(s spec, read func(context.Context, string) (project.Change
 	flags.StringVar(&f.minGrade, "min-grade", "", "worst `grade` that may be deployed, A to D")
 	flags.StringVar(&f.tests, "tests", "", "`level` of the Apex tests that the deployment runs; default is what the org does by itself")
 	flags.StringArrayVar(&f.objects, "object", nil, "hold the records of this `object`, too; may be repeated")
+	flags.StringArrayVar(&f.config, "config-data", nil, "`object` whose records are part of the deployment: they are held before and after, and go back with it; may be repeated")
 	more(cmd)
 	return a.repoFlags(cmd)
 }
@@ -180,7 +181,7 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
 	result, err := verb(ctx, run.GuardInput{
 		Org: org, Store: store, Source: change.Source, Package: change.Package, First: change.First,
 		Version: cmp.Or(change.Version, salesforce.DefaultAPIVersion), Journal: filepath.Join(f.folder, guardJournal),
-		Objects: f.objects, MinGrade: f.minGrade, Tests: tests,
+		Objects: f.objects, Config: f.config, MinGrade: f.minGrade, Tests: tests,
 		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured},
 	})
 	watch.end()
@@ -281,7 +282,17 @@ func writeGuarded(w io.Writer, r guardResult) {
 		for _, d := range r.Otherwise {
 			fmt.Fprintf(w, "not as the package has it: %s %s\n", d.Type, plain(d.Name))
 		}
-		fmt.Fprintf(w, "after is snapshot %.10s; %s take it back: holdfast apply %s\n", r.After, plural(len(r.Rollback.Deployments), "deployment"),
+		records := 0
+		for _, part := range r.Rollback.Records {
+			for _, s := range part.Steps {
+				records += s.Rows
+			}
+		}
+		text := plural(len(r.Rollback.Deployments), "deployment")
+		if records > 0 {
+			text += " and " + plural(records, "row") + " of records"
+		}
+		fmt.Fprintf(w, "after is snapshot %.10s; %s take it back: holdfast apply %s\n", r.After, text,
 			plain(filepath.Join(r.Folder, guardRollback)))
 	}
 	fmt.Fprintf(w, "runbook %s\n", plain(filepath.Join(r.Folder, guardRunbook)))

@@ -38,10 +38,13 @@ stays, and is shown as a conflict.
 Nothing is deployed: that is what ` + "`holdfast apply`" + ` does with the plan, once someone has approved it. The plan holds every
 file that is deployed, and everything that is deleted. What one of the snapshots does not tell for certain is never deleted.
 
-Values of records do not come back with components. Where the change deleted fields or objects, the plan says which
-` + "`holdfast restore`" + ` brings their values back afterwards.`,
+Where the change deleted fields or objects, or gave fields another type, their values come back in the same plan, from the
+snapshot before it, where nobody has entered others since. Records that were part of the change go back with it, too, when
+their objects are named with --config-data: what it updated becomes what it was, what it inserted is deleted, and what it
+deleted comes back.`,
 		example: `holdfast rollback prod --undo 4f1c..9ab2
 holdfast rollback prod --undo 4f1c..latest --plan release.plan
+holdfast rollback prod --undo 4f1c..9ab2 --config-data Price_Rule__c --config-data Price_Action__c --plan prices.plan
 holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component CustomObject:Invoice__c --plan pay.plan`,
 		kinds: []problem.Kind{
 			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
@@ -65,6 +68,7 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	flags := cmd.Flags()
 	flags.StringVar(&undo, "undo", "", "the two `snapshots` around the deployment, as BEFORE..AFTER; latest is the newest backup")
 	flags.StringArrayVar(&in.Only, "component", nil, "take the change of this `component` back alone, as TYPE:NAME; may be repeated")
+	flags.StringArrayVar(&in.ConfigData, "config-data", nil, "`object` whose records were part of the deployment, and go back with it; may be repeated")
 	flags.StringVar(&tests, "tests", "", "`level` of the Apex tests that the deployments run; default is what the org does by itself")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	return a.repoFlags(cmd)
@@ -105,7 +109,7 @@ func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput
 	if err != nil {
 		return result, "", fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
-	kept, err = keepPlan(planFile, result.File, len(result.Deployments) == 0)
+	kept, err = keepPlan(planFile, result.File, result.Empty())
 	return result, kept, err
 }
 
@@ -114,14 +118,14 @@ func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, pl
 	if err != nil {
 		return err
 	}
-	return a.print(rollbackResult{result, kept}, func(w io.Writer) { writePlanned(w, name, result, kept) })
+	return a.print(rollbackResult{result, kept}, func(w io.Writer) { writePlanned(w, result, kept) })
 }
 
 // writePlanned writes a plan, and what to do with it.
-func writePlanned(w io.Writer, name string, result run.RollbackResult, planFile string) {
-	writeRollback(w, name, result)
+func writePlanned(w io.Writer, result run.RollbackResult, planFile string) {
+	writeRollback(w, result)
 	switch {
-	case len(result.Deployments) == 0:
+	case result.Empty():
 		fmt.Fprintln(w, "nothing is to be deployed, so that there is no plan")
 	case planFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
@@ -151,12 +155,12 @@ func (a *app) restoreComponents(cmd *cobra.Command, name, snapshot string, compo
 		return err
 	}
 	return a.print(restoreResult{RestoreResult: run.NoRestore(result), Components: &result, PlanFile: kept}, func(w io.Writer) {
-		writePlanned(w, name, result, kept)
+		writePlanned(w, result, kept)
 	})
 }
 
 // writeRollback writes what a rollback plan would do, as rollback and apply show it.
-func writeRollback(w io.Writer, org string, r run.RollbackResult) {
+func writeRollback(w io.Writer, r run.RollbackResult) {
 	if r.After == "" {
 		fmt.Fprintf(w, "restore components as %.8s holds them, on the org as of %s\n", r.Before, stamp(r.Made))
 	} else {
@@ -191,27 +195,43 @@ func writeRollback(w io.Writer, org string, r run.RollbackResult) {
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", plain(note))
 	}
-	for _, v := range r.Values {
-		fmt.Fprintf(w, "values, afterwards: %s\n", restoreOf(org, r.Before, v))
+	for _, records := range r.Records {
+		writeRecords(w, records)
 	}
 }
 
-// restoreOf is the command that brings values back which no deployment does.
-func restoreOf(org, before string, v run.ValuesRow) string {
-	text := fmt.Sprintf("holdfast restore %s --to %.8s --object %s", org, before, v.Object)
-	if v.Field != "" {
-		text += " --field " + v.Object + "." + v.Field
+// writeRecords writes what goes back of records once the deployments are done.
+func writeRecords(w io.Writer, r run.RecordsRow) {
+	for _, s := range r.Steps {
+		fmt.Fprintf(w, "then %s %s of %s", s.Op, plural(s.Rows, "record"), s.Object)
+		if len(s.Fields) > 0 && s.Op != "insert" {
+			fmt.Fprintf(w, ": %s", strings.Join(s.Fields, ", "))
+		}
+		fmt.Fprintln(w)
 	}
-	return text + " --plan FILE"
+	writeSome(w, "all of them are in the plan", r.Conflicts, func(c run.ConflictRow) string {
+		return fmt.Sprintf("  stays, because somebody has changed it since: %s %s %s", c.Object, c.ID, c.Field)
+	})
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", plain(note))
+	}
+}
+
+// valuesOf says what comes back of an object or a field.
+func valuesOf(v run.ValuesRow) string {
+	if v.Field == "" {
+		return fmt.Sprintf("%s of %s", plural(int(v.Records), "record"), v.Object)
+	}
+	return fmt.Sprintf("the values of %s.%s", v.Object, v.Field)
 }
 
 // applyRollback carries out a rollback plan, or shows it when there is no approval.
 func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
 	switch {
 	case in.putBack:
-		return problem.New(problem.Usage, "apply: --put-back is about plans of records").Hint("a rollback switches nothing off")
+		return problem.New(problem.Usage, "apply: --put-back is about plans of restores").Hint("a rollback switches nothing off")
 	case in.report != "":
-		return problem.New(problem.Usage, "apply: --report is about plans of records").Hint("--json tells what a rollback did")
+		return problem.New(problem.Usage, "apply: --report is about plans of restores").Hint("--json tells what a rollback did")
 	}
 	approve, err := in.approval()
 	if err != nil {
@@ -236,6 +256,7 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal,
 		Capture:  capture.Options{OrgName: at.name, Rules: at.rules, Progress: watch.captured},
 		Progress: func(d apply.Deploying) { watch.deploying(d, len(shown.Deployments)) },
+		Options:  apply.Options{Progress: watch.applied},
 	})
 	watch.end()
 	if err != nil && result.Plan == nil {
@@ -251,7 +272,7 @@ func (a *app) askRollback(path string, shown run.RollbackResult) (string, error)
 	out := applyResult{ApplyResult: run.NoRecords(shown.OrgID, shown.Digest, ""), Rollback: &run.RolledBackResult{RollbackResult: shown, Sent: []run.SentRow{}}}
 	err := a.print(out, func(w io.Writer) {
 		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), shown.OrgID, stamp(shown.Made))
-		writeRollback(w, "ORG", shown)
+		writeRollback(w, shown)
 		fmt.Fprintf(w, "digest %s\n", shown.Digest)
 		if !ask {
 			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), shown.Digest)
@@ -297,15 +318,40 @@ func writeRolledBack(w io.Writer, org string, r run.RolledBackResult) {
 			return fmt.Sprintf("refused: %s %s: %s", p.Type, plain(p.Name), plain(p.Problem))
 		})
 	}
+	for _, applied := range r.Applied {
+		applied.Observed, applied.Before, applied.Resumed = nil, false, false // said of the whole
+		applied.Verified = false
+		writeApplied(w, applied)
+	}
 	if r.Observed == "" {
 		return
 	}
 	if r.Left > 0 {
-		fmt.Fprintf(w, "observed again as %.8s: %s would still have to be deployed or deleted\n", r.Observed, plural(r.Left, "component"))
+		fmt.Fprintf(w, "observed again as %.8s: %s or values are not as planned\n", r.Observed, plural(r.Left, "component"))
 		return
 	}
-	fmt.Fprintf(w, "observed again as %.8s: nothing remains to be deployed; %s left alone as planned\n", r.Observed, plural(r.Conflicts, "conflict"))
-	for _, v := range r.Values {
-		fmt.Fprintf(w, "values come back with: %s\n", restoreOf(org, r.Before, v))
+	fmt.Fprintf(w, "observed again as %.8s: nothing remains to be deployed", r.Observed)
+	if len(r.Records) > 0 {
+		fmt.Fprint(w, " or to be written")
 	}
+	fmt.Fprintf(w, "; %s left alone as planned\n", plural(r.Conflicts, "conflict"))
+	fmt.Fprintf(w, "to take this back: holdfast rollback %s --undo %.8s..%.8s", org, r.Live, r.Observed)
+	for _, o := range configData(r) {
+		fmt.Fprintf(w, " --config-data %s", o)
+	}
+	fmt.Fprintln(w)
+}
+
+// configData are the objects of which a plan writes records beside the values that went with components.
+func configData(r run.RolledBackResult) []string {
+	var out []string
+	for _, records := range r.Records {
+		for _, s := range records.Steps {
+			refill := slices.ContainsFunc(r.Values, func(v run.ValuesRow) bool { return v.Object == s.Object })
+			if !refill && !slices.Contains(out, s.Object) {
+				out = append(out, s.Object)
+			}
+		}
+	}
+	return out
 }

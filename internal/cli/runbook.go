@@ -17,6 +17,7 @@ type runbook struct {
 	Org, Package string
 	Steps        []runbookStep
 	Lost         []string // what cannot be undone
+	Back         []string // values that come back with the rollback
 }
 
 // runbookStep is one step of a runbook.
@@ -38,7 +39,7 @@ func runbookOf(org, what string, r guardResult) runbook {
 	step("release manager", "Look at the plan, approve and apply it: "+command("holdfast apply %s/%s", folder, guardRollback)+".",
 		"it ends with: nothing remains to be deployed")
 	for _, v := range dataRows(r) {
-		step("release manager", "Bring values back: "+command("%s", restoreOf(org, r.Before, v))+", then apply that plan.", "nothing remains to be done")
+		b.Back = append(b.Back, valuesOf(v))
 	}
 	step("testers", "Try what was there before.", "it works as before the release")
 	for _, c := range r.Components {
@@ -52,7 +53,7 @@ func runbookOf(org, what string, r guardResult) runbook {
 	return b
 }
 
-// dataRows are the values that a restore of records brings back after the rollback.
+// dataRows are the values that the rollback brings back.
 func dataRows(r guardResult) []run.ValuesRow {
 	if r.Rollback != nil {
 		return r.Rollback.Values
@@ -106,6 +107,7 @@ Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, p
 {{range .Deploy}}- deploys {{cell .}}
 {{end}}{{range .Delete}}- deletes {{cell .}}
 {{end}}{{else}}Nothing would have to be deployed.
+{{end}}{{range .Back}}- then brings back {{cell .}}, from the snapshot before
 {{end}}
 ## What does not come back as it was
 
@@ -143,7 +145,7 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 {{end}}</table>
 <h2>Checks made</h2><ul>{{range .Validated}}<li>validation of the {{.What}}: {{if .Success}}the org would take it{{else}}the org refuses it{{end}}{{with .Note}}; {{.}}{{end}}</li>{{end}}
 {{range .Beyond}}<li>beyond the package: {{.How}} {{.Type}} {{.Name}}</li>{{end}}{{range .Otherwise}}<li>not as the package has it: {{.Type}} {{.Name}}</li>{{end}}</ul>
-<h2>The way back</h2>{{range .Foreseen}}<p>Deployment {{.Number}}:</p><ul>{{range .Deploy}}<li>deploys {{.}}</li>{{end}}{{range .Delete}}<li>deletes {{.}}</li>{{end}}</ul>{{else}}<p>Nothing would have to be deployed.</p>{{end}}
+<h2>The way back</h2>{{range .Foreseen}}<p>Deployment {{.Number}}:</p><ul>{{range .Deploy}}<li>deploys {{.}}</li>{{end}}{{range .Delete}}<li>deletes {{.}}</li>{{end}}</ul>{{else}}<p>Nothing would have to be deployed.</p>{{end}}<ul>{{range .Back}}<li>then brings back {{.}}, from the snapshot before</li>{{end}}</ul>
 <h2>What does not come back as it was</h2><ul>{{range .Lost}}<li>{{.}}</li>{{else}}<li>nothing</li>{{end}}</ul>
 <h2>Messages</h2><ul>
 <li>Before: “{{.Package}} is deployed to {{.Org}}; {{len .Components}} components are touched. It can be taken back with grade {{.Grade}}.”</li>

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"holdfast/internal/component"
+	"holdfast/internal/plan"
 	"holdfast/internal/sf"
 )
 
@@ -43,8 +44,9 @@ func Digest(raw []byte) string {
 // Approved is a plan whose exact bytes someone agreed to. Only Approve makes one; the zero Approved has
 // no plan.
 type Approved struct {
-	plan   *Plan
-	digest string
+	plan    *Plan
+	digest  string
+	records []plan.Approved
 }
 
 // Approve reads the plan file and returns it as approved if the digest is that of these bytes. A wrong
@@ -57,7 +59,15 @@ func Approve(raw []byte, digest string) (Approved, error) {
 	if err != nil {
 		return Approved{}, err
 	}
-	return Approved{plan: &p, digest: digest}, nil
+	a := Approved{plan: &p, digest: digest}
+	for _, r := range p.Records {
+		part, err := approveRecords(r)
+		if err != nil {
+			return Approved{}, err
+		}
+		a.records = append(a.records, part)
+	}
+	return a, nil
 }
 
 // Plan returns the plan, or nil for the zero Approved. The caller does not change it.
@@ -65,6 +75,9 @@ func (a Approved) Plan() *Plan { return a.plan }
 
 // Digest returns the digest of the bytes that were approved.
 func (a Approved) Digest() string { return a.digest }
+
+// Records are the plans of records in the plan, approved with it.
+func (a Approved) Records() []plan.Approved { return a.records }
 
 // IsFile reports bytes that begin as a plan of any version of this format does.
 func IsFile(raw []byte) bool { return bytes.HasPrefix(raw, []byte(`{"format":"holdfast-rollback/`)) }
@@ -84,7 +97,11 @@ func Encode(p Plan) ([]byte, error) {
 		}
 		b.Write(line)
 	}
-	end, err := spell(endLine{len(lines), Digest(b.Bytes())})
+	inside, err := writeRecords(&b, p.Records)
+	if err != nil {
+		return nil, err
+	}
+	end, err := spell(endLine{len(lines) + inside, Digest(b.Bytes())})
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +154,9 @@ func decode(raw []byte) (Plan, error) {
 	}
 	for i := range r.each(h.Deployments) {
 		p.Deployments = append(p.Deployments, r.deployment(i+1))
+	}
+	for i := range r.each(h.Records) {
+		p.Records = append(p.Records, r.records(i+1))
 	}
 	var end endLine
 	if r.next(&end); r.err != nil {
@@ -266,6 +286,11 @@ func (p Plan) check() error {
 	for _, v := range p.Values {
 		if v.Object == "" || v.Records < 0 {
 			return errors.New("values of no object")
+		}
+	}
+	for i, rec := range p.Records {
+		if rec == nil || rec.Org != p.Org || rec.Empty() {
+			return fmt.Errorf("records %d: not a plan for org %s that does something", i+1, p.Org)
 		}
 	}
 	for i, d := range p.Deployments {

@@ -12,7 +12,7 @@ import (
 )
 
 // Format names the version of the file that this package writes, and the only one it reads.
-const Format = "holdfast-rollback/1"
+const Format = "holdfast-rollback/2"
 
 // The lines of a plan file, in their order. docs/format/rollback-plan.md.
 type (
@@ -29,6 +29,7 @@ type (
 		Actions     int      `json:"actions"`
 		Values      int      `json:"values"`
 		Deployments int      `json:"deployments"`
+		Records     int      `json:"records"`
 	}
 	noteLine struct {
 		Note string `json:"note"`
@@ -76,6 +77,10 @@ type (
 		Text   *string `json:"text,omitempty"`
 		Base64 *string `json:"base64,omitempty"`
 	}
+	recordsLine struct {
+		Records int `json:"records"`
+		Lines   int `json:"lines"`
+	}
 	endLine struct {
 		End    int    `json:"end"`
 		SHA256 string `json:"sha256"`
@@ -87,7 +92,7 @@ func headerOf(p Plan) headerLine {
 	return headerLine{
 		Format: Format, Org: string(p.Org), Made: p.Made.UTC().Format(sf.DatetimeLayout),
 		Before: p.Source.Before, After: p.Source.After, Live: p.Source.Live, Only: p.Source.Only, Tests: string(p.Tests),
-		Notes: len(p.Notes), Actions: len(p.Actions), Values: len(p.Values), Deployments: len(p.Deployments),
+		Notes: len(p.Notes), Actions: len(p.Actions), Values: len(p.Values), Deployments: len(p.Deployments), Records: len(p.Records),
 	}
 }
 

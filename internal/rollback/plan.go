@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"holdfast/internal/component"
+	"holdfast/internal/plan"
 	"holdfast/internal/sf"
 )
 
@@ -40,8 +41,8 @@ type Deployment struct {
 	Deleted  []sf.ComponentKey // after the files are in place, sorted
 }
 
-// Values are values of records that go with components that the change deleted. No deployment brings them
-// back: a restore of records does, once the components are there.
+// Values are values of records that went with components that the change deleted or whose type it changed. No deployment
+// brings them back: the records of the plan do, once the components are there.
 type Values struct {
 	Object  string
 	Field   string // "" for the records of the object
@@ -65,7 +66,11 @@ type Plan struct {
 	Actions     []Action // by key
 	Values      []Values
 	Deployments []Deployment
+	Records     []*plan.Plan // of this org, in order, after the deployments; none is empty
 }
+
+// Empty reports a plan of which nothing remains to be done.
+func (p Plan) Empty() bool { return len(p.Deployments) == 0 && len(p.Records) == 0 }
 
 // Equal reports that the org would be sent the same.
 func (d Deployment) Equal(other Deployment) bool {

@@ -65,7 +65,7 @@ func (r *reversal) decideRestore(ctx context.Context) (rollback.Plan, error) {
 		}
 		r.only = x.names()
 	}
-	r.notes, r.retyped = x.why, map[string]bool{}
+	r.notes, r.retyped, r.lost = x.why, map[string]bool{}, map[string]bool{}
 	input := rollback.Input{APIVersion: r.in.APIVersion}
 	var refused []rollback.Action
 	for _, key := range slices.SortedFunc(maps.Keys(x.chosen), sf.ComponentKey.Compare) {
@@ -308,7 +308,7 @@ func (x *restoration) change(ctx context.Context, key sf.ComponentKey) ([]rollba
 		c = rollback.Restoring(held, now)
 	}
 	if c.After != nil {
-		x.noteRetyped(c)
+		x.noteLost(c)
 	}
 	return []rollback.Change{c}, nil
 }

@@ -29,6 +29,7 @@ type GuardInput struct {
 	Version  string            // of the API, such as 66.0
 	Journal  string            // path of the journal of this deployment
 	Objects  []string          // whose records the snapshot holds, besides those that are at risk
+	Config   []string          // objects whose records are part of the deployment, and go back with it
 	MinGrade string            // A to D; "" is D: everything may be deployed
 	Tests    sf.TestLevel      // that the deployment runs
 	Capture  capture.Options   // how the org is read; Kind and Include are set by the guard
@@ -324,7 +325,7 @@ func (g *guard) capture(ctx context.Context) error {
 	if err := g.know(ctx); err != nil {
 		return err
 	}
-	objects := slices.Clone(g.in.Objects)
+	objects := slices.Concat(g.in.Objects, g.in.Config)
 	for _, in := range g.intents {
 		if fields, records := rollback.AtRisk(in); in.Key.Type == "CustomObject" && (records || len(fields) > 0) {
 			objects = append(objects, in.Key.Name)

@@ -196,7 +196,7 @@ func (g *guard) finish(ctx context.Context) error {
 	}
 	g.out.Sent, g.out.Deployed = sentRows(g.journal.Sent), g.journal.Done
 	if g.out.After = g.journal.After; g.out.After == "" {
-		if err := g.take(ctx, nil); err != nil {
+		if err := g.take(ctx, g.in.Config); err != nil {
 			return err
 		}
 		g.out.After = g.before.Info().ID
@@ -206,7 +206,7 @@ func (g *guard) finish(ctx context.Context) error {
 		return err
 	}
 	plan, err := Rollback(ctx, RollbackInput{
-		Org: g.in.Org, Store: g.in.Store, Before: g.out.Before, After: g.out.After, APIVersion: g.in.Version, Capture: g.in.Capture,
+		Org: g.in.Org, Store: g.in.Store, Before: g.out.Before, After: g.out.After, ConfigData: g.in.Config, APIVersion: g.in.Version, Capture: g.in.Capture,
 	})
 	if err != nil {
 		return err

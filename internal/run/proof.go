@@ -8,6 +8,7 @@ import (
 	"holdfast/internal/apply"
 	"holdfast/internal/plan"
 	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
 	"holdfast/internal/state"
 )
 
@@ -24,10 +25,18 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 		}
 		return nil
 	}
-	w, err := in.states(ctx, p)
+	w, err := in.states(ctx, p, nil)
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if err := in.prove(ctx, w, p, applied, out); err != nil || !out.Verified { // what was not seen is looked at by whoever runs again
+		return err
+	}
+	return journal.Verified(apply.Verification{Snapshot: w.live.Info().ID, Unexplained: out.Unexplained})
+}
+
+// prove computes what is still to be done.
+func (in ApplyInput) prove(ctx context.Context, w *wanted, p *plan.Plan, applied apply.Result, out *ApplyResult) error {
 	row := snapshotRow(w.live.Info())
 	out.Observed, out.Took = &row, w.live.Info().To.Sub(p.Made)
 	excuses := excusesOf(p, applied, w.eq.Identity)
@@ -49,14 +58,11 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 			out.Verified = false
 		}
 	}
-	if !out.Verified { // what was not seen is looked at by whoever runs again
-		return nil
-	}
-	return journal.Verified(apply.Verification{Snapshot: w.live.Info().ID, Unexplained: out.Unexplained})
+	return nil
 }
 
-// states loads what the plan was made from and observes the org.
-func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) {
+// states loads what the plan was made from and observes the org, unless that is done.
+func (in ApplyInput) states(ctx context.Context, p *plan.Plan, live *snapshot.Snapshot) (*wanted, error) {
 	w := &wanted{deleteExtra: true, limit: plan.MaxRows}
 	var err error
 	if w.want, err = in.Store.Load(ctx, p.Source.Wanted); err != nil {
@@ -75,9 +81,12 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan) (*wanted, error) 
 			observer.Capture.AcceptDeletions = append(slices.Clone(observer.Capture.AcceptDeletions), step.Object)
 		}
 	}
-	if w.live, err = observer.observe(ctx, kindVerify, w.want); err != nil {
-		return nil, err
+	if live == nil {
+		if live, err = observer.observe(ctx, kindVerify, w.want); err != nil {
+			return nil, err
+		}
 	}
+	w.live = live
 	identity, err := loadIdentity(ctx, in.Store, p.Org)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 
 // queried evaluates the condition of a query over the records of a snapshot.
 type queried struct {
-	sn   *snapshot.Snapshot
+	sn   liveState
 	eq   *state.Equivalence // names records by their present Ids; nil: by those of the snapshot
 	at   time.Time          // what TODAY and the like are reckoned from
 	most int                // values of other records to hold
@@ -49,7 +49,7 @@ func parseSelection(text string) (*soql.Query, error) {
 
 // selectIDs returns the object of the query and the Ids of the records of the snapshot that it selects, under
 // their present Ids.
-func (w *wanted) selectIDs(ctx context.Context, sn *snapshot.Snapshot, q *soql.Query) (string, map[sf.ID]bool, error) {
+func (w *wanted) selectIDs(ctx context.Context, sn liveState, q *soql.Query) (string, map[sf.ID]bool, error) {
 	e := &queried{sn: sn, eq: w.eq, at: sn.Info().To, most: selectedValues}
 	object, err := e.object(q.From.Name)
 	if err != nil {

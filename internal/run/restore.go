@@ -152,9 +152,11 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 	if who.OrgID != org {
 		return RestoreResult{}, problem.Newf(problem.Usage, "snapshot %s is of org %s and this is org %s", w.want.Info().Short(), org, who.OrgID)
 	}
-	if w.live, err = in.observe(ctx, kindLive, w.want); err != nil {
+	live, err := in.observe(ctx, kindLive, w.want)
+	if err != nil {
 		return RestoreResult{}, err
 	}
+	w.live = live
 	identity, err := loadIdentity(ctx, in.Store, org)
 	if err != nil {
 		return RestoreResult{}, err
@@ -384,7 +386,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: []StepRow{},
+		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),
 	}
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())
@@ -392,9 +394,6 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 	}
 	updated := map[sf.ID]bool{}
 	for _, s := range p.Steps {
-		out.Steps = append(out.Steps, StepRow{
-			Number: s.Number, Op: s.Op.String(), Object: s.Object, Rows: len(s.Rows), Sent: s.Sent(), Fields: s.Fields,
-		})
 		if s.Op.Updates() {
 			for _, r := range s.Rows {
 				updated[r.ID] = true
@@ -414,6 +413,14 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 			Hint("the plan covers the rest; its notes say why")
 	}
 	return out, nil
+}
+
+func stepRows(steps []plan.Step) []StepRow {
+	rows := make([]StepRow, len(steps))
+	for i, s := range steps {
+		rows[i] = StepRow{Number: s.Number, Op: s.Op.String(), Object: s.Object, Rows: len(s.Rows), Sent: s.Sent(), Fields: s.Fields}
+	}
+	return rows
 }
 
 func conflictRows(conflicts []state.Conflict) []ConflictRow {

@@ -21,6 +21,8 @@ type reversal struct {
 	before, after, live *snapshot.Snapshot
 	only                []string        // components, as "Type Name", sorted
 	retyped             map[string]bool // fields of which the change changed the type, as Object.Field
+	lost                map[string]bool // objects, and fields as Object.Field, that the change deleted or gave another type
+	objects             []string        // whose records are observed with the components
 	notes               []string
 }
 
@@ -36,7 +38,7 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 	if err := r.observe(ctx, kinds); err != nil {
 		return rollback.Plan{}, err
 	}
-	r.notes, r.retyped = nil, map[string]bool{}
+	r.notes, r.retyped, r.lost = nil, map[string]bool{}, map[string]bool{}
 	input := rollback.Input{APIVersion: r.in.APIVersion}
 	var refused []rollback.Action
 	for _, kind := range kinds {
@@ -77,7 +79,6 @@ func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []
 		plan.Source.After = r.after.Info().ID
 	}
 	plan.Notes = append(plan.Notes, r.notes...)
-	r.values(&plan)
 	return plan, nil
 }
 
@@ -185,6 +186,7 @@ func (r *reversal) observe(ctx context.Context, kinds []string) error {
 	if len(kinds) == 0 || slices.ContainsFunc(kinds, component.Dependent) {
 		opts.Include = []string{snapshot.Components.Name("*")}
 	}
+	opts.Include = append(opts.Include, r.objects...)
 	// What vanished in numbers since is no deletion that a plan would make, and it is looked at again anyway.
 	captured, err := capture.Run(ctx, r.in.Org, r.in.Store, opts)
 	if err != nil && problem.KindOf(err) != problem.Partial {
@@ -228,7 +230,7 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 	out := make([]rollback.Change, 0, len(byName))
 	for _, c := range byName {
 		out = append(out, *c)
-		r.noteRetyped(*c)
+		r.noteLost(*c)
 	}
 	slices.SortFunc(out, func(a, b rollback.Change) int { return a.Key.Compare(b.Key) })
 	return out, nil
@@ -242,15 +244,23 @@ func (r *reversal) component(ctx context.Context, row component.Row) (*rollback.
 	return &rollback.Component{Component: row.Component, Files: files, Version: row.Version, Status: row.Status}, nil
 }
 
-// noteRetyped notes the fields of an object whose type the change changed.
-func (r *reversal) noteRetyped(c rollback.Change) {
-	if c.Key.Type != "CustomObject" || c.Before == nil || c.After == nil {
+// noteLost notes an object that the change deleted, and fields that it deleted or gave another type.
+func (r *reversal) noteLost(c rollback.Change) {
+	if c.Key.Type != "CustomObject" || c.Before == nil {
+		return
+	}
+	if c.After == nil {
+		r.lost[c.Key.Name] = true
 		return
 	}
 	before, after := fieldTypes(c.Before.Files), fieldTypes(c.After.Files)
 	for name, was := range before {
-		if is, ok := after[name]; ok && is != was {
+		is, ok := after[name]
+		if ok && is != was {
 			r.retyped[c.Key.Name+"."+name] = true
+		}
+		if is != was {
+			r.lost[c.Key.Name+"."+name] = true
 		}
 	}
 }

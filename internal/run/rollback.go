@@ -32,6 +32,9 @@ type RollbackInput struct {
 	// Only are the components that it is about, as Type:Name; none is all that changed.
 	Only []string
 
+	// ConfigData are objects whose records are part of the change: what it did to them goes back with it.
+	ConfigData []string
+
 	Tests      sf.TestLevel    // that the deployments run; "" is what the org does by itself: local tests of Apex in production
 	APIVersion string          // of the deployments
 	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
@@ -56,7 +59,8 @@ type RollbackResult struct {
 	Deployments []DeploymentRow `json:"deployments"`         // what is deployed, in order
 	Conflicts   int             `json:"conflicts"`           // components and parts that stay as somebody has set them since
 	Impossible  int             `json:"impossible"`          // components that cannot go back
-	Values      []ValuesRow     `json:"values,omitempty"`    // what a restore of records brings back afterwards
+	Values      []ValuesRow     `json:"values,omitempty"`    // what went with components, and comes back with the records
+	Records     []RecordsRow    `json:"records,omitempty"`   // plans of records, carried out after the deployments, in order
 	Destroyed   []string        `json:"destroyed,omitempty"` // objects and fields that are deleted, with what people have entered since
 	Notes       []string        `json:"notes,omitempty"`     // what the reader of the plan should know
 }
@@ -79,6 +83,14 @@ type DeploymentRow struct {
 	Files  []string `json:"files"`  // paths in the archive
 }
 
+// RecordsRow is one plan of records within the plan.
+type RecordsRow struct {
+	Steps     []StepRow     `json:"steps"`               // what is done, in order
+	Conflicts []ConflictRow `json:"conflicts,omitempty"` // what is left alone because someone worked on it since
+	Fidelity  []FidelityRow `json:"fidelity"`            // how values come back, by object and field
+	Notes     []string      `json:"notes,omitempty"`     // what the reader of the plan should know
+}
+
 // ValuesRow are values that no deployment brings back.
 type ValuesRow struct {
 	Object  string `json:"object"`          // API name
@@ -98,6 +110,9 @@ func Rollback(ctx context.Context, in RollbackInput) (RollbackResult, error) {
 	}
 	plan, err := r.decide(ctx)
 	if err != nil {
+		return RollbackResult{}, err
+	}
+	if plan, err = r.withRecords(ctx, plan); err != nil {
 		return RollbackResult{}, err
 	}
 	plan.Tests = in.Tests
@@ -141,8 +156,17 @@ func ShownRollback(plan rollback.Plan, file []byte) RollbackResult {
 	for _, v := range plan.Values {
 		out.Values = append(out.Values, ValuesRow(v))
 	}
+	for _, p := range plan.Records {
+		out.Records = append(out.Records, RecordsRow{
+			Steps: stepRows(p.Steps), Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity), Notes: p.Notes,
+		})
+		out.Conflicts += len(p.Conflicts)
+	}
 	return out
 }
+
+// Empty reports a plan of which nothing remains to be done.
+func (r RollbackResult) Empty() bool { return len(r.Deployments)+len(r.Records) == 0 }
 
 func partRows(parts []component.PartChange) []PartDiff {
 	var rows []PartDiff
@@ -209,30 +233,4 @@ func (in RollbackInput) readOnly(r *reversal) error {
 	slices.Sort(r.only)
 	r.only = slices.Compact(r.only)
 	return nil
-}
-
-// values names what the data snapshot brings back once the components are there: fields and objects that
-// the change deleted, or whose type it changed.
-func (r *reversal) values(plan *rollback.Plan) {
-	for _, a := range plan.Actions {
-		if a.Key.Type != "CustomObject" {
-			continue
-		}
-		part, held := wholePart(r.before, a.Key.Name)
-		if !held || part.Records == 0 {
-			continue
-		}
-		if a.Verb == rollback.PutBack {
-			plan.Values = append(plan.Values, rollback.Values{Object: a.Key.Name, Records: part.Records})
-			continue
-		}
-		for _, p := range a.Parts {
-			if p.Element == "fields" && (p.How == component.Added || r.retyped[a.Key.Name+"."+p.Key]) && slices.Contains(part.Fields, p.Key) {
-				plan.Values = append(plan.Values, rollback.Values{Object: a.Key.Name, Field: p.Key, Records: part.Records})
-			}
-		}
-	}
-	if len(plan.Values) > 0 {
-		plan.Notes = append(plan.Notes, "values of records do not come back with this plan: a restore of records brings them back afterwards")
-	}
 }

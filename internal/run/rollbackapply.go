@@ -17,6 +17,7 @@ import (
 type DeployOrg interface {
 	MetadataOrg
 	apply.Deployments
+	apply.Target
 }
 
 // ApplyRollbackInput says which rollback plan to carry out, and under which journal.
@@ -30,6 +31,7 @@ type ApplyRollbackInput struct {
 
 	Capture  capture.Options // how the org is observed; Kind and Include are set by ApplyRollback
 	Progress func(apply.Deploying)
+	Options  apply.Options // of its records
 }
 
 // RolledBackResult says what was deployed, and what was found when the org was observed again.
@@ -42,7 +44,9 @@ type RolledBackResult struct {
 	Done           int       `json:"deployments_done"`   // deployments of the plan that are carried out
 	Verified       bool      `json:"verified"`           // the org was observed again, and nothing is left to be deployed
 	Observed       string    `json:"observed,omitempty"` // id of the snapshot by which that was found
-	Left           int       `json:"left"`               // components that would still be deployed or deleted
+	Left           int       `json:"left"`               // components that would still be deployed or deleted, and unexplained differences of records
+
+	Applied []ApplyResult `json:"applied,omitempty"` // what was done of each plan of records that was begun
 }
 
 // SentRow is one request to deploy.
@@ -85,14 +89,32 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 		return out, err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
+	if in.Options.Bodies == nil {
+		in.Options.Bodies = in.Store
+	}
+	records := recordsBack{in: ApplyInput{Org: in.Org, Store: in.Store, Journal: in.Journal, Options: in.Options}, plan: plan, reversal: r}
 	done, err := apply.Rollback(ctx, in.Org, approved, journal, apply.RollbackOptions{
-		Progress: in.Progress,
-		Observe: func(ctx context.Context) (apply.Observation, error) {
+		Progress: in.Progress, Target: in.Org, Options: in.Options,
+		Observe: func(ctx context.Context, end bool) (apply.Observation, error) {
+			if end {
+				r.withRecordsOf(plan)
+			}
 			now, err := r.decide(ctx)
 			return apply.Observation{Snapshot: now.Source.Live, Rest: now.Deployments}, err
 		},
+		Keep: func(ctx context.Context, pairs []apply.Pair) error {
+			return storeIdentity(ctx, in.Store, plan.Org, pairs)
+		},
+		Left: records.left,
 	})
-	return rolledBack(ShownRollback(*plan, in.File), in.Journal, done), err
+	out = rolledBack(ShownRollback(*plan, in.File), in.Journal, done)
+	out.Applied = records.rows(done)
+	for _, a := range out.Applied {
+		if err == nil {
+			err = verdict(a)
+		}
+	}
+	return out, err
 }
 
 // reversal is what the plan was decided from, to be decided anew.

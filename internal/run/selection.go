@@ -177,6 +177,9 @@ func (in RestoreInput) chooseFields(_ context.Context, w *wanted) error {
 	return nil
 }
 
+// everyField stands for all fields of an object, and for its records that come and go, too.
+const everyField = "*"
+
 // fieldSet is a set of fields by object; nil is every field.
 type fieldSet map[string]map[string]bool
 
@@ -193,7 +196,7 @@ func (s *fieldSet) add(object, field string) {
 // of keeps of an update what is selected, and reports that there is something. Only records that are
 // there have fields to bring back.
 func (s fieldSet) of(c state.Change) (state.Change, bool) {
-	if s == nil {
+	if s == nil || s[c.Object][everyField] {
 		return c, true
 	}
 	if c.Kind != state.Update {
@@ -290,8 +293,8 @@ func (in RestoreInput) chooseQuery(ctx context.Context, w *wanted) error {
 }
 
 // sources yields the states in which records of the slice are looked for.
-func (w *wanted) sources() iter.Seq[*snapshot.Snapshot] {
-	return func(yield func(*snapshot.Snapshot) bool) {
+func (w *wanted) sources() iter.Seq[liveState] {
+	return func(yield func(liveState) bool) {
 		if !yield(w.want) {
 			return
 		}
@@ -372,7 +375,7 @@ func notFollowed(field string) bool {
 }
 
 // referring adds to next the records of the snapshot that refer to one of the frontier.
-func (w *wanted) referring(ctx context.Context, sn *snapshot.Snapshot, frontier map[sf.ID]bool, follow map[string]bool, next map[sf.ID]bool) error {
+func (w *wanted) referring(ctx context.Context, sn liveState, frontier map[sf.ID]bool, follow map[string]bool, next map[sf.ID]bool) error {
 	for _, part := range sn.Parts() {
 		object := sn.Schema().Object(part.Object)
 		if object == nil || part.State != snapshot.Whole || w.excluded.objects[part.Object] || len(follow) > 0 && !follow[part.Object] {
@@ -404,11 +407,12 @@ func (w *wanted) referring(ctx context.Context, sn *snapshot.Snapshot, frontier 
 
 // Words with which a plan says what of its states it is about. Whoever verifies it computes the same.
 const (
-	onlyField = "field "
-	onlyBy    = "by "
-	onlySince = "since "
-	onlyUntil = "until "
-	onlyTake  = "take "
+	onlyField  = "field "
+	onlyBy     = "by "
+	onlySince  = "since "
+	onlyUntil  = "until "
+	onlyTake   = "take "
+	onlyVacant = "vacant"
 )
 
 // only returns what narrows the difference of the states of a plan, sorted.
@@ -416,6 +420,9 @@ func (w *wanted) only() []string {
 	var out []string
 	for _, name := range w.fields.names() {
 		out = append(out, onlyField+name)
+	}
+	if w.vacant {
+		out = append(out, onlyVacant)
 	}
 	if w.party.user != "" {
 		out = append(out, onlyBy+string(w.party.user))
@@ -440,6 +447,8 @@ func (w *wanted) readOnly(words []string) error {
 		case strings.HasPrefix(word, onlyField):
 			object, field, _ := strings.Cut(strings.TrimPrefix(word, onlyField), ".")
 			w.fields.add(object, field)
+		case word == onlyVacant:
+			w.vacant = true
 		case strings.HasPrefix(word, onlyBy):
 			w.party.user, err = sf.ParseID(strings.TrimPrefix(word, onlyBy))
 		case strings.HasPrefix(word, onlySince):

@@ -22,12 +22,13 @@ import (
 type wanted struct {
 	want *snapshot.Snapshot // the state to come back to, or the one before an incident
 	base *snapshot.Snapshot // the state after the incident; nil for two states
-	live *snapshot.Snapshot
+	live liveState
 	eq   *state.Equivalence
 
 	chosen   map[string]bool // objects, empty: all
 	records  map[sf.ID]bool  // present Ids, nil: all
 	excluded excluded
+	vacant   bool     // only values where there is none now, and records of objects whose fields are not chosen
 	fields   fieldSet // of records that are there; nil: all, and records that come and go, too
 	party    party    // whose changes are undone
 	taken    []string // conflicts that are decided for the wanted value, as Selection.Take has them
@@ -146,14 +147,16 @@ func (w *wanted) choice(object string) bool {
 
 // comparable reports that every state holds the object as it was then; otherwise it says why not.
 func (w *wanted) comparable(object string) bool {
-	for _, side := range []struct {
-		sn   *snapshot.Snapshot
+	type sideOf struct {
+		sn   liveState
 		name string
 		now  bool
-	}{{w.want, "the wanted snapshot", false}, {w.base, "the snapshot after the change", false}, {w.live, "the live org", true}} {
-		if side.sn == nil {
-			continue
-		}
+	}
+	sides := []sideOf{{w.want, "the wanted snapshot", false}, {w.live, "the live org", true}}
+	if w.base != nil {
+		sides = append(sides, sideOf{w.base, "the snapshot after the change", false})
+	}
+	for _, side := range sides {
 		p, named := side.sn.Part(object)
 		why := ""
 		switch {
@@ -206,6 +209,9 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		selected := true
 		if !createsOnly { // who comes along comes whole
 			c, selected = w.fields.of(c)
+		}
+		if selected && w.vacant && c.Kind == state.Update {
+			c, selected = w.onlyVacant(c)
 		}
 		if !selected || !w.matters(c) {
 			continue
