@@ -30,10 +30,10 @@ func TestWormRetains(t *testing.T) {
 		error
 		RetainedUntil() time.Time
 	}](err)
-	if !errors.Is(err, blob.ErrRetained) || !ok || !until.RetainedUntil().Equal(now.Add(time.Hour)) {
+	if !errors.Is(err, blob.ErrRetained) || !ok || !until.RetainedUntil().Equal(blob.LockEnd(now, time.Hour)) {
 		t.Errorf("%v", err)
 	}
-	now = now.Add(time.Hour)
+	now = now.Add(time.Hour + 15*time.Minute)
 	if err := w.Delete(t.Context(), "k"); err != nil {
 		t.Error(err)
 	}

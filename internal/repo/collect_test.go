@@ -27,7 +27,7 @@ func commitLeaves(t *testing.T, r *Repository, name string, leaves ...string) (r
 		}
 		refs = append(refs, stored.Ref)
 	}
-	stored, err := view.Commit(t.Context(), rootClass, rootFrames(name, refs), refs)
+	stored, err := view.Commit(t.Context(), rootClass, rootFrames(name, refs), refs, Base{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestWhatIsErasedCannotBeRead(t *testing.T) {
 	if err != nil || result.Rewritten != 1 || result.Deleted.Objects != 3 {
 		t.Fatalf("%+v %v", result, err)
 	}
-	if _, err := working.Commit(t.Context(), rootClass, rootFrames("late", refs), refs); problem.KindOf(err) != problem.Conflict {
+	if _, err := working.Commit(t.Context(), rootClass, rootFrames("late", refs), refs, Base{}); problem.KindOf(err) != problem.Conflict {
 		t.Errorf("a writer that worked meanwhile: %v", err)
 	}
 	// What the storage did not let go of is still there.

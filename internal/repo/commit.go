@@ -35,10 +35,11 @@ func (r *Repository) begun(ctx context.Context) (*session, error) {
 
 // Commit stores the object and makes it a root: from then on it is listed by Roots, and stays with
 // everything that it refers to. refs is all that it refers to; each was put in this session or is
-// reached by a root that was there when the session began. Commit returns when the root is durable.
+// reached by a root that was there when the session began. Commit returns when the root is durable; where the medium
+// locks what is put, all of that is locked for as long as the root is by then. base may be the zero Base.
 // The error is of kind Conflict when what the session wrote, or what refs names, was given up for good
 // meanwhile; nothing is committed then, and the work must be done again.
-func (r *Repository) Commit(ctx context.Context, class Class, frames [][]byte, refs []Ref) (Stored, error) {
+func (r *Repository) Commit(ctx context.Context, class Class, frames [][]byte, refs []Ref, base Base) (Stored, error) {
 	s, err := r.begun(ctx)
 	if err != nil {
 		return Stored{}, err
@@ -50,6 +51,9 @@ func (r *Repository) Commit(ctx context.Context, class Class, frames [][]byte, r
 	root := seal.Root{Class: string(class), ID: stored.Ref.ID, Data: key}
 	addition := seal.Table{Roots: []seal.Root{root}}
 	refs = append(refs[:len(refs):len(refs)], stored.Ref)
+	if err := r.lock(ctx, refs, base); err != nil {
+		return Stored{}, err
+	}
 	revive := false
 	state, err := r.keys.add(ctx, addition, func(state *tableState) error {
 		_, known := state.roots[stored.Ref]

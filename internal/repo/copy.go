@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -67,7 +68,7 @@ type Flaw struct {
 // is of kind Damaged then.
 func (r *Repository) Copy(ctx context.Context, to Place, in CopyInput) (CopyResult, error) {
 	for range maxAttempts {
-		c := &copying{Repository: r, in: in, to: to.bucket}
+		c := newCopying(r, to.bucket, in)
 		err := c.run(ctx)
 		if errors.Is(err, errMoved) {
 			continue // the repository went on meanwhile, and let go of what was to be copied
@@ -99,9 +100,23 @@ type copying struct {
 	objects   map[Ref]int64 // the objects of the copy
 	fresh     bool          // the copy has no config yet
 
+	// Where the copy locks what is put: docs/format/repository.md, "Locks".
+	lockUntil time.Time    // the end of a lock that began with the attempt
+	locks     map[Ref]bool // what roots reach that the copy did not have
+	vouched   map[Ref]bool // what is known to be locked until then
+	put       map[Ref]bool // what was put
+
 	mu     sync.Mutex
 	done   int
 	result CopyResult
+}
+
+func newCopying(r *Repository, to blob.Bucket, in CopyInput) *copying {
+	c := &copying{Repository: r, in: in, to: to, locks: make(map[Ref]bool), vouched: make(map[Ref]bool), put: make(map[Ref]bool)}
+	if l, locks := blob.AsLocker(to); locks {
+		c.lockUntil = l.LocksUntil(r.clock())
+	}
+	return c
 }
 
 // run looks at the copy before it looks at the repository: everything that others have copied was in
@@ -134,7 +149,7 @@ func (c *copying) run(ctx context.Context) error {
 			return err
 		}
 	}
-	needed, unread, err := c.needed(ctx, state, here)
+	needed, unread, err := c.needed(ctx, state, seen, here)
 	if err != nil {
 		return err
 	}
@@ -152,6 +167,9 @@ func (c *copying) run(ctx context.Context) error {
 	}
 	// What was there may be of a copier that was cut short before it was durable.
 	if err := blob.Settle(ctx, c.to); err != nil {
+		return err
+	}
+	if err := c.lockThere(ctx); err != nil {
 		return err
 	}
 	if err := c.publish(ctx, l, state); err != nil {
@@ -224,12 +242,25 @@ func (s *tableState) accountsFor(earlier *tableState) error {
 
 // needed returns what the copy must have: what the roots reach, expired ones too, and what is found by
 // name; and the roots of which nobody can say here what they reach, because they are damaged.
-func (c *copying) needed(ctx context.Context, state *tableState, here Contents) (map[Ref]bool, []Flaw, error) {
+func (c *copying) needed(ctx context.Context, state, seen *tableState, here Contents) (map[Ref]bool, []Flaw, error) {
 	needed := make(map[Ref]bool)
 	var unread []Flaw
 	for _, root := range slices.SortedFunc(maps.Keys(state.roots), compareRefs) {
-		needed[root] = true
-		err := c.in.Reach(ctx, []Ref{root}, func(ref Ref) { needed[ref] = true })
+		isNew, vouches, err := c.sorts(ctx, state, seen, root)
+		if err != nil {
+			return nil, nil, err
+		}
+		reached := func(ref Ref) {
+			needed[ref] = true
+			if isNew {
+				c.locks[ref] = true
+			}
+			if vouches {
+				c.vouched[ref] = true
+			}
+		}
+		reached(root)
+		err = c.in.Reach(ctx, []Ref{root}, reached)
 		if problem.KindOf(err) == problem.Damaged {
 			unread = append(unread, Flaw{Key: root.Key(), Err: err})
 			continue
@@ -275,7 +306,7 @@ func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Con
 			break
 		}
 		g.Go(func() error {
-			size, err := c.copyObject(within, ref)
+			size, isPut, err := c.copyObject(within, ref)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if flaw := (*flawError)(nil); errors.As(err, &flaw) {
@@ -283,6 +314,9 @@ func (c *copying) copyObjects(ctx context.Context, needed map[Ref]bool, here Con
 				err = nil
 			} else if err == nil {
 				c.result.Copied.add(size)
+				if isPut {
+					c.put[ref] = true
+				}
 			}
 			c.step(len(needed))
 			return err
@@ -305,32 +339,32 @@ type flawError Flaw
 func (f *flawError) Error() string { return f.Err.Error() }
 
 // copyObject reads an object, verifies it, and puts it. One that is in its place already must be sound.
-func (c *copying) copyObject(ctx context.Context, ref Ref) (int64, error) {
+func (c *copying) copyObject(ctx context.Context, ref Ref) (size int64, isPut bool, err error) {
 	body, err := c.get(ctx, ref, 0, -1)
 	if err == nil {
 		_, err = c.verify(ctx, ref, c.in.Named(ref.Class), body)
 	}
 	if problem.KindOf(err) == problem.Damaged {
-		return 0, &flawError{Key: ref.Key(), Err: err}
+		return 0, false, &flawError{Key: ref.Key(), Err: err}
 	}
 	if err != nil || c.in.DryRun {
-		return int64(len(body)), err
+		return int64(len(body)), false, err
 	}
 	err = c.to.Put(ctx, ref.Key(), body)
 	if !errors.Is(err, blob.ErrExist) {
-		return int64(len(body)), err
+		return int64(len(body)), err == nil, err
 	}
 	there, err := c.to.Get(ctx, ref.Key(), 0, -1)
 	if errors.Is(err, blob.ErrNotFound) {
-		return 0, errMoved // another copy has deleted it
+		return 0, false, errMoved // another copy has deleted it
 	}
 	if err == nil && !bytes.Equal(there, body) {
 		_, err = c.verify(ctx, ref, c.in.Named(ref.Class), there)
 	}
 	if problem.KindOf(err) == problem.Damaged {
-		return 0, &flawError{Key: ref.Key(), InCopy: true, Err: fmt.Errorf("in the copy: %w", err)}
+		return 0, false, &flawError{Key: ref.Key(), InCopy: true, Err: fmt.Errorf("in the copy: %w", err)}
 	}
-	return int64(len(body)), err
+	return int64(len(body)), false, err
 }
 
 // copyKeyFiles puts the key files and wrapped identities, which must be there before the generation that
@@ -440,49 +474,4 @@ func (c *copying) tableBytes(ctx context.Context, l listing, generation uint64, 
 		first = errors.Join(first, err)
 	}
 	return nil, first
-}
-
-// clean takes away what the repository has let go of: earlier generations of the key table, which hold
-// keys that may be destroyed, key files, and where it is asked for objects. It deletes only what was in
-// the copy before the repository was looked at, and was in that no more. What the key table still names
-// is lost there rather than let go of; and while something is damaged there, an object that nothing seems
-// to need may be the only one of its kind.
-func (c *copying) clean(ctx context.Context, l listing, state *tableState, needed map[Ref]bool, here Contents) error {
-	now, err := c.keysThere.list(ctx)
-	if err != nil {
-		return err
-	}
-	newest, _ := now.newest() // another copy may have been faster: then this one's generation goes, too
-	if err := c.keysThere.forget(ctx, now, newest, true); err != nil {
-		return err
-	}
-	for _, key := range slices.Concat(c.there.files, c.there.identities) {
-		name, isIdentity := strings.CutPrefix(key, c.keys.dir()+identityDir)
-		used := isIdentity && slices.ContainsFunc(state.table.Members, func(m seal.Member) bool { return m.Identity == name })
-		if used || slices.Contains(l.files, key) || slices.Contains(l.identities, key) {
-			continue
-		}
-		if err := c.to.Delete(ctx, key); err != nil {
-			return fmt.Errorf("delete an old key file: %w", err)
-		}
-	}
-	if !c.in.Delete || len(c.result.Missing) > 0 {
-		return nil
-	}
-	for _, ref := range slices.SortedFunc(maps.Keys(c.objects), compareRefs) {
-		_, held := here.Objects[ref]
-		if held || needed[ref] || !slices.Contains(c.in.Collect, ref.Class) {
-			continue
-		}
-		err := c.to.Delete(ctx, ref.Key())
-		switch {
-		case err == nil:
-			c.result.Deleted.add(c.objects[ref])
-		case errors.Is(err, blob.ErrRetained):
-			c.result.Retained.add(c.objects[ref])
-		default:
-			return fmt.Errorf("delete %s: %w", ref, err)
-		}
-	}
-	return nil
 }

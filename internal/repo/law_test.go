@@ -193,7 +193,7 @@ func (c *crowd) gather(ctx context.Context, view *Repository, name string, paren
 			}
 		}
 	}
-	_, err := view.Commit(ctx, rootClass, rootFrames(name, refs), refs)
+	_, err := view.Commit(ctx, rootClass, rootFrames(name, refs), refs, Base{})
 	return leaves, err
 }
 

@@ -153,7 +153,11 @@ func (r *Repository) put(ctx context.Context, secret seal.Secret, ref Ref, era u
 	if err != nil {
 		return Stored{}, none, err
 	}
+	at := r.clock()
 	err = r.bucket.Put(ctx, ref.Key(), body)
+	if err == nil {
+		r.fresh(ref, at)
+	}
 	if errors.Is(err, blob.ErrExist) {
 		return r.present(ctx, ref, frames)
 	}

@@ -46,6 +46,9 @@ type Repository struct {
 
 	mu      sync.Mutex
 	session *session // what this view writes; nil before the first Put
+
+	locked      map[Ref]bool // what this view put in a medium that locks it until lockedUntil
+	lockedUntil time.Time
 }
 
 // session is what one writer writes.

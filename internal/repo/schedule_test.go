@@ -195,7 +195,7 @@ func TestARootThatWasGivenUpIsNotAcknowledgedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := view.Commit(t.Context(), rootClass, rootFrames("root", nil), nil)
+	first, err := view.Commit(t.Context(), rootClass, rootFrames("root", nil), nil, Base{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestARootThatWasGivenUpIsNotAcknowledgedAgain(t *testing.T) {
 		}
 		in.Expire, now = nil, now.Add(MinUndo)
 	}
-	again, err := view.Commit(t.Context(), rootClass, rootFrames("root", nil), nil)
+	again, err := view.Commit(t.Context(), rootClass, rootFrames("root", nil), nil, Base{})
 	if err != nil {
 		kind(t, "given up", err, problem.Conflict)
 		return

@@ -64,6 +64,7 @@ const (
 	FindingDamaged    = "damaged"        // the repository is not intact
 	FindingUnwritten  = "unwritable"     // the repository takes no new objects
 	FindingPartial    = "partial"        // the last backup lacks something
+	FindingUnlocked   = "unlocked"       // locks of the storage end before what was promised
 )
 
 // What a backup asks the org at least, when nothing changed: identity, time and the list of objects, then
@@ -206,6 +207,13 @@ func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) err
 			Rule: FindingDamaged, Object: f.Object, Text: f.Text, Hint: "run `holdfast verify`",
 		})
 	}
+	if n := len(report.Unlocked); n > 0 {
+		r.Findings = append(r.Findings, FindingRow{
+			Rule: FindingUnlocked,
+			Text: fmt.Sprintf("locks end before what retain-days promised to a snapshot, on %s and others: %d in all", report.Unlocked[0], n),
+			Hint: "find out who writes to the storage without retain-days; a backup locks again what it relies on",
+		})
+	}
 	infos, err := store.List(ctx, snapshot.OfOrg(r.OrgID))
 	if err != nil && problem.KindOf(err) != problem.Damaged { // a damaged manifest is among the findings
 		return err
@@ -232,6 +240,6 @@ func (r *CheckResult) checkStore(ctx context.Context, store *snapshot.Store) err
 
 // rank puts first what keeps a backup from working at all.
 func rank(rule string) int {
-	order := []string{FindingUnwritten, FindingDamaged, FindingMissing, FindingPermission, FindingHidden, FindingLimits, FindingClock, FindingPartial, FindingReadOnly}
+	order := []string{FindingUnwritten, FindingDamaged, FindingMissing, FindingPermission, FindingHidden, FindingUnlocked, FindingLimits, FindingClock, FindingPartial, FindingReadOnly}
 	return slices.Index(order, rule)
 }

@@ -33,6 +33,7 @@ type Report struct {
 	Lone        []string // objects of the key table that are there once instead of twice
 	Keyless     []string // objects that no snapshot relies on and no key opens: left by a copy that was cut short, or damaged
 	Foreign     []string // keys that no version of this program writes
+	Unlocked    []string // objects whose lock ends before what a snapshot that relies on them was promised; of Check alone
 	Findings    []Finding
 }
 
@@ -114,6 +115,9 @@ type segmentUse struct {
 // that of a bucket that does not answer.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	c, err := s.check(ctx)
+	if err == nil {
+		err = c.locks(ctx)
+	}
 	if err != nil {
 		return Report{}, err
 	}

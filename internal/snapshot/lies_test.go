@@ -21,7 +21,7 @@ func lied(t *testing.T, sn *Snapshot, lie func(m *manifest)) *manifest {
 		m.parts[i].layers = slices.Clone(m.parts[i].layers)
 	}
 	lie(&m)
-	if err := sn.store.publish(t.Context(), &m); err != nil {
+	if err := sn.store.publish(t.Context(), &m, nil); err != nil {
 		t.Fatal(err)
 	}
 	return &m

@@ -14,6 +14,9 @@ import (
 type reach struct {
 	repository *repo.Repository
 	followed   map[seal.ID]bool // segments whose rows were read
+
+	ofParent map[seal.ID]bool // segments whose bodies the parent reaches, too
+	carried  func(repo.Ref)   // called with these
 }
 
 func newReach(r *repo.Repository) *reach {
@@ -41,6 +44,9 @@ func (r *reach) follow(ctx context.Context, m *manifest, seen func(repo.Ref)) er
 			err := r.segment(ctx, p, s, func(b Body) {
 				for _, piece := range b.pieces {
 					seen(piece.ref())
+					if r.ofParent[s.id] {
+						r.carried(piece.ref())
+					}
 				}
 			})
 			if err != nil {
@@ -49,6 +55,31 @@ func (r *reach) follow(ctx context.Context, m *manifest, seen func(repo.Ref)) er
 		}
 	}
 	return nil
+}
+
+// carry calls carried with what the manifest has from its parent: at once with what both name, and in follow with the
+// bodies of the segments that both refer to bodies with.
+func (r *reach) carry(parent, m *manifest, carried func(repo.Ref)) {
+	named := make(map[repo.Ref]bool)
+	parent.named(func(ref repo.Ref) { named[ref] = true })
+	m.named(func(ref repo.Ref) {
+		if named[ref] {
+			carried(ref)
+		}
+	})
+	r.carried, r.ofParent = carried, make(map[seal.ID]bool)
+	holders := make(map[string]bodyFields)
+	for _, p := range m.parts {
+		holders[p.object] = p.holders
+	}
+	for _, p := range parent.parts {
+		if !slices.Equal(p.holders, holders[p.object]) {
+			continue // a field that holds bodies now was not followed for the parent
+		}
+		for _, s := range p.bodySegments() {
+			r.ofParent[s.id] = true
+		}
+	}
 }
 
 // bodySegments returns the segments of a part whose rows may refer to bodies.

@@ -388,7 +388,7 @@ func TestLiesAreFound(t *testing.T) {
 		m.parts[0].layers[0].segments = slices.Clone(m.parts[0].layers[0].segments)
 		lie(&m.parts[0].layers[0])
 		m.info.Records = m.parts[0].records()
-		if err := s.publish(t.Context(), &m); err != nil {
+		if err := s.publish(t.Context(), &m, nil); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Verify(t.Context(), VerifyOptions{Snapshot: m.info.ID}, nil)

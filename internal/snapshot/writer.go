@@ -76,7 +76,7 @@ func (s *Store) write(ctx context.Context, d Draft, schema *sf.Schema, fn func(*
 	}
 	m.schema = schemaID
 	m.info.NewBytes += schemaBytes
-	if err := s.publish(ctx, m); err != nil {
+	if err := s.publish(ctx, m, d.Parent); err != nil {
 		return nil, fmt.Errorf("write snapshot: %w", err)
 	}
 	return m, nil
@@ -93,16 +93,22 @@ func snapshotRef(id string) repo.Ref {
 
 // publish stores the manifest and makes it a root. That is the last write: everything that the
 // manifest names is durable.
-func (s *Store) publish(ctx context.Context, m *manifest) error {
+func (s *Store) publish(ctx context.Context, m *manifest, parent *Snapshot) error {
 	frames, err := m.encode()
 	if err != nil {
 		return err
 	}
 	refs := make(map[repo.Ref]bool)
-	if err := newReach(s.repository).follow(ctx, m, func(ref repo.Ref) { refs[ref] = true }); err != nil {
+	reached := newReach(s.repository)
+	base := repo.Base{Carried: make(map[repo.Ref]bool)}
+	if parent != nil {
+		base.Root = snapshotRef(parent.manifest.info.ID)
+		reached.carry(parent.manifest, m, func(ref repo.Ref) { base.Carried[ref] = true })
+	}
+	if err := reached.follow(ctx, m, func(ref repo.Ref) { refs[ref] = true }); err != nil {
 		return err
 	}
-	stored, err := s.repository.Commit(ctx, classSnapshot, frames, slices.Collect(maps.Keys(refs)))
+	stored, err := s.repository.Commit(ctx, classSnapshot, frames, slices.Collect(maps.Keys(refs)), base)
 	if err != nil {
 		return err
 	}

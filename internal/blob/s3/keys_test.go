@@ -52,7 +52,7 @@ func TestKeysAreDestroyedWhereDataIsLocked(t *testing.T) {
 	must(t, err)
 	private, err := r.Put(ctx, leaf, [][]byte{[]byte("private")})
 	must(t, err)
-	_, err = r.Commit(ctx, root, [][]byte{[]byte("both")}, []repo.Ref{public.Ref, private.Ref})
+	_, err = r.Commit(ctx, root, [][]byte{[]byte("both")}, []repo.Ref{public.Ref, private.Ref}, repo.Base{})
 	must(t, err)
 
 	before := keysBelow(t, b, repo.Deletable)
@@ -122,4 +122,28 @@ func TestABucketThatLocksKeysIsRefused(t *testing.T) {
 		t.Errorf("there is %q", keys)
 	}
 	must(t, b.Put(t.Context(), "data", []byte("data")))
+}
+
+// TestACommitLocksAgainWhatItTakesOver commits a root over an object whose lock is shorter than the one that is asked for now.
+func TestACommitLocksAgainWhatItTakesOver(t *testing.T) {
+	g := startGateway(t)
+	r, _, c, id := lockedRepository(t, g)
+	ctx := t.Context()
+	const leaf, root repo.Class = "leaf", "root"
+	old, err := r.Put(ctx, leaf, [][]byte{[]byte("old")})
+	must(t, err)
+	_, err = r.Commit(ctx, root, [][]byte{[]byte("first")}, []repo.Ref{old.Ref}, repo.Base{})
+	must(t, err)
+	c.Retention = 400 * time.Hour
+	b := g.open(t, c)
+	later, err := repo.Open(ctx, b, id)
+	must(t, err)
+	now := time.Now()
+	second, err := later.Commit(ctx, root, [][]byte{[]byte("second")}, []repo.Ref{old.Ref}, repo.Base{})
+	must(t, err)
+	for _, ref := range []repo.Ref{old.Ref, second.Ref} {
+		if end, err := b.LockedUntil(ctx, ref.Key()); err != nil || end.Before(now.Add(c.Retention)) {
+			t.Errorf("%s is locked until %v, %v", ref, end, err)
+		}
+	}
 }

@@ -168,12 +168,33 @@ func (b *Bucket) Retained(ctx context.Context, key string) (Retention, error) {
 	return retentionOf(info), nil
 }
 
+// LocksUntil returns until when an object is locked that is put at that time; see blob.Locker.
+func (b *Bucket) LocksUntil(at time.Time) time.Time {
+	if b.retention == 0 {
+		return time.Time{}
+	}
+	return wholeSecond(blob.LockEnd(at, b.retention))
+}
+
+// LockedUntil returns until when nobody can delete the object; see blob.Locker. A lock in another mode than
+// COMPLIANCE is none: who has the right can lift it.
+func (b *Bucket) LockedUntil(ctx context.Context, key string) (time.Time, error) {
+	lock, err := b.Retained(ctx, key)
+	if err != nil || lock.Mode != minio.Compliance.String() {
+		return time.Time{}, err
+	}
+	return lock.Until, nil
+}
+
 // Retain locks the object in COMPLIANCE mode until that time at least. A lock that lasts as long
 // already stays as it is: nothing is ever shortened. The error wraps blob.ErrNotFound when there is
 // no object.
 func (b *Bucket) Retain(ctx context.Context, key string, until time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if b.first {
+		return readOnly("lock " + key)
 	}
 	if err := b.retain(ctx, key, wholeSecond(until)); err != nil {
 		return b.explain("lock "+key, err)

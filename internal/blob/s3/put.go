@@ -102,7 +102,7 @@ func (b *Bucket) putOnce(ctx context.Context, key string, body []byte, mark stri
 	var md5Text string
 	if retention > 0 {
 		options.Mode = minio.Compliance
-		options.RetainUntilDate = wholeSecond(b.pace.now().Add(retention))
+		options.RetainUntilDate = wholeSecond(blob.LockEnd(b.pace.now(), retention))
 		sum := md5.Sum(body) // what stores older than x-amz-checksum ask for with a lock
 		md5Text = base64.StdEncoding.EncodeToString(sum[:])
 	}

@@ -14,8 +14,8 @@
 // A listing is complete or an error. Answers that are not those of a store, such as the page of a
 // proxy, are errors and never "there is nothing".
 //
-// With a retention, every object but those of Config.Unlocked is locked in COMPLIANCE mode: until that time
-// nobody can delete it, the owner of the account included. Where the bucket locks by itself whatever is put,
+// With a retention, every object but those of Config.Unlocked is locked in COMPLIANCE mode: for so long, and up to a
+// quarter more (blob.LockEnd), nobody can delete it, the owner of the account included. Where the bucket locks by itself whatever is put,
 // objects of Config.Unlocked are refused. Delete of a locked object changes nothing and returns a
 // *RetainedError. In a bucket with versions Delete removes all versions of the key; it never leaves
 // a delete marker behind, which would hide what is still there and paid for.
@@ -57,7 +57,7 @@ type Config struct {
 	CredentialsFile string // file in AWS's form; empty: the environment, then AWS's usual file
 	Profile         string // profile in the file; empty: AWS_PROFILE, else "default"
 
-	Retention time.Duration // lock each object for so long in COMPLIANCE mode; 0: no lock
+	Retention time.Duration // lock each object for so long at least in COMPLIANCE mode; 0: no lock
 	Unlocked  []string      // what keys begin with whose objects must stay deletable: no lock is put on these
 
 	// First reads each object as it was first put, whatever was put or deleted over it since: what an

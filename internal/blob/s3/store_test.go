@@ -271,7 +271,7 @@ func TestS3StoreLockHolds(t *testing.T) {
 	must(t, b.Put(ctx, "k", body))
 	lock, err := b.Retained(ctx, "k")
 	must(t, err)
-	if lock.Mode != "COMPLIANCE" || lock.Hold || lock.Until.Before(before.Add(c.Retention)) || lock.Until.After(time.Now().Add(c.Retention+2*time.Second)) {
+	if lock.Mode != "COMPLIANCE" || lock.Hold || lock.Until.Before(before.Add(c.Retention)) || lock.Until.After(time.Now().Add(c.Retention+c.Retention/4+2*time.Second)) {
 		t.Fatalf("%+v", lock)
 	}
 	_, ids := g.versionsOf(t, c, "k")
