@@ -363,6 +363,12 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if n := len(r.NewIDs); n > 0 {
 		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))
 	}
+	for _, m := range r.Mentions {
+		fmt.Fprintf(w, "  %s.%s of %s names an old Id, and is left as it is\n", m.Object, m.Field, plural(int(m.Count), "record"))
+	}
+	if n := r.Files.Files; n > 0 {
+		fmt.Fprintf(w, "%s came back, %d bytes, and were read again: each has its SHA-256\n", plural(int(n), "file"), r.Files.Bytes)
+	}
 	if !r.Verified && r.Observed == nil {
 		return
 	}

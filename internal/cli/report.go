@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"holdfast/internal/problem"
@@ -88,6 +89,13 @@ func reportHTML(w io.Writer, r run.ApplyResult, ended error) error {
 	page.Differences = cutRows(page.Left, "differences", r.Differences)
 	page.Dropped = cutRows(page.Left, "dropped", r.Dropped)
 	page.NewIDs = cutRows(page.Left, "new", r.NewIDs)
+	page.Mentions = slices.Clone(r.Mentions)
+	left := reportRows
+	for i := range page.Mentions { // the rows of all fields together
+		rows := page.Mentions[i].Records
+		page.Mentions[i].Records = rows[:min(left, len(rows))]
+		left -= len(page.Mentions[i].Records)
+	}
 	page.Moved = cutRows(page.Left, "moved", r.Moved)
 	return reportPage.Execute(w, page)
 }
@@ -127,6 +135,9 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 {{range .Dropped}}<tr><td>{{.Object}}</td><td>{{.ID}}</td><td>{{.Field}}</td></tr>{{end}}</table>{{with index .Left "dropped"}}<p>and {{.}} more</p>{{end}}{{end}}
 {{if .NewIDs}}<h2>Records under new Ids</h2><table><tr><th>Object</th><th>Old</th><th>New</th></tr>
 {{range .NewIDs}}<tr><td>{{.Object}}</td><td>{{.Old}}</td><td>{{.New}}</td></tr>{{end}}</table>{{with index .Left "new"}}<p>and {{.}} more</p>{{end}}{{end}}
+{{if .Mentions}}<h2>Texts that name records by their old Ids</h2><p>They are left as they are.</p>
+{{range .Mentions}}<h3>{{.Object}}.{{.Field}}: {{.Count}} records</h3><table><tr><th>Record</th><th>Old Id in its text</th><th>Id now</th></tr>
+{{range .Records}}<tr><td>{{.ID}}</td><td>{{.Old}}</td><td>{{.New}}</td></tr>{{end}}</table>{{end}}{{end}}
 {{if .Notes}}<h2>Notes</h2><ul>{{range .Notes}}<li>{{.}}</li>{{end}}</ul>{{end}}
 </body></html>
 `))

@@ -53,6 +53,7 @@ type ApplyResult struct {
 	Errors   []RowErrorRow  `json:"errors"`             // the refused rows
 	Dropped  []LinkRow      `json:"dropped,omitempty"`  // links left empty because their target did not come back
 	NewIDs   []NewIDRow     `json:"new_ids"`            // records that came back under a new Id
+	Mentions []MentionRow   `json:"mentions,omitempty"` // texts that name records by the Ids which they had before
 	Switched *SwitchedRow   `json:"switched,omitempty"` // of a plan that switches automation off
 	Moved    []MovedRow     `json:"moved,omitempty"`    // of a stale plan
 

@@ -22,6 +22,8 @@ func (in ApplyInput) verify(ctx context.Context, p *plan.Plan, applied apply.Res
 		if sn, err := in.Store.Load(ctx, done.Snapshot); err == nil {
 			row := snapshotRow(sn.Info())
 			out.Observed = &row
+			out.Mentions, err = mentions(ctx, sn, applied.Pairs)
+			return err
 		}
 		return nil
 	}
@@ -48,6 +50,10 @@ func (in ApplyInput) prove(ctx context.Context, w *wanted, p *plan.Plan, applied
 	}
 	out.judge(w, excuses)
 	if err := in.proveFiles(ctx, p, w, applied, out); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	var err error
+	if out.Mentions, err = mentions(ctx, w.live, applied.Pairs); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	out.Notes = w.notes
