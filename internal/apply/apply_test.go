@@ -46,7 +46,7 @@ func steps(in ...plan.Step) *plan.Plan {
 	for i := range in {
 		s := &in[i]
 		s.Number = i + 1
-		if s.Op == plan.Undelete || s.Op == plan.Delete {
+		if s.Op == plan.Undelete || s.Op.Deletes() {
 			continue
 		}
 		names := map[string]bool{}

@@ -64,7 +64,7 @@ func kept(object string) bool {
 
 // deletes reports that the plan deletes records of the object.
 func (l *ledger) deletes(object string) bool {
-	return slices.ContainsFunc(l.plan.Steps, func(s plan.Step) bool { return s.Op == plan.Delete && s.Object == object })
+	return slices.ContainsFunc(l.plan.Steps, func(s plan.Step) bool { return s.Op.Deletes() && s.Object == object })
 }
 
 // goes reports a record that the plan deletes, and whose deletion was not refused.
@@ -73,7 +73,7 @@ func (l *ledger) goes(id sf.ID) bool {
 		l.doomed = map[sf.ID]birthplace{}
 		for i, s := range l.plan.Steps {
 			for n, r := range s.Rows {
-				if s.Op == plan.Delete {
+				if s.Op.Deletes() {
 					l.doomed[r.ID] = birthplace{i, n}
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 )
@@ -43,7 +44,10 @@ func cellsOf(w sf.Write) []string {
 	return cells
 }
 
-// insertion is the content of one insert batch: what goes into the job, and what does not go.
+// byJob reports the operations whose batches are Bulk jobs.
+func byJob(op plan.Op) bool { return op == plan.Insert || op == plan.HardDelete }
+
+// insertion is the content of one batch that is a job: what goes into it, and what does not go.
 type insertion struct {
 	rows    []sending // sent, aligned with writes
 	blocked []sending
@@ -68,7 +72,9 @@ func (a *application) lay(step int, numbers []int) (*insertion, error) {
 		in.rows = append(in.rows, r)
 	}
 	in.fields, in.writes = table(in.rows)
-	if len(in.fields) == 0 && len(in.rows) > 0 {
+	if a.ledger.plan.Steps[step].Op == plan.HardDelete {
+		in.ofIDs()
+	} else if len(in.fields) == 0 && len(in.rows) > 0 {
 		if err := in.fillEmpty(a.schema.Object(a.ledger.plan.Steps[step].Object)); err != nil {
 			return nil, err
 		}
@@ -84,6 +90,14 @@ func (a *application) lay(step int, numbers []int) (*insertion, error) {
 	}
 	in.sum = hex.EncodeToString(h.Sum(nil)[:16])
 	return in, nil
+}
+
+// ofIDs makes the rows such as a deletion has: Ids alone.
+func (in *insertion) ofIDs() {
+	in.fields = []string{"Id"}
+	for i, r := range in.rows {
+		in.writes[i].Values = []sf.Value{sf.Text(string(r.id))}
+	}
 }
 
 // fillEmpty gives rows without any value a column, which a CSV must have: one that is set to null.
@@ -161,8 +175,8 @@ func sentKey(r sending) echoKey {
 	return keyOf(cells)
 }
 
-// insert sends the open batch in a job. The batch stays open until settleJob has its results.
-func (a *application) insert(ctx context.Context) error {
+// sendJob sends the open batch in a job. The batch stays open until settleJob has its results.
+func (a *application) sendJob(ctx context.Context) error {
 	b := a.ledger.open
 	s := a.ledger.plan.Steps[b.step]
 	in, err := a.lay(b.step, b.rows)
@@ -170,21 +184,28 @@ func (a *application) insert(ctx context.Context) error {
 		return err
 	}
 	if len(in.rows) > 0 {
-		job, err := a.target.StartInsert(ctx, s.Object, in.fields)
+		job, err := a.start(ctx, s, in.fields)
 		if err != nil {
-			return fmt.Errorf("step %d, job to insert %d records of %s: %w", s.Number, len(in.rows), s.Object, err)
+			return fmt.Errorf("step %d, job to %s %d records of %s: %w", s.Number, s.Op, len(in.rows), s.Object, err)
 		}
 		if err := a.record(entry{T: entryJob, Batch: b.number, Job: job}); err != nil {
 			return err
 		}
-		if err := a.target.SendInsert(ctx, job, in.fields, in.writes); err != nil {
+		if err := a.target.SendRows(ctx, job, in.fields, in.writes); err != nil {
 			return fmt.Errorf("step %d, upload %d records of %s to job %s: %w", s.Number, len(in.rows), s.Object, job, err)
 		}
 	}
 	return a.settleJob(ctx)
 }
 
-// settleJob asks what became of the open batch of inserts and records it.
+func (a *application) start(ctx context.Context, s plan.Step, fields []string) (job string, err error) {
+	if s.Op == plan.HardDelete {
+		return a.target.StartHardDelete(ctx, s.Object)
+	}
+	return a.target.StartInsert(ctx, s.Object, fields)
+}
+
+// settleJob asks what became of the open batch that is a job, and records it.
 func (a *application) settleJob(ctx context.Context) error {
 	b := a.ledger.open
 	in, err := a.lay(b.step, b.rows)
@@ -224,7 +245,7 @@ func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err
 		state, err := a.target.JobState(ctx, b.job)
 		if problem.KindOf(err) == problem.NotFound {
 			return false, problem.Newf(problem.NotVerified,
-				"the org does not know job %s any more, so whether its %d records were inserted cannot be told", b.job, len(b.rows)).
+				"the org does not know job %s any more, so whether it did %s to its %d records cannot be told", b.job, b.op, len(b.rows)).
 				Hint("look for the records of step %d in the org; then make a new plan with `holdfast restore`", a.ledger.plan.Steps[b.step].Number)
 		}
 		if err != nil {
@@ -242,7 +263,7 @@ func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err
 				}
 			}
 			// The next look says whether the upload has overtaken this.
-			if err := a.target.AbortInsert(ctx, b.job); err != nil {
+			if err := a.target.AbortJob(ctx, b.job); err != nil {
 				return false, fmt.Errorf("abort job %s: %w", b.job, err)
 			}
 		}
@@ -264,7 +285,7 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 	var out []entryRow
 	answered, processed := make([]bool, len(in.rows)), 0
 	told := map[echoKey]int{}
-	for res, err := range a.target.InsertResults(ctx, b.job, in.fields) {
+	for res, err := range a.target.JobResults(ctx, b.job, in.fields) {
 		if err != nil {
 			if aborted && b.unsent && processed == 0 && answeredFor(err) {
 				return nil, nil
@@ -284,7 +305,9 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 		told[key]++
 		switch {
 		case o.Success && o.ID == "":
-			return nil, problem.Newf(problem.Damaged, "job %s: %s %s was inserted without an Id", b.job, s.Object, old(i))
+			return nil, problem.Newf(problem.Damaged, "job %s: %s of %s %s without an Id", b.job, s.Op, s.Object, old(i))
+		case o.Success && s.Op == plan.HardDelete && string(o.ID) != res.Echo[0]:
+			return nil, problem.Newf(problem.Damaged, "job %s: the result for %s is of %s", b.job, res.Echo[0], o.ID)
 		}
 		answered[i] = true
 		switch {
@@ -302,7 +325,31 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 			return nil, problem.Newf(problem.Damaged, "job %s has no result for %s %s", b.job, s.Object, old(i))
 		}
 	}
+	if s.Op == plan.HardDelete {
+		return out, a.goneAnyway(ctx, s, out)
+	}
 	return out, nil
+}
+
+// goneAnyway looks at records whose hard deletion was refused: one that is not in the org at all is where the plan
+// wants it, such as one that went with another. One in the Recycle Bin is not.
+func (a *application) goneAnyway(ctx context.Context, s plan.Step, out []entryRow) error {
+	var refused []sf.ID
+	for _, r := range out {
+		if r.Code != "" && !passing(r.Code) {
+			refused = append(refused, s.Rows[r.Row].ID)
+		}
+	}
+	gone, err := a.arrivedAnyway(ctx, s, refused)
+	if err != nil {
+		return err
+	}
+	for i, r := range out {
+		if id := s.Rows[r.Row].ID; r.Code != "" && gone[id] {
+			out[i] = entryRow{Row: r.Row, ID: string(id)}
+		}
+	}
+	return nil
 }
 
 // answeredFor reports an error that is the org's answer rather than the lack of one.

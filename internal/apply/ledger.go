@@ -115,7 +115,7 @@ func newLedger(approved plan.Approved) *ledger {
 			switch s.Op {
 			case plan.Insert, plan.Undelete:
 				l.birth[r.ID] = birthplace{step: i, row: n}
-			case plan.Delete:
+			case plan.Delete, plan.HardDelete:
 				l.death[r.ID] = birthplace{step: i, row: n}
 			case plan.Release:
 				l.release[r.ID] = birthplace{step: i, row: n}

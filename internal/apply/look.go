@@ -112,7 +112,7 @@ func (a *application) stale(ctx context.Context) ([]Moved, error) {
 func (a *application) lookFor(ctx context.Context, s plan.Step, ids []sf.ID, fields map[string]int) (
 	found map[sf.ID]seen, holders map[sf.ID]string, err error,
 ) {
-	if found, err = a.look(ctx, s.Object, ids, fields); err == nil && s.Op == plan.Delete {
+	if found, err = a.look(ctx, s.Object, ids, fields); err == nil && s.Op.Deletes() {
 		holders, err = a.held(ctx, s.Object, ids)
 	}
 	return found, holders, err
@@ -164,8 +164,11 @@ func (a *application) movedRow(step, row int, now seen) (field, reason string) {
 			return "", "is back already"
 		}
 		return "", ""
-	case plan.Delete:
-		if !now.live() {
+	case plan.Delete, plan.HardDelete:
+		switch {
+		case s.Op == plan.HardDelete && now.binned && !a.ledger.begun:
+			return "", "is in the Recycle Bin, where a job does not find it"
+		case !now.live():
 			return "", "" // gone already, which is what the plan wants
 		}
 		for _, f := range r.Fields {
@@ -256,6 +259,8 @@ func arrived(s plan.Step, r sending, now seen) bool {
 		return now.live()
 	case plan.Delete:
 		return !now.live()
+	case plan.HardDelete:
+		return !now.there
 	}
 	if !now.live() {
 		return false
@@ -274,7 +279,7 @@ func (a *application) strayed(step int, r sending, now seen) bool {
 	switch s.Op {
 	case plan.Undelete:
 		return false
-	case plan.Delete:
+	case plan.Delete, plan.HardDelete:
 		_, reason := a.movedRow(step, r.row, now)
 		return reason != ""
 	}

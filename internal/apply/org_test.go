@@ -39,6 +39,7 @@ type binned struct {
 
 type smallJob struct {
 	object  string
+	deletes bool // for good
 	fields  []string
 	rows    []sf.Write
 	state   sf.JobState
@@ -271,7 +272,17 @@ func (o *smallOrg) StartInsert(_ context.Context, object string, fields []string
 	return job, o.leave("start")
 }
 
-func (o *smallOrg) SendInsert(_ context.Context, job string, fields []string, rows []sf.Write) error {
+func (o *smallOrg) StartHardDelete(_ context.Context, object string) (string, error) {
+	if err := o.enter("start"); err != nil {
+		return "", err
+	}
+	o.seq++
+	job := string(testID("750", o.seq))
+	o.jobs[job] = &smallJob{object: object, deletes: true, fields: []string{"Id"}, state: sf.JobOpen}
+	return job, o.leave("start")
+}
+
+func (o *smallOrg) SendRows(_ context.Context, job string, fields []string, rows []sf.Write) error {
 	if err := o.enter("upload"); err != nil {
 		return err
 	}
@@ -314,6 +325,19 @@ func (o *smallOrg) JobState(_ context.Context, job string) (sf.JobState, error) 
 func (o *smallOrg) work(j *smallJob) {
 	var good, bad []sf.JobResult
 	for _, w := range j.rows {
+		if j.deletes {
+			id := sf.ID(w.Values[0].Text())
+			res := sf.JobResult{Echo: []string{string(id)}, Outcome: refusal("", "ENTITY_IS_DELETED")}
+			if o.live[id] == nil {
+				bad = append(bad, res)
+				continue
+			}
+			o.remove(id)
+			maps.DeleteFunc(o.bin, func(gone sf.ID, b binned) bool { return gone == id || b.with == id })
+			res.Outcome = sf.Outcome{ID: id, Success: true}
+			good = append(good, res)
+			continue
+		}
 		values := map[string]sf.Value{}
 		res := sf.JobResult{}
 		for i, f := range j.fields {
@@ -341,7 +365,7 @@ func (o *smallOrg) work(j *smallJob) {
 	j.results = append(good, bad...)
 }
 
-func (o *smallOrg) InsertResults(_ context.Context, job string, _ []string) iter.Seq2[sf.JobResult, error] {
+func (o *smallOrg) JobResults(_ context.Context, job string, _ []string) iter.Seq2[sf.JobResult, error] {
 	return func(yield func(sf.JobResult, error) bool) {
 		if err := o.enter("results"); err != nil {
 			yield(sf.JobResult{}, err)
@@ -366,7 +390,7 @@ func (o *smallOrg) InsertResults(_ context.Context, job string, _ []string) iter
 	}
 }
 
-func (o *smallOrg) AbortInsert(_ context.Context, job string) error {
+func (o *smallOrg) AbortJob(_ context.Context, job string) error {
 	if err := o.enter("abort"); err != nil {
 		return err
 	}

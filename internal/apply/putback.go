@@ -125,7 +125,7 @@ func (a *application) stopJob(ctx context.Context) error {
 			}
 		}
 		// It may end of itself before this arrives; the next look tells.
-		if last = a.target.AbortInsert(ctx, b.job); last == nil {
+		if last = a.target.AbortJob(ctx, b.job); last == nil {
 			failures = 0
 		} else if failures++; failures >= callTries || ctx.Err() != nil {
 			break

@@ -41,7 +41,7 @@ func (a *application) resolve(step, row int) (sending, error) {
 	out := sending{row: row}
 	id, there := a.ledger.now(r.ID)
 	out.id = id
-	if s.Op == plan.Undelete || s.Op == plan.Delete {
+	if s.Op == plan.Undelete || s.Op.Deletes() {
 		return out, nil
 	}
 	if s.Op != plan.Insert {

@@ -229,7 +229,11 @@ func (a *application) choose(i int) ([]int, int, error) {
 		return a.chooseInsert(i)
 	}
 	pending, attempts := a.ledger.pending(i)
-	limit := max(1, a.opts.callRows()>>(2*attempts))
+	most := a.opts.callRows()
+	if s.Op == plan.HardDelete { // what is deleted for good was looked at right before
+		most = min(a.opts.jobRows(), aheadRows)
+	}
+	limit := max(1, most>>(2*attempts))
 	var rows, carried []int
 	for n := range pending {
 		if s.Rows[n].With != "" && !a.looked[birthplace{i, n}] {
@@ -259,7 +263,7 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 	files := s.Op == plan.Insert && a.bodyField(s.Object) != nil
 	if files {
 		e.Op = opFile
-	} else if s.Op == plan.Insert {
+	} else if byJob(s.Op) {
 		in, err := a.lay(i, rows)
 		if err != nil {
 			return err
@@ -272,8 +276,8 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 	switch first := (birthplace{i, rows[0]}); {
 	case files:
 		return a.insertFiles(ctx)
-	case s.Op == plan.Insert:
-		return a.insert(ctx)
+	case byJob(s.Op):
+		return a.sendJob(ctx)
 	case s.Rows[rows[0]].With != "" && !a.looked[first]:
 		for _, n := range rows {
 			a.looked[birthplace{i, n}] = true
@@ -290,7 +294,7 @@ func (a *application) settle(ctx context.Context) error {
 		return nil
 	}
 	switch a.ledger.open.op {
-	case plan.Insert.String():
+	case plan.Insert.String(), plan.HardDelete.String():
 		return a.settleJob(ctx)
 	case opReturn:
 		return a.settleReturned(ctx)

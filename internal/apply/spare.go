@@ -26,7 +26,7 @@ type fresh struct {
 // settles what it takes out.
 func (a *application) spare(ctx context.Context, step int, rows []int) ([]int, error) {
 	s := a.ledger.plan.Steps[step]
-	if !s.Op.Updates() && s.Op != plan.Delete {
+	if !s.Op.Updates() && !s.Op.Deletes() {
 		return rows, nil
 	}
 	known := func(n int) bool { return a.fresh.step == step && a.fresh.rows[n] }
@@ -125,7 +125,7 @@ const movedMessage = "someone changed the record while the plan was applied; it 
 // compare adds the fields in which the record of a row is compared with what the plan found, and reports whether
 // there is anything to compare. sent is what the row writes.
 func (a *application) compare(s plan.Step, row int, sent []state.FieldChange, into map[string]int) bool {
-	if s.Op != plan.Delete {
+	if !s.Op.Deletes() {
 		some := false
 		for _, f := range sent {
 			into[f.Field] = 0

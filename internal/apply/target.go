@@ -10,7 +10,7 @@ import (
 )
 
 // Target is an org that a plan is applied to. Each method may be tried again by the implementation
-// as long as that cannot do a thing twice; an error of Undelete, Update, Delete or SendInsert says
+// as long as that cannot do a thing twice; an error of Undelete, Update, Delete or SendRows says
 // nothing about whether the org did it.
 type Target interface {
 	// Identity says which org this is.
@@ -32,14 +32,16 @@ type Target interface {
 
 	// StartInsert creates a Bulk API 2.0 job that will insert rows with these fields.
 	StartInsert(ctx context.Context, object string, fields []string) (job string, err error)
-	// SendInsert uploads the rows, once, and lets the job begin.
-	SendInsert(ctx context.Context, job string, fields []string, rows []sf.Write) error
+	// StartHardDelete creates one that will delete records for good, by the field Id; Unauthorized when the user may not.
+	StartHardDelete(ctx context.Context, object string) (job string, err error)
+	// SendRows uploads the rows, once, and lets the job begin.
+	SendRows(ctx context.Context, job string, fields []string, rows []sf.Write) error
 	// JobState asks for the state of a job; NotFound when the org does not know it.
 	JobState(ctx context.Context, job string) (sf.JobState, error)
-	// InsertResults yields what became of each row of a job that has ended, in no particular order.
-	InsertResults(ctx context.Context, job string, fields []string) iter.Seq2[sf.JobResult, error]
-	// AbortInsert ends a job that has not been uploaded.
-	AbortInsert(ctx context.Context, job string) error
+	// JobResults yields what became of each row of a job that has ended, in no particular order.
+	JobResults(ctx context.Context, job string, fields []string) iter.Seq2[sf.JobResult, error]
+	// AbortJob ends a job that has not been uploaded.
+	AbortJob(ctx context.Context, job string) error
 }
 
 // Bounds of what is sent at once.
@@ -47,7 +49,7 @@ const (
 	// CallRows is the most records in one call of Collections or SOAP.
 	// Source: REST API Developer Guide, sObject Collections; SOAP API Developer Guide, undelete.
 	CallRows = 200
-	// JobRows is the most rows in one insert job: one internal batch of Bulk API 2.0, so that a job
+	// JobRows is the most rows in one job: one internal batch of Bulk API 2.0, so that a job
 	// is the unit in which the org works as well. Source: Bulk API 2.0 limits.
 	JobRows = 10_000
 	// JobBytes bounds the upload of one job; the org takes 100 MB before it encodes them.

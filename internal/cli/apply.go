@@ -61,6 +61,7 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 	flags.StringVar(&in.journal, "journal", "", "`file` of the journal; default PLAN.journal")
 	flags.StringVar(&in.org, "org", "", "`name` of the org, when the one that the repository remembers is not right")
 	flags.StringVar(&in.report, "report", "", "new `file` for the report, .html or .json")
+	flags.IntVar(&in.hardDelete, "hard-delete", 0, hardDeleteUsage)
 	flags.BoolVar(&in.resume, "resume", false, "go on with a plan that was approved and begun; its journal has the approval")
 	flags.BoolVar(&in.putBack, "put-back", false, "put back automation that an application of this plan switched off, and do nothing else")
 	return a.repoFlags(cmd)
@@ -69,10 +70,14 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 // maxPlanFile bounds what is read as a plan. A plan of a million rows of a kilobyte fits.
 const maxPlanFile = 2 << 30
 
+// hardDeleteUsage is the usage of the flag without which no record is deleted for good.
+const hardDeleteUsage = "`number` of records that the plan deletes for good: a plan that does so is applied only when it is told how many"
+
 // applyFlags are the flags of apply.
 type applyFlags struct {
 	approve, journal, org, report string
 	resume, putBack               bool
+	hardDelete                    int
 }
 
 // approval returns the digest that was approved: as given, or as the journal of an application that was
@@ -128,6 +133,9 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	if in.putBack {
 		return a.putBack(ctx, at.org, in.journal)
 	}
+	if in.resume { // what is gone on with was agreed to
+		in.hardDelete = p.Count(plan.HardDelete)
+	}
 	report, err := openReport(in.report)
 	if err != nil {
 		return err
@@ -135,7 +143,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
 		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Deployer: at.org, Share: at.share,
-		Options: apply.Options{Progress: shown.applied},
+		HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()

@@ -36,7 +36,7 @@ type loadResult struct {
 type loadFlags struct {
 	object, op, key, plan, approve, results string
 	automationOff                           bool
-	maxRows                                 int
+	maxRows, hardDelete                     int
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -50,14 +50,18 @@ written to the org until the same command is given the approval of the plan.
 
 The header names fields by their API names. An update or a deletion finds records by the column Id, an upsert by --key. A row that
 finds none is refused, except by an upsert, which inserts it. An empty cell leaves its field as it is; #N/A makes it null. Cells that
-are in the org already are not sent. Deleted records go to the Recycle Bin.
+are in the org already are not sent. Deleted records go to the Recycle Bin, but for those of --op hard-delete: they are gone
+for good. It needs the permission "Bulk API Hard Delete", and its plan is applied only with --hard-delete and how many records it
+deletes; taking it back inserts them again, with new Ids.
 
 With --approve the plan is applied under a journal, PLAN.journal: after a crash run the command again. The org is observed again and
 what is not as planned is listed. --results is a new folder for success.csv and error.csv, which have every row of the file with
 its number and its Id, or the reason of the refusal. ` + "`holdfast restore ORG --undo-applied PLAN`" + ` plans how it is taken back.`,
 		example: `holdfast load prod contacts.csv --object Contact --op update
 holdfast load prod contacts.csv --object Contact --op upsert --key Email --plan contacts.plan
-holdfast load prod contacts.csv --object Contact --op upsert --key Email --plan contacts.plan --approve 9f2c… --results out`,
+holdfast load prod contacts.csv --object Contact --op upsert --key Email --plan contacts.plan --approve 9f2c… --results out
+holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan
+holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan --approve 9f2c… --hard-delete 120`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound, problem.NoSpace,
 			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.NotVerified, problem.Limits,
@@ -67,12 +71,13 @@ holdfast load prod contacts.csv --object Contact --op upsert --key Email --plan 
 	shareFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&given.object, "object", "", "`object` of the rows (API name)")
-	flags.StringVar(&given.op, "op", "", "`operation`: insert, update, upsert or delete")
+	flags.StringVar(&given.op, "op", "", "`operation`: insert, update, upsert, delete or hard-delete")
 	flags.StringVar(&given.key, "key", "", "with upsert: the `field` by which records are found; default Id")
 	flags.StringVar(&given.plan, "plan", "", "`file` to write the plan to, or with --approve that of the plan")
 	flags.StringVar(&given.approve, "approve", "", "`digest` of the plan that was reviewed: it is applied")
 	flags.StringVar(&given.results, "results", "", "with --approve: new `folder` for success.csv and error.csv")
 	flags.BoolVar(&given.automationOff, "automation-off", false, "switch off the triggers, flows and rules that act on the rows while the plan is applied, and put them back")
+	flags.IntVar(&given.hardDelete, "hard-delete", 0, "with --approve: "+hardDeleteUsage)
 	flags.IntVar(&given.maxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is 100,000")
 	return a.repoFlags(cmd)
 }
@@ -85,6 +90,8 @@ func (a *app) load(cmd *cobra.Command, name, path string, given loadFlags) error
 		return problem.New(problem.Usage, "load: which plan is approved is not said").Hint("give --plan")
 	case given.results != "" && given.approve == "":
 		return problem.New(problem.Usage, "load: --results goes with --approve alone").Hint("without an approval nothing is loaded")
+	case given.hardDelete != 0 && given.approve == "":
+		return problem.New(problem.Usage, "load: --hard-delete goes with --approve alone").Hint("make the plan with --op hard-delete and review it first")
 	case given.key != "" && given.op != string(run.LoadUpsert):
 		return problem.New(problem.Usage, "load: --key goes with --op upsert alone").Hint("others find records by the column Id")
 	}
@@ -211,7 +218,7 @@ func (a *app) applyLoad(cmd *cobra.Command, name string, in run.LoadInput, given
 	shown := a.newProgress("load " + name)
 	applied, err := run.Apply(ctx, run.ApplyInput{
 		Org: at.org, Store: at.store, File: file, Digest: strings.TrimPrefix(given.approve, "sha256:"), Journal: given.plan + ".journal",
-		Deployer: at.org, Options: apply.Options{Progress: shown.applied},
+		Deployer: at.org, HardDelete: given.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()
@@ -246,7 +253,7 @@ func planHas(p *plan.Plan, ids []sf.ID) error {
 	}
 	for _, s := range p.Steps {
 		for _, r := range s.Rows {
-			if !of[r.ID] && s.Op != plan.Delete {
+			if !of[r.ID] && !s.Op.Deletes() {
 				return problem.Newf(problem.Conflict, "load: %s %s of the plan is of no row of the file", s.Object, r.ID).
 					Hint("give the file, the object and the operation that the plan was made of")
 			}

@@ -69,7 +69,7 @@ holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomFiel
 					Hint("leave out --to, --undo and --record")
 			}
 			var err error
-			if undo, in.Records, err = undoOfApplied(applied); err != nil {
+			if undo, err = undoOfApplied(applied, &in); err != nil {
 				return err
 			}
 		}
@@ -111,31 +111,35 @@ holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomFiel
 	return a.repoFlags(cmd)
 }
 
-// undoOfApplied returns the states around the application of a plan, as --undo has them, and the records
-// that it wrote.
-func undoOfApplied(path string) (undo string, records []string, err error) {
+// undoOfApplied returns the states around the application of a plan, as --undo has them, and says in the input which
+// records it wrote and which of them it deleted for good.
+func undoOfApplied(path string, in *run.RestoreInput) (undo string, err error) {
 	file, err := readPlanFile(path)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	p, err := readPlan(path, file)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	found, err := apply.Applied(path + ".journal")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	seen := map[sf.ID]bool{}
+	in.Purged = map[sf.ID]bool{}
 	for _, s := range p.Steps {
 		for _, r := range s.Rows {
 			if !seen[r.ID] {
 				seen[r.ID] = true
-				records = append(records, string(r.ID))
+				in.Records = append(in.Records, string(r.ID))
+			}
+			if s.Op == plan.HardDelete {
+				in.Purged[r.ID] = true
 			}
 		}
 	}
-	return p.Source.Live + ".." + found.Snapshot, records, nil
+	return p.Source.Live + ".." + found.Snapshot, nil
 }
 
 // readRestoreFlags takes in the flags that need reading, and refuses those that do not go together.
@@ -296,6 +300,9 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 	}
 	fmt.Fprintf(w, "%s undeleted, %s inserted (with new Ids), %s updated, %s deleted\n",
 		count(p.Count(plan.Undelete)), count(p.Count(plan.Insert)), count(len(updated)), count(p.Count(plan.Delete)))
+	if n := p.Count(plan.HardDelete); n > 0 {
+		fmt.Fprintf(w, "%s deleted for good, which nothing brings back under their Ids\n", plural(n, "record"))
+	}
 	fmt.Fprintf(w, "values: %s exact, %s remapped to new Ids, %s lost\n",
 		count(p.Fidelity.Total(state.Exact)), count(p.Fidelity.Total(state.Remapped)), count(p.Fidelity.Total(state.Lost)))
 	for _, d := range p.Deferred {

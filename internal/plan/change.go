@@ -109,6 +109,10 @@ func (o *ordering) delete() error {
 		return &CycleError{Op: Delete, Links: ring}
 	}
 	slices.Reverse(layers)
+	op := Delete
+	if o.in.HardDelete {
+		op = HardDelete
+	}
 	for _, l := range layers {
 		rows := make([]Row, 0, len(l.nodes))
 		for _, n := range l.nodes {
@@ -116,7 +120,7 @@ func (o *ordering) delete() error {
 			rows = append(rows, Row{ID: c.ID, Fields: c.Fields, Before: c.Before})
 			o.remember(c)
 		}
-		o.step(Delete, l.object, rows)
+		o.step(op, l.object, rows)
 		o.touched += len(rows)
 	}
 	return nil

@@ -38,7 +38,7 @@ func check(p *Plan) error {
 		last = s.Op
 	}
 	for id := range seen[Release] {
-		if !seen[Update][id] && !seen[Delete][id] {
+		if !seen[Update][id] && !seen[Delete][id] && !seen[HardDelete][id] {
 			return fmt.Errorf("release of %s, which no later step changes", id)
 		}
 	}
@@ -75,7 +75,7 @@ func checkStep(s Step, seen map[Op]map[sf.ID]bool) error {
 		if err := checkRow(s, r, seen); err != nil {
 			return fmt.Errorf("row %q: %w", clip(string(r.ID)), err)
 		}
-		if s.Op != Delete {
+		if !s.Op.Deletes() {
 			for _, f := range r.Fields {
 				used[f.Field] = true
 			}
@@ -122,17 +122,19 @@ func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 		return fmt.Errorf("update of a record that is not there")
 	case s.Op == Second && !seen[Insert][r.ID]:
 		return fmt.Errorf("second pass of a record that no step inserts")
-	case s.Op == Delete && r.Before.IsZero():
-		return fmt.Errorf("delete of a record that is not there")
+	case s.Op.Deletes() && r.Before.IsZero():
+		return fmt.Errorf("deletion of a record that is not there")
+	case s.Op == HardDelete && seen[Delete][r.ID]:
+		return fmt.Errorf("it is deleted already")
 	case s.Op.Updates() && len(r.Fields) == 0:
 		return fmt.Errorf("it sets nothing")
 	}
 	for _, f := range r.Fields {
 		_, listed := slices.BinarySearchFunc(s.Fields, f.Field, strings.Compare)
 		switch {
-		case s.Op == Delete && f.After.IsAbsent() && f.Field != "" && f.Field != "Id":
-		case s.Op == Delete:
-			return fmt.Errorf("delete sets the field %q", clip(f.Field))
+		case s.Op.Deletes() && f.After.IsAbsent() && f.Field != "" && f.Field != "Id":
+		case s.Op.Deletes():
+			return fmt.Errorf("deletion sets the field %q", clip(f.Field))
 		case !listed:
 			return fmt.Errorf("the step does not list the field %q", clip(f.Field))
 		case f.After.IsAbsent():

@@ -142,6 +142,17 @@ func TestDecodeHoldsToTheRules(t *testing.T) {
 		"update that sets nothing":   func(p *Plan) { rows(p, Update)[0].Fields = nil },
 		"insert of what is there":    func(p *Plan) { rows(p, Insert)[0].Before = state.Hash{1} },
 		"delete of what is not":      func(p *Plan) { rows(p, Delete)[0].Before = state.Hash{} },
+		"hard delete before delete":  func(p *Plan) { step(p, Second).Op = HardDelete },
+		"hard delete of what is not": func(p *Plan) { step(p, Delete).Op = HardDelete; rows(p, HardDelete)[0].Before = state.Hash{} },
+		"hard delete that sets": func(p *Plan) {
+			step(p, Delete).Op = HardDelete
+			rows(p, HardDelete)[0].Fields[0].After = sf.Null()
+		},
+		"deleted twice": func(p *Plan) {
+			last := *step(p, Delete)
+			last.Op, last.Number = HardDelete, len(p.Steps)+1
+			p.Steps = append(p.Steps, last)
+		},
 		"delete that sets":           func(p *Plan) { rows(p, Delete)[0].Fields[0].After = sf.Null() },
 		"undelete that sets":         func(p *Plan) { rows(p, Undelete)[0].Fields = rows(p, Insert)[0].Fields },
 		"second pass of no insert":   func(p *Plan) { rows(p, Second)[0].ID = longID("001Z") },
@@ -278,15 +289,21 @@ func writeVectors(t *testing.T, dir string) {
 	empty := encoded(t, &Plan{Org: "00D000000000001EAA", Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	unruly := samplePlan(t)
 	unruly.Steps[1].Number = 7
+	hard := samplePlan(t)
+	step(hard, Delete).Op = HardDelete
+	early := samplePlan(t)
+	step(early, Undelete).Op = HardDelete
 	for name, content := range map[string][]byte{
-		"valid-empty":          empty,
-		"valid-every-line":     raw,
-		"version-2":            bytes.Replace(raw, []byte("holdfast-plan/1"), []byte("holdfast-plan/2"), 1),
-		"damaged-text":         bytes.Replace(raw, []byte(`"Acme"`), []byte(`"Acne"`), 1),
-		"damaged-cut":          raw[:1+bytes.LastIndexByte(raw[:len(raw)/2], '\n')],
-		"damaged-trailing":     append(bytes.Clone(raw), "{}\n"...),
-		"damaged-spelling":     bytes.Replace(raw, []byte(`"format":`), []byte(`"format": `), 1),
-		"rule-numbers-of-step": encoded(t, unruly),
+		"valid-empty":            empty,
+		"valid-every-line":       raw,
+		"version-2":              bytes.Replace(raw, []byte("holdfast-plan/1"), []byte("holdfast-plan/2"), 1),
+		"damaged-text":           bytes.Replace(raw, []byte(`"Acme"`), []byte(`"Acne"`), 1),
+		"damaged-cut":            raw[:1+bytes.LastIndexByte(raw[:len(raw)/2], '\n')],
+		"damaged-trailing":       append(bytes.Clone(raw), "{}\n"...),
+		"damaged-spelling":       bytes.Replace(raw, []byte(`"format":`), []byte(`"format": `), 1),
+		"rule-numbers-of-step":   encoded(t, unruly),
+		"valid-hard-delete":      encoded(t, hard),
+		"rule-hard-delete-early": encoded(t, early),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".jsonl"), content, 0o644); err != nil {
 			t.Fatal(err)

@@ -50,6 +50,9 @@ type Input struct {
 	// a person account. Where that one is inserted they are not, and get the Id that the org gave them.
 	Companions map[sf.ID]sf.ID
 
+	// HardDelete makes the deletions such that leave nothing in the Recycle Bin.
+	HardDelete bool
+
 	// MaxRows is how many records the plan may touch; 0 means MaxRows, the most that a plan file
 	// holds.
 	MaxRows int

@@ -13,7 +13,8 @@ type Op uint8
 
 // The operations, in the order in which a plan has them. A release is an Update that takes unique values
 // from records which are changed or deleted later, so that those can have them to whom they belong. A
-// second pass is an Update that sets what the first pass had to leave out.
+// second pass is an Update that sets what the first pass had to leave out. A hard delete is a deletion that leaves
+// nothing in the Recycle Bin.
 const (
 	Release Op = iota + 1
 	Undelete
@@ -21,6 +22,7 @@ const (
 	Update
 	Second
 	Delete
+	HardDelete
 )
 
 // String returns the word for the operation.
@@ -38,6 +40,8 @@ func (o Op) String() string {
 		return "second"
 	case Delete:
 		return "delete"
+	case HardDelete:
+		return "hardDelete"
 	default:
 		return fmt.Sprintf("op(%d)", uint8(o))
 	}
@@ -45,7 +49,7 @@ func (o Op) String() string {
 
 // parseOp reads the word for an operation.
 func parseOp(s string) (Op, error) {
-	for op := Release; op <= Delete; op++ {
+	for op := Release; op <= HardDelete; op++ {
 		if op.String() == s {
 			return op, nil
 		}
@@ -55,6 +59,9 @@ func parseOp(s string) (Op, error) {
 
 // Updates reports the operations that set fields of records which are there.
 func (o Op) Updates() bool { return o == Release || o == Update || o == Second }
+
+// Deletes reports the operations that delete records.
+func (o Op) Deletes() bool { return o == Delete || o == HardDelete }
 
 // Plan is what is to be done to an org, in order.
 type Plan struct {
@@ -88,7 +95,7 @@ type Step struct {
 	Number  int // from 1
 	Op      Op
 	Object  string
-	Fields  []string // sorted; the fields that any row sets; empty for Undelete and Delete
+	Fields  []string // sorted; the fields that any row sets; empty for Undelete and deletions
 	Without []string // sorted; the fields that an Insert leaves, for some rows or all, to a second pass
 	Rows    []Row
 }
@@ -101,7 +108,7 @@ type Step struct {
 type Row struct {
 	ID sf.ID // as captured; for an Insert the old Id
 
-	// Fields are what the row sets, sorted. For a Delete they are what the record had.
+	// Fields are what the row sets, sorted. For a deletion they are what the record had.
 	Fields []state.FieldChange
 
 	// Before is the hash of the live record that the plan was made on. It is zero where an earlier

@@ -67,6 +67,10 @@ func (r *lineReader) records(number int) *plan.Plan {
 		r.err = fmt.Errorf("records %d: %w", number, err)
 		return nil
 	}
+	if p.Count(plan.HardDelete) > 0 { // nobody is asked how many, as `holdfast apply` asks for a plan of records alone
+		r.err = fmt.Errorf("records %d: a rollback deletes nothing for good", number)
+		return nil
+	}
 	r.rest = r.rest[end:]
 	return p
 }

@@ -31,6 +31,7 @@ type AccessRow struct {
 var (
 	backupPermissions  = []string{"ApiEnabled", "ViewAllData", "QueryAllFiles", "ViewSetup"}
 	restorePermissions = []string{"ModifyAllData", "CreateAuditFields", "UpdateWithInactiveOwner"}
+	hardDeletion       = "BulkApiHardDelete"
 )
 
 // permissionNames are what people call them.
@@ -39,6 +40,7 @@ var permissionNames = map[string]string{
 	"ViewSetup": "View Setup and Configuration", "ModifyAllData": "Modify All Data",
 	"CreateAuditFields":       "Set Audit Fields upon Record Creation",
 	"UpdateWithInactiveOwner": "Update Records with Inactive Owners",
+	hardDeletion:              "Bulk API Hard Delete",
 }
 
 // accessOf finds out what the user lacks: of user permissions by the permission sets that are assigned to
@@ -94,7 +96,7 @@ func grantedTo(ctx context.Context, src capture.Source, schema *sf.Schema, user 
 			return nil, err
 		}
 		var fields []string
-		for _, name := range slices.Concat(backupPermissions, restorePermissions) {
+		for _, name := range slices.Concat(backupPermissions, restorePermissions, []string{hardDeletion}) {
 			if to.Field("Permissions"+name) != nil {
 				fields = append(fields, "Permissions"+name)
 				if !granted[name] {
@@ -116,6 +118,24 @@ func grantedTo(ctx context.Context, src capture.Source, schema *sf.Schema, user 
 		return nil, nil
 	}
 	return granted, nil
+}
+
+// mayHardDelete refuses what the org would refuse at the end: a hard deletion by a user who lacks the permission. Where it
+// is not known who has which permission, the org has the word.
+func mayHardDelete(ctx context.Context, src capture.Source, schema *sf.Schema) error {
+	who, err := src.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	granted, err := grantedTo(ctx, src, schema, who.UserID)
+	if err != nil {
+		return err
+	}
+	if has, known := granted[hardDeletion]; known && !has {
+		return problem.Newf(problem.Unauthorized, "the user lacks the permission %q", permissionNames[hardDeletion]).
+			Hint("give it by a permission set for as long as it is needed; --op delete moves records to the Recycle Bin and does not need it")
+	}
+	return nil
 }
 
 // eachRecord calls fn with each record, and reports whether the org answered.

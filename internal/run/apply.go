@@ -31,6 +31,8 @@ type ApplyInput struct {
 	Digest  string // the approval: SHA-256 of File, hexadecimal
 	Journal string // path; by convention that of the plan with ".journal" added
 
+	HardDelete int // how many records the plan may delete for good, said beside the approval: no more and no fewer
+
 	Share float64 // of the daily calls that may be used up; 0: nobody looks whether they will do
 
 	Deployer apply.Deployer // switches automation; nil: a plan that switches any off is refused
@@ -72,7 +74,7 @@ type ApplyResult struct {
 // ApplyStepRow counts the rows of one step.
 type ApplyStepRow struct {
 	Number  int    `json:"number"`  // from 1, as in the plan
-	Op      string `json:"op"`      // release, undelete, insert, update, second or delete
+	Op      string `json:"op"`      // release, undelete, insert, update, second, delete or hardDelete
 	Object  string `json:"object"`  // API name
 	Done    int    `json:"done"`    // rows that are as the plan wants them
 	Failed  int    `json:"failed"`  // rows that were refused
@@ -82,7 +84,7 @@ type ApplyStepRow struct {
 // RowErrorRow is a row that was not applied, and why.
 type RowErrorRow struct {
 	Step    int      `json:"step"`             // number of the step
-	Op      string   `json:"op"`               // release, undelete, insert, update, second or delete
+	Op      string   `json:"op"`               // release, undelete, insert, update, second, delete or hardDelete
 	Object  string   `json:"object"`           // API name
 	ID      sf.ID    `json:"id"`               // as in the plan
 	Code    string   `json:"code"`             // status code of the org, or one that begins with HOLDFAST_
@@ -141,6 +143,10 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		return out, err
 	}
 	p := approved.Plan()
+	if n := p.Count(plan.HardDelete); n != in.HardDelete {
+		return out, problem.Newf(problem.Usage, "the plan deletes %s for good, and %d were agreed to", counted(n, "record"), in.HardDelete).
+			Hint("review which they are; --hard-delete %d agrees to that, and nothing brings them back under their Ids", n)
+	}
 	if err := in.ready(ctx, p); err != nil {
 		return out, err
 	}

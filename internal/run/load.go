@@ -26,7 +26,11 @@ const (
 	LoadUpdate LoadOp = "update"
 	LoadUpsert LoadOp = "upsert"
 	LoadDelete LoadOp = "delete"
+	// LoadHardDelete leaves nothing in the Recycle Bin.
+	LoadHardDelete LoadOp = "hard-delete"
 )
+
+func (op LoadOp) deletes() bool { return op == LoadDelete || op == LoadHardDelete }
 
 // noValue in a cell makes the field null; an empty cell leaves it alone. Source: Bulk API 2.0 Developer Guide,
 // "Prepare CSV Files".
@@ -69,6 +73,7 @@ func Load(ctx context.Context, in LoadInput) (LoadResult, error) {
 		return LoadResult{}, err
 	}
 	restore := in.Restore
+	restore.HardDelete = in.Op == LoadHardDelete
 	restore.Capture.Include = l.observed()
 	restore.Capture.Kind = kindLive
 	captured, err := capture.Run(ctx, restore.Source, restore.Store, restore.Capture)
@@ -116,8 +121,12 @@ func newLoad(ctx context.Context, in LoadInput) (*load, error) {
 	}
 	switch in.Op {
 	case LoadInsert, LoadUpdate, LoadUpsert, LoadDelete:
+	case LoadHardDelete:
+		if err := mayHardDelete(ctx, in.Restore.Source, schema); err != nil {
+			return nil, err
+		}
 	default:
-		return nil, problem.Newf(problem.Usage, "load: %q is no operation", in.Op).Hint("give insert, update, upsert or delete")
+		return nil, problem.Newf(problem.Usage, "load: %q is no operation", in.Op).Hint("give insert, update, upsert, delete or hard-delete")
 	}
 	if len(in.Rows) == 0 {
 		return nil, problem.New(problem.Usage, "load: there are no rows")
@@ -162,7 +171,7 @@ func (l *load) column(i int, name string) error {
 	}
 	writable := f.Createable && l.in.Op == LoadInsert || f.Updateable && l.in.Op == LoadUpdate || (f.Createable || f.Updateable) && l.in.Op == LoadUpsert
 	switch {
-	case l.in.Op == LoadDelete: // only the key counts
+	case l.in.Op.deletes(): // only the key counts
 		return nil
 	case !writable:
 		return problem.Newf(problem.Usage, "load: %s.%s cannot be written by this %s", l.object.Name, f.Name, l.in.Op).Hint("leave the column out")
@@ -334,7 +343,7 @@ func (l *load) write(ctx context.Context, ids []sf.ID) (string, error) {
 			if err != nil {
 				return err
 			}
-			if l.in.Op == LoadDelete {
+			if l.in.Op.deletes() {
 				err = out.Remove(r.ID, live.To, "load")
 			} else {
 				err = l.put(out.Add, sf.Record{ID: r.ID, Shape: shape, Values: valuesIn(shape, r)}, rowOf[r.ID])

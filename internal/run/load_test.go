@@ -20,13 +20,17 @@ import (
 type loading struct {
 	*observed
 	plans int
+	hard  int // how many records the plans may delete for good
 }
 
-func newLoading(t *testing.T) *loading {
-	l := &loading{observed: observe(t)}
+func newLoading(t *testing.T) *loading { return newLoadingOf(t, emulator.Options{}) }
+
+// newLoadingOf is newLoading of an org with these options that shows these objects, too.
+func newLoadingOf(t *testing.T, options emulator.Options, objects ...string) *loading {
+	l := &loading{observed: observeOrg(t, options)}
 	l.server.Intercept(func(r emulator.Request) emulator.Fault {
 		if r.Op == "GET sobjects" {
-			return emulator.Fault{Rewrite: testkit.Narrow("Account", "User", "Contact")}
+			return emulator.Fault{Rewrite: testkit.Narrow(append([]string{"Account", "User", "Contact"}, objects...)...)}
 		}
 		return emulator.Fault{}
 	})
@@ -72,7 +76,7 @@ func (l *loading) apply(planned run.RestoreResult) (run.ApplyResult, error) {
 	l.plans++
 	r, err := run.Apply(l.Context(), run.ApplyInput{
 		Org: l.client, Store: l.store, File: planned.File, Digest: planned.Digest,
-		Journal: filepath.Join(l.TempDir(), fmt.Sprintf("%d.journal", l.plans)), Capture: capture.Options{OrgName: "prod"},
+		HardDelete: l.hard, Journal: filepath.Join(l.TempDir(), fmt.Sprintf("%d.journal", l.plans)), Capture: capture.Options{OrgName: "prod"},
 	})
 	l.server.Clock().Advance(time.Hour)
 	return r, err
@@ -145,6 +149,97 @@ func TestLoadIsPlannedAppliedAndUndone(t *testing.T) {
 		t.Fatalf("%+v %+v %v", planned.Totals, applied, err)
 	}
 	l.want("a|1| b|8| d|7| d|7| e|9|")
+}
+
+// TestHardDeletionIsAgreedToAndUndoneByInserting: records are deleted for good only when it was said how many, nothing of
+// them is in the Recycle Bin, and what takes it back inserts them again and points links at the new ones.
+func TestHardDeletionIsAgreedToAndUndoneByInserting(t *testing.T) {
+	l := newLoadingOf(t, emulator.Options{Permissions: []string{"BulkApiHardDelete"}}, "Profile", "PermissionSet", "PermissionSetAssignment")
+	ids := l.write(org.Insert, account("", "Name", "a"), account("", "Name", "b"), account("", "Name", "c"))
+	child := l.write(org.Insert, org.Row{Object: "Account", Fields: []org.Assignment{{Field: "Name", Text: "d"}, {Field: "ParentId", Text: string(ids[0])}}})[0]
+	csv := fmt.Sprintf("Id\n%s\n%s", ids[0], ids[1])
+	planned, _, err := l.load(run.LoadHardDelete, "", csv, nil)
+	if problem.KindOf(err) != problem.Usage || planned.Totals.HardDelete != 2 || planned.Totals.Delete != 0 {
+		t.Fatalf("%+v, %v", planned.Totals, err)
+	}
+	if note := strings.Join(planned.Notes, " "); !strings.Contains(note, "2 records go for good") || !strings.Contains(note, "new Ids") {
+		t.Errorf("notes %q", note)
+	}
+	l.want("a|| b|| c|| d||")
+	l.hard = 2
+	planned, applied, err := l.load(run.LoadHardDelete, "", csv, nil)
+	if err != nil || !applied.Verified || applied.Unexplained != 0 || applied.Done != 2 {
+		t.Fatalf("%+v, %v", applied, err)
+	}
+	l.hard = 0
+	l.want("c|| d||")
+	if found := l.server.Org().Write(l.server.Org().Admin(), org.Undelete, []org.Row{{ID: string(ids[0])}}, org.Options{}); found[0].Success {
+		t.Error("the record was in the Recycle Bin")
+	}
+	undo, err := run.Restore(t.Context(), run.RestoreInput{
+		Source: l.client, Store: l.store, Before: planned.Live.ID, After: applied.Observed.ID, Capture: capture.Options{OrgName: "prod"},
+		Purged: map[sf.ID]bool{ids[0]: true, ids[1]: true},
+	})
+	if err != nil && problem.KindOf(err) != problem.Partial { // objects that no backup holds
+		t.Fatal(err)
+	}
+	if undo.Totals.Insert != 2 || undo.Totals.Update != 1 || undo.Totals.Undelete != 0 {
+		t.Errorf("%+v", undo.Totals)
+	}
+	back, err := l.apply(undo)
+	if err != nil || len(back.NewIDs) != 2 {
+		t.Fatal(back, err)
+	}
+	l.want("c|| d|| a|| b||") // new Ids come last
+	now := map[sf.ID]sf.ID{}
+	for _, p := range back.NewIDs {
+		now[p.Old] = p.New
+	}
+	schema, err := l.client.Schema(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range l.client.Records(t.Context(), sf.Extract{Object: schema.Object("Account"), Fields: []string{"ParentId"}, IDs: []sf.ID{child}}) {
+		if parent := r.Get("ParentId").Text(); err != nil || parent != string(now[ids[0]]) {
+			t.Errorf("the child belongs to %s, %v, want %s", parent, err, now[ids[0]])
+		}
+	}
+}
+
+// TestHardDeletionNeedsItsPermission: the dry run already says so where permissions can be read, and the org where not.
+func TestHardDeletionNeedsItsPermission(t *testing.T) {
+	l := newLoadingOf(t, emulator.Options{}, "Profile", "PermissionSet", "PermissionSetAssignment")
+	id := l.write(org.Insert, account("", "Name", "a"))[0]
+	_, err := run.Load(t.Context(), l.input(run.LoadHardDelete, "", "Id\n"+string(id)))
+	if problem.KindOf(err) != problem.Unauthorized || !strings.Contains(err.Error(), "Bulk API Hard Delete") {
+		t.Errorf("the dry run: %v", err)
+	}
+	l = newLoading(t)
+	l.hard = 1
+	id = l.write(org.Insert, account("", "Name", "a"))[0]
+	if _, _, err := l.load(run.LoadHardDelete, "", "Id\n"+string(id), nil); problem.KindOf(err) != problem.Unauthorized {
+		t.Errorf("the org: %v", err)
+	}
+	l.want("a||")
+}
+
+// TestHardDeletionKeepsWhatOthersDo: a record that was edited, or is in the Recycle Bin, since the plan was made is none
+// that is deleted for good.
+func TestHardDeletionKeepsWhatOthersDo(t *testing.T) {
+	l := newLoadingOf(t, emulator.Options{Permissions: []string{"BulkApiHardDelete"}})
+	l.hard = 2
+	ids := l.write(org.Insert, account("", "Name", "a"), account("", "Name", "b"))
+	csv := fmt.Sprintf("Id\n%s\n%s", ids[0], ids[1])
+	for what, meanwhile := range map[string]func(){
+		"an edit":    func() { l.write(org.Update, account(ids[0], "Phone", "9")) },
+		"a deletion": func() { l.write(org.Delete, org.Row{ID: string(ids[1])}) },
+	} {
+		if _, _, err := l.load(run.LoadHardDelete, "", csv, meanwhile); problem.KindOf(err) != problem.Conflict {
+			t.Errorf("%s: %v", what, err)
+		}
+		l.server.Org().Write(l.server.Org().Admin(), org.Undelete, []org.Row{{ID: string(ids[1])}}, org.Options{})
+	}
+	l.want("a|9| b||")
 }
 
 // TestLoadKeepsWhatOthersDo: who changes a record after the plan was made makes it stale; others are as they left them.

@@ -237,8 +237,8 @@ func (m *mortal) Delete(ctx context.Context, ids []sf.ID) (out []sf.Outcome, err
 	return out, err
 }
 
-func (m *mortal) SendInsert(ctx context.Context, job string, fields []string, rows []sf.Write) error {
-	return m.step(ctx, func() error { return m.DeployOrg.SendInsert(ctx, job, fields, rows) })
+func (m *mortal) SendRows(ctx context.Context, job string, fields []string, rows []sf.Write) error {
+	return m.step(ctx, func() error { return m.DeployOrg.SendRows(ctx, job, fields, rows) })
 }
 
 // Law 12 across the border: whoever dies between a deployment and what goes back of records, the same command goes on,

@@ -83,7 +83,7 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan, live *snapshot.Sn
 	for _, step := range p.Steps {
 		// The journal is the witness that these are gone. The platform takes a record out of the
 		// Recycle Bin when its parent is deleted after it, and the log of deletions is minutes behind.
-		if step.Op == plan.Delete {
+		if step.Op.Deletes() {
 			observer.Capture.AcceptDeletions = append(slices.Clone(observer.Capture.AcceptDeletions), step.Object)
 		}
 	}
@@ -146,7 +146,7 @@ func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) 
 		rows[s.Number] = map[sf.ID]plan.Row{}
 		for _, r := range s.Rows {
 			id := identity.Map(r.ID)
-			e.planned[id], e.deleted[id] = true, e.deleted[id] || s.Op == plan.Delete
+			e.planned[id], e.deleted[id] = true, e.deleted[id] || s.Op.Deletes()
 			rows[s.Number][r.ID] = r
 		}
 	}

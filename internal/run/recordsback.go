@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"holdfast/internal/apply"
-	"holdfast/internal/plan"
 	"holdfast/internal/rollback"
 )
 
@@ -30,7 +29,7 @@ func (r *reversal) withRecordsOf(p *rollback.Plan) {
 	for _, records := range p.Records {
 		for _, s := range records.Steps {
 			own[s.Object] = true
-			if s.Op == plan.Delete {
+			if s.Op.Deletes() {
 				r.in.Capture.AcceptDeletions = append(slices.Clone(r.in.Capture.AcceptDeletions), s.Object)
 			}
 			if o := schema.Object(s.Object); o != nil {

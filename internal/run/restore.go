@@ -41,8 +41,14 @@ type RestoreInput struct {
 	Metadata      MetadataSource // reads what acts on the rows; nil: nobody looks
 	AutomationOff bool           // and what can be is switched off while the plan is applied
 
+	HardDelete  bool // what is deleted leaves nothing in the Recycle Bin
 	DeleteExtra bool // with Snapshot: also delete records that it does not have
 	KeepCreated bool // with Before and After: leave the records that were created between them
+
+	// Purged are records that were deleted for good, so that undelete does not bring them back: the platform may show
+	// them as if they were in the Recycle Bin, typically for a day. Source: SOAP API Developer Guide, emptyRecycleBin(),
+	// "Rules and Guidelines"; that it is so after a hard deletion is unverified.
+	Purged map[sf.ID]bool
 
 	// Owner is a username, or the Id of a user or queue: who owns what comes back when its own owner is
 	// inactive or gone. Empty: whoever restores.
@@ -84,7 +90,7 @@ type RestoreResult struct {
 // StepRow is one step of a plan.
 type StepRow struct {
 	Number int      `json:"number"`           // from 1
-	Op     string   `json:"op"`               // release, undelete, insert, update, second or delete
+	Op     string   `json:"op"`               // release, undelete, insert, update, second, delete or hardDelete
 	Object string   `json:"object"`           // API name
 	Rows   int      `json:"rows"`             // records
 	Sent   int      `json:"sent"`             // rows that do not come back by themselves
@@ -93,15 +99,16 @@ type StepRow struct {
 
 // RestoreTotals are sums over the steps of a plan.
 type RestoreTotals struct {
-	Undelete  int   `json:"undelete"`  // records that come back from the Recycle Bin
-	Insert    int   `json:"insert"`    // records that are created again, under new Ids
-	Update    int   `json:"update"`    // records that are updated, in either pass
-	Delete    int   `json:"delete"`    // records that are deleted
-	Conflicts int   `json:"conflicts"` // values or records that are left alone
-	Exact     int64 `json:"exact"`     // values that come back as they were
-	Remapped  int64 `json:"remapped"`  // references that come back, to the new Ids where there are new ones
-	Lost      int64 `json:"lost"`      // values that cannot come back
-	Extra     int64 `json:"extra"`     // records that are not wanted and stay because nobody asked to delete them
+	Undelete   int   `json:"undelete"`    // records that come back from the Recycle Bin
+	Insert     int   `json:"insert"`      // records that are created again, under new Ids
+	Update     int   `json:"update"`      // records that are updated, in either pass
+	Delete     int   `json:"delete"`      // records that are deleted, into the Recycle Bin
+	HardDelete int   `json:"hard_delete"` // records that are deleted for good
+	Conflicts  int   `json:"conflicts"`   // values or records that are left alone
+	Exact      int64 `json:"exact"`       // values that come back as they were
+	Remapped   int64 `json:"remapped"`    // references that come back, to the new Ids where there are new ones
+	Lost       int64 `json:"lost"`        // values that cannot come back
+	Extra      int64 `json:"extra"`       // records that are not wanted and stay because nobody asked to delete them
 }
 
 // ConflictRow is a value, or a record, that is left as it is because someone worked on it since.
@@ -272,11 +279,14 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
 		Gone:       func(id sf.ID) bool { return gone[id] },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
-		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit,
+		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit, HardDelete: in.HardDelete,
 	})
 	if err == nil {
 		w.foreseen, w.restorable = plan.Foresee(p, w.eq.Schema)
 		p.Notes = append(p.Notes, foreseenNotes(w.restorable, w.foreseen)...)
+		if n := p.Count(plan.HardDelete); n > 0 {
+			p.Notes = append(p.Notes, hardNote(n))
+		}
 		w.unread = acts.unread
 		return p, acts.warn(ctx, in.Source, p)
 	}
@@ -289,6 +299,12 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 			Hint("make one of these fields optional in the org for the time of the restore")
 	}
 	return nil, err
+}
+
+// hardNote says what it means that records are deleted for good.
+func hardNote(records int) string {
+	return fmt.Sprintf("%s go for good, past the Recycle Bin: nothing brings them back under their Ids. Taking this back inserts "+
+		"them again with new Ids, without what only the platform sets; what was deleted along with them, such as their history, is lost", counted(records, "record"))
 }
 
 // binRows is how many records are looked for in the Recycle Bin at a time.
@@ -349,7 +365,7 @@ func (in RestoreInput) inBin(ctx context.Context, object *sf.Object, fields []st
 			if err != nil {
 				return fmt.Errorf("look for %s in the Recycle Bin: %w", object.Name, err)
 			}
-			if r.Get("IsDeleted") == sf.Bool(true) {
+			if r.Get("IsDeleted") == sf.Bool(true) && !in.Purged[r.ID] {
 				found[r.ID] = r
 			}
 		}
@@ -405,7 +421,8 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 	}
 	out.Totals = RestoreTotals{
 		Undelete: p.Count(plan.Undelete), Insert: p.Count(plan.Insert), Update: len(updated), Delete: p.Count(plan.Delete),
-		Conflicts: len(p.Conflicts), Exact: p.Fidelity.Total(state.Exact), Remapped: p.Fidelity.Total(state.Remapped),
+		HardDelete: p.Count(plan.HardDelete),
+		Conflicts:  len(p.Conflicts), Exact: p.Fidelity.Total(state.Exact), Remapped: p.Fidelity.Total(state.Remapped),
 		Lost: p.Fidelity.Total(state.Lost), Extra: w.extra + w.kept,
 	}
 	if len(w.skipped) > 0 {

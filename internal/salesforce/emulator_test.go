@@ -78,7 +78,7 @@ func load(t *testing.T, org *salesforce.Org, rows []sf.Write) map[sf.ID][]sf.Val
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := org.SendInsert(t.Context(), job, emulatedFields, rows); err != nil {
+	if err := org.SendRows(t.Context(), job, emulatedFields, rows); err != nil {
 		t.Fatal(err)
 	}
 	for state, n := sf.JobOpen, 0; state != sf.JobComplete; n++ {
@@ -92,7 +92,7 @@ func load(t *testing.T, org *salesforce.Org, rows []sf.Write) map[sf.ID][]sf.Val
 		byName[r.Values[1].Text()] = r.Values
 	}
 	held := map[sf.ID][]sf.Value{}
-	for r, err := range org.InsertResults(t.Context(), job, emulatedFields) {
+	for r, err := range org.JobResults(t.Context(), job, emulatedFields) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,18 +294,18 @@ func TestTrap25DroppedRepliesOfWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	drop("PUT jobs/ingest")
-	if err := org.SendInsert(t.Context(), job, emulatedFields, accounts(3)); !errors.Is(err, salesforce.ErrOutcomeUnknown) {
+	if err := org.SendRows(t.Context(), job, emulatedFields, accounts(3)); !errors.Is(err, salesforce.ErrOutcomeUnknown) {
 		t.Errorf("upload: %v", err)
 	}
 	if s, err := org.JobState(t.Context(), job); s != sf.JobOpen || err != nil {
 		t.Errorf("%s, %v", s, err)
 	}
 	for range 2 {
-		if err := org.AbortInsert(t.Context(), job); err != nil {
+		if err := org.AbortJob(t.Context(), job); err != nil {
 			t.Error(err)
 		}
 	}
-	for r, err := range org.InsertResults(t.Context(), job, emulatedFields) {
+	for r, err := range org.JobResults(t.Context(), job, emulatedFields) {
 		t.Errorf("a job aborted before its upload was done has a result: %+v, %v", r, err)
 	}
 	drop("PATCH jobs/ingest")
@@ -439,5 +439,52 @@ func TestAuthorizationURLs(t *testing.T) {
 		if _, err := salesforce.ParseAuthURL(salesforce.Secret(text)); problem.KindOf(err) != problem.Usage || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// TestHardDeletionJobs: what a job deletes is in no Recycle Bin, each row has its result, and who lacks the permission
+// is told so before anything is sent.
+func TestHardDeletionJobs(t *testing.T) {
+	_, c := emulated(t, emulator.Options{Permissions: []string{"BulkApiHardDelete"}})
+	client := mustConnect(t, c)
+	held := load(t, client, accounts(3))
+	ids := slices.Sorted(maps.Keys(held))
+	job, err := client.StartHardDelete(t.Context(), "Account")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := sf.ID("001000000000000AAA")
+	rows := []sf.Write{{Values: []sf.Value{sf.Text(string(ids[0]))}}, {Values: []sf.Value{sf.Text(string(missing))}}, {Values: []sf.Value{sf.Text(string(ids[1]))}}}
+	if err := client.SendRows(t.Context(), job, []string{"Id"}, rows); err != nil {
+		t.Fatal(err)
+	}
+	for state, n := sf.JobOpen, 0; state != sf.JobComplete; n++ {
+		if state, err = client.JobState(t.Context(), job); err != nil || n > 2000 || state == sf.JobFailed {
+			t.Fatal(state, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	done := map[sf.ID]bool{}
+	for r, err := range client.JobResults(t.Context(), job, []string{"Id"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		done[sf.ID(r.Echo[0])] = r.Outcome.Success
+		if !r.Outcome.Success && r.Outcome.Code == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if want := map[sf.ID]bool{ids[0]: true, missing: false, ids[1]: true}; !maps.Equal(done, want) {
+		t.Errorf("%v, want %v", done, want)
+	}
+	back, err := client.Undelete(t.Context(), ids[:1])
+	if err != nil || back[0].Success {
+		t.Errorf("it was in the Recycle Bin: %+v, %v", back, err)
+	}
+
+	_, c = emulated(t, emulator.Options{})
+	_, err = mustConnect(t, c).StartHardDelete(t.Context(), "Account")
+	if problem.KindOf(err) != problem.Unauthorized || !strings.Contains(problem.HintOf(err), "Bulk API Hard Delete") {
+		t.Errorf("without the permission: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package salesforce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,17 +27,35 @@ const (
 const nullCell = "#N/A"
 
 // StartInsert creates a Bulk API 2.0 job that inserts records of the object. Nothing happens in the
-// org until SendInsert. Creating a job twice is harmless: one without data does nothing.
+// org until SendRows. Creating a job twice is harmless: one without data does nothing.
 func (o *Org) StartInsert(ctx context.Context, object string, fields []string) (string, error) {
-	what := "insert " + object
-	switch {
-	case !isName(object):
-		return "", unknownObject(what, object)
-	case len(fields) == 0 || len(fields) > maxJobFields:
+	if what := "insert " + object; len(fields) == 0 || len(fields) > maxJobFields {
 		return "", problem.New(problem.Usage, fmt.Sprintf("%s: %d fields, between 1 and %d are possible", what, len(fields), maxJobFields))
 	}
+	return o.startJob(ctx, "insert", object)
+}
+
+// StartHardDelete creates a Bulk API 2.0 job that deletes records of the object for good; its rows have the field Id.
+// Nothing happens in the org until SendRows.
+//
+// The error is Unauthorized when the user lacks the permission Bulk API Hard Delete. Which code the org then has is
+// unverified; the one here is the one that the official command line looks for.
+func (o *Org) StartHardDelete(ctx context.Context, object string) (string, error) {
+	job, err := o.startJob(ctx, "hardDelete", object)
+	if fault, ok := errors.AsType[*Fault](err); ok && fault.Code == "FEATURENOTENABLED" {
+		return "", problem.Wrap(problem.Unauthorized, err, "the user may not").
+			Hint(`the user needs the permission "Bulk API Hard Delete", which nobody has by default`)
+	}
+	return job, err
+}
+
+func (o *Org) startJob(ctx context.Context, operation, object string) (string, error) {
+	what := operation + " " + object
+	if !isName(object) {
+		return "", unknownObject(what, object)
+	}
 	body, err := json.Marshal(map[string]string{
-		"object": object, "operation": "insert",
+		"object": object, "operation": operation,
 		"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF",
 	})
 	if err != nil {
@@ -62,13 +81,13 @@ func jobPath(o *Org, id string) (string, error) {
 	return o.data("jobs/ingest/" + id), nil
 }
 
-// SendInsert uploads the rows as the data of the job and tells the org to begin. Values that CSV
+// SendRows uploads the rows as the data of the job and tells the org to begin. Values that CSV
 // cannot carry are refused before anything is sent: the text "#N/A", which would set null; the empty
 // text, which would leave the field alone; more than 32,000 characters.
 //
 // When an error is returned, ask JobState: a job that is Open has done nothing and can be aborted.
 // The upload is not repeated when its outcome is unknown; the order to begin is.
-func (o *Org) SendInsert(ctx context.Context, id string, fields []string, rows []sf.Write) error {
+func (o *Org) SendRows(ctx context.Context, id string, fields []string, rows []sf.Write) error {
 	what := "upload to bulk job " + id
 	path, err := jobPath(o, id)
 	if err != nil {
@@ -211,7 +230,7 @@ func (o *Org) job(ctx context.Context, what, path string) (job, error) {
 	return j, err
 }
 
-// JobState asks the org for the state of an insert job. Why a job failed is in InsertResults.
+// JobState asks the org for the state of such a job. Why a job failed is in JobResults.
 func (o *Org) JobState(ctx context.Context, id string) (sf.JobState, error) {
 	path, err := jobPath(o, id)
 	if err != nil {
@@ -228,9 +247,9 @@ func (o *Org) JobState(ctx context.Context, id string) (sf.JobState, error) {
 	return "", fmt.Errorf("ask for bulk job %s: %w: state %q", id, errDamaged, oneLine(j.State))
 }
 
-// AbortInsert aborts the job: what is not processed yet will not be. A job that is aborted already
+// AbortJob aborts the job: what is not processed yet will not be. A job that is aborted already
 // is a success.
-func (o *Org) AbortInsert(ctx context.Context, id string) error {
+func (o *Org) AbortJob(ctx context.Context, id string) error {
 	path, err := jobPath(o, id)
 	if err != nil {
 		return err

@@ -209,7 +209,7 @@ func ingestOrg(t *testing.T, state string, processed, failed int) *fakeOrg {
 	return f
 }
 
-func TestSendInsertUploadsAndBegins(t *testing.T) {
+func TestSendRowsUploadsAndBegins(t *testing.T) {
 	f := ingestOrg(t, "Open", 0, 0)
 	var uploaded []byte
 	f.on("PUT "+v+"jobs/ingest/"+ingestJob+"/batches", func(w http.ResponseWriter, r *http.Request) {
@@ -230,7 +230,7 @@ func TestSendInsertUploadsAndBegins(t *testing.T) {
 		{Values: []sf.Value{{}, sf.Text("1.5")}},
 		{Values: []sf.Value{sf.Text("null"), sf.Text("N/A")}},
 	}
-	if err := org.SendInsert(t.Context(), job, []string{"Name", "Revenue"}, rows); err != nil {
+	if err := org.SendRows(t.Context(), job, []string{"Name", "Revenue"}, rows); err != nil {
 		t.Fatal(err)
 	}
 	want := "\"Name\",\"Revenue\"\n\"a\r\n\"\"b\"\",\",#N/A\n,\"1.5\"\n\"null\",\"N/A\"\n"
@@ -241,7 +241,7 @@ func TestSendInsertUploadsAndBegins(t *testing.T) {
 	for i := range many {
 		many[i].Values = []sf.Value{sf.Text(strconv.Itoa(i)), {}}
 	}
-	if err := org.SendInsert(t.Context(), job, []string{"Name", "Revenue"}, many); err != nil {
+	if err := org.SendRows(t.Context(), job, []string{"Name", "Revenue"}, many); err != nil {
 		t.Fatal(err)
 	}
 	if lines := strings.Count(string(uploaded), "\n"); lines != 5001 || !strings.HasSuffix(string(uploaded), "\"4999\",\n") {
@@ -249,7 +249,7 @@ func TestSendInsertUploadsAndBegins(t *testing.T) {
 	}
 }
 
-func TestTrap23SendInsertRefusesWhatCSVCannotSay(t *testing.T) {
+func TestTrap23SendRowsRefusesWhatCSVCannotSay(t *testing.T) {
 	f := ingestOrg(t, "Open", 0, 0)
 	org := f.connect()
 	long := sf.Text(strings.Repeat("é", 30_000))
@@ -265,7 +265,7 @@ func TestTrap23SendInsertRefusesWhatCSVCannotSay(t *testing.T) {
 		if name == "long record" {
 			fields = make([]string, len(values))
 		}
-		err := org.SendInsert(t.Context(), ingestJob, fields, []sf.Write{{Values: values}})
+		err := org.SendRows(t.Context(), ingestJob, fields, []sf.Write{{Values: values}})
 		if err == nil || !strings.Contains(err.Error(), "row 1") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -279,7 +279,7 @@ func TestBeginIsSettledByAsking(t *testing.T) {
 	f := ingestOrg(t, "InProgress", 0, 0)
 	f.on("PUT "+v+"jobs/ingest/"+ingestJob+"/batches", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) })
 	f.on("PATCH "+v+"jobs/ingest/"+ingestJob, failFirst(answer(400, `[{"errorCode":"INVALIDJOBSTATE","message":"already"}]`), answer(502, "")))
-	if err := f.connect().SendInsert(t.Context(), ingestJob, []string{"Name"}, []sf.Write{{Values: []sf.Value{sf.Text("x")}}}); err != nil {
+	if err := f.connect().SendRows(t.Context(), ingestJob, []string{"Name"}, []sf.Write{{Values: []sf.Value{sf.Text("x")}}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -309,7 +309,7 @@ func TestTrap20ResultsAreReadByName(t *testing.T) {
 		[]string{"", "REQUIRED_FIELD_MISSING:Required fields are missing: [Name, X]:Name X --", "c", ""})))
 	f.on("GET "+path+"/unprocessedrecords", serveCSV(rowsCSV([]string{"Name", "Revenue"}, []string{"d", "4"})))
 	var got []sf.JobResult
-	for r, err := range f.connect().InsertResults(t.Context(), ingestJob, []string{"Name", "Revenue"}) {
+	for r, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name", "Revenue"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +344,7 @@ func TestResultsMustBeComplete(t *testing.T) {
 		f.on("GET "+path+"/failedResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Error", "Name"})))
 		f.on("GET "+path+"/unprocessedrecords", serveCSV(""))
 		failed := false
-		for _, err := range f.connect().InsertResults(t.Context(), ingestJob, []string{"Name"}) {
+		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}) {
 			failed = failed || err != nil
 		}
 		if !failed {
@@ -369,7 +369,7 @@ func TestResultsOfAJobAbortedBeforeItsUpload(t *testing.T) {
 		f.on("GET "+path+"/failedResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Error"})))
 		f.on("GET "+path+"/unprocessedrecords", serveCSV(c.rest))
 		rows, failed := 0, error(nil)
-		for _, err := range f.connect().InsertResults(t.Context(), ingestJob, []string{"Name"}) {
+		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}) {
 			if failed = err; err == nil {
 				rows++
 			}
@@ -387,7 +387,7 @@ func TestJobStateAndAbort(t *testing.T) {
 	if s, err := org.JobState(t.Context(), ingestJob); s != sf.JobAborted || err != nil {
 		t.Error(s, err)
 	}
-	if err := org.AbortInsert(t.Context(), ingestJob); err != nil {
+	if err := org.AbortJob(t.Context(), ingestJob); err != nil {
 		t.Error(err)
 	}
 	if _, err := org.JobState(t.Context(), "../../evil"); problem.KindOf(err) != problem.Usage {

@@ -185,7 +185,7 @@ func TestTrap25UnknownOutcomeIsNotRepeated(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{"hung up": hangUp, "500": answer(500, ""), "502": answer(502, "<html>")} {
 		f := newFake(t)
 		f.on("PUT "+v+"jobs/ingest/{id}/batches", fault)
-		err := f.connect().SendInsert(t.Context(), job, []string{"Name"}, rows)
+		err := f.connect().SendRows(t.Context(), job, []string{"Name"}, rows)
 		if !errors.Is(err, salesforce.ErrOutcomeUnknown) || f.calls("batches") != 1 || f.calls("PATCH") != 0 {
 			t.Errorf("%s: %v after %d uploads", name, err, f.calls("batches"))
 		}
@@ -196,7 +196,7 @@ func TestTrap25UnknownOutcomeIsNotRepeated(t *testing.T) {
 		cancel()
 		hangUp(w, nil)
 	})
-	if err := f.connect().SendInsert(ctx, job, []string{"Name"}, rows); !errors.Is(err, salesforce.ErrOutcomeUnknown) ||
+	if err := f.connect().SendRows(ctx, job, []string{"Name"}, rows); !errors.Is(err, salesforce.ErrOutcomeUnknown) ||
 		problem.KindOf(err) != problem.Interrupted {
 		t.Errorf("interrupted: %v", err)
 	}
@@ -212,7 +212,7 @@ func TestTrap25UnknownOutcomeIsNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := org.SendInsert(t.Context(), job, []string{"Name"}, rows); err != nil || f.calls("batches") != 2 {
+		if err := org.SendRows(t.Context(), job, []string{"Name"}, rows); err != nil || f.calls("batches") != 2 {
 			t.Errorf("%s, surely not carried out: %v after %d uploads", name, err, f.calls("batches"))
 		}
 	}

@@ -27,15 +27,15 @@ var resultFiles = []resultFile{
 	{resource: "unprocessedrecords"},
 }
 
-// InsertResults returns the result of each row of a job that has ended, in the order of the org,
+// JobResults returns the result of each row of a job that has ended, in the order of the org,
 // which is not that of the rows. Echo is each row as it was sent, aligned with fields: a null comes
 // back as "#N/A", an absent value as the empty text. Rows that the org did not come to have the code
 // CodeUnprocessed. The counts are checked against those of the job. A job that was aborted before
 // its upload has no results.
-func (o *Org) InsertResults(ctx context.Context, id string, fields []string) iter.Seq2[sf.JobResult, error] {
+func (o *Org) JobResults(ctx context.Context, id string, fields []string) iter.Seq2[sf.JobResult, error] {
 	return func(yield func(sf.JobResult, error) bool) {
 		stopped := false
-		err := o.insertResults(ctx, id, fields, func(r sf.JobResult) bool {
+		err := o.jobResults(ctx, id, fields, func(r sf.JobResult) bool {
 			stopped = !yield(r, nil)
 			return !stopped
 		})
@@ -45,7 +45,7 @@ func (o *Org) InsertResults(ctx context.Context, id string, fields []string) ite
 	}
 }
 
-func (o *Org) insertResults(ctx context.Context, id string, fields []string, fn func(sf.JobResult) bool) error {
+func (o *Org) jobResults(ctx context.Context, id string, fields []string, fn func(sf.JobResult) bool) error {
 	what := "results of bulk job " + id
 	path, err := jobPath(o, id)
 	if err != nil {
