@@ -50,6 +50,7 @@ type CopyResult struct {
 	Deleted    Count  // objects of the copy that were given up
 	Retained   Count  // objects that were given up and that the place does not let go of yet
 	Generation uint64 // of the key table, as the copy has it now
+	Behind     uint64 // generations of the key table that the copy stays behind, because something could not be copied
 	Missing    []Flaw // what could not be copied, because it is missing or damaged here or there
 }
 
@@ -79,6 +80,9 @@ func (r *Repository) Copy(ctx context.Context, to Place, in CopyInput) (CopyResu
 		if n := len(c.result.Missing); n > 0 {
 			f := c.result.Missing[0]
 			hint := "the copy stays what it was: run `holdfast repair` on the place that is damaged, from the other, and copy again"
+			if c.result.Behind > 0 {
+				hint += "; until then the copy keeps the keys that were destroyed here since, and what was erased can be read there"
+			}
 			if in.Damage {
 				hint = "the copy lacks them: what relies on them is as damaged there as it is here"
 			}
@@ -163,6 +167,9 @@ func (c *copying) run(ctx context.Context) error {
 		}
 	}
 	if c.in.DryRun || len(c.result.Missing) > 0 && !c.in.Damage {
+		if seen != nil {
+			c.result.Behind = state.table.Generation - seen.table.Generation
+		}
 		return nil
 	}
 	// What was there may be of a copier that was cut short before it was durable.
@@ -226,7 +233,14 @@ func (c *copying) lookThere(ctx context.Context) (*tableState, error) {
 // accountsFor returns an error when a root of the earlier state is none any more and was not given up, as
 // far as that is remembered: then the repository was put back to an older state, and went on from there.
 func (s *tableState) accountsFor(earlier *tableState) error {
-	if s.table.Era-earlier.table.Era >= keepEras {
+	switch {
+	case s.table.Era < earlier.table.Era:
+		return rolledBack("what was there before had given up more")
+	case s.table.Generation > earlier.table.Generation && s.table.Generation-earlier.table.Generation > seal.MaxPast:
+		return problem.Newf(problem.Conflict, "it is %d generations of the keys old, and the repository remembers %d",
+			s.table.Generation-earlier.table.Generation, seal.MaxPast).
+			Hint("nobody can tell any more whether it precedes the repository: copy to a new place, and remove the old copy when that is whole")
+	case s.table.Era-earlier.table.Era >= keepEras:
 		return nil
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(earlier.roots), compareRefs) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/internal/blob"
+	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 )
 
@@ -73,6 +74,27 @@ func (r *Repository) EndErasure(ctx context.Context) error {
 		return err
 	}
 	return r.keys.sweep(ctx)
+}
+
+// NoEarlierKeys destroys what there is of earlier generations of the key table, which a writer that stood still during an
+// erasure may have put since, and returns an error of kind Damaged when it is there all the same: what was destroyed
+// could be read with it.
+func (r *Repository) NoEarlierKeys(ctx context.Context) error {
+	if err := r.keys.sweep(ctx); err != nil {
+		return err
+	}
+	l, err := r.keys.list(ctx)
+	if err != nil {
+		return err
+	}
+	newest, _ := l.newest()
+	for _, key := range slices.Sorted(maps.Keys(l.tables)) {
+		if g, _, ok := parseTableKey(key); ok && g < newest {
+			return problem.Newf(problem.Damaged, "%s is still there, of an earlier generation of the keys", l.tables[key][0]).
+				Hint("run the same erasure again: it destroys what is left of earlier keys")
+		}
+	}
+	return nil
 }
 
 type erasing struct {

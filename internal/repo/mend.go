@@ -89,9 +89,13 @@ func (r *Repository) setAside(ctx context.Context, ref Ref, named bool, m *Mendi
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		return false, nil
-	case err != nil && problem.KindOf(err) != problem.Damaged:
+	case problem.KindOf(err) == problem.Damaged:
+		m.Err = problem.Wrap(problem.Damaged, err, "the damaged bytes cannot be kept").
+			Hint("the storage does not give them back: when that lasts, move the file away yourself, and repair again")
+		return false, nil
+	case err != nil:
 		return false, err
-	case err == nil:
+	default:
 		if _, bad := r.verify(ctx, ref, named, there); bad == nil {
 			return true, nil
 		} else if problem.KindOf(bad) != problem.Damaged {
@@ -100,6 +104,16 @@ func (r *Repository) setAside(ctx context.Context, ref Ref, named bool, m *Mendi
 		m.Quarantine = quarantineDir + m.Key + "-" + sum(there)[:16]
 		if err := putSame(ctx, r.bucket, m.Quarantine, there); err != nil {
 			return false, fmt.Errorf("keep the damaged bytes: %w", err)
+		}
+		// Another repair may have been faster, and what is there now is not what was kept.
+		switch now, err := r.bucket.Get(ctx, m.Key, 0, -1); {
+		case errors.Is(err, blob.ErrNotFound):
+			return false, nil
+		case err != nil:
+			return false, err
+		case !bytes.Equal(now, there):
+			_, err := r.verify(ctx, ref, named, now)
+			return err == nil, err
 		}
 	}
 	err = r.bucket.Delete(ctx, m.Key)

@@ -80,7 +80,7 @@ func (k *keyTable) succeed(ctx context.Context, s succession) (*tableState, erro
 			if slices.Contains(state.table.Past, seal.Past{Generation: next.Generation, Name: next.Name}) {
 				return state, k.forget(ctx, l, state.table.Generation, s.destroy) // others went on from it
 			}
-			if err := k.withdraw(ctx, next.Generation); err != nil {
+			if err := k.withdraw(ctx, next.Generation, seal.TableBase); err != nil {
 				return nil, err
 			}
 			continue
@@ -121,10 +121,10 @@ func (k *keyTable) settled(ctx context.Context, state *tableState, look func(*ta
 	return nil, contended()
 }
 
-// withdraw deletes a base that came too late: it may hold keys that were destroyed since it was made.
-func (k *keyTable) withdraw(ctx context.Context, generation uint64) error {
+// withdraw deletes what came too late: it may hold keys that were destroyed since it was made.
+func (k *keyTable) withdraw(ctx context.Context, generation uint64, name string) error {
 	for _, dir := range []string{tableDir, mirrorDir} {
-		if err := k.bucket.Delete(ctx, k.dir()+dir+tableKey(generation, seal.TableBase)); err != nil {
+		if err := k.bucket.Delete(ctx, k.dir()+dir+tableKey(generation, name)); err != nil {
 			return fmt.Errorf("take back what came too late for the key table: %w", err)
 		}
 	}

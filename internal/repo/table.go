@@ -420,7 +420,8 @@ func (k *keyTable) add(ctx context.Context, t seal.Table, allow func(*tableState
 		t.Generation = state.table.Generation
 		var random [16]byte
 		_, _ = rand.Read(random[:])
-		if err := k.put(ctx, state.master, addPrefix+hex.EncodeToString(random[:]), &t); err != nil {
+		name := addPrefix + hex.EncodeToString(random[:])
+		if err := k.put(ctx, state.master, name, &t); err != nil {
 			return nil, err
 		}
 		// Whoever made a later generation before this looked has seen what was added, or it does not count.
@@ -433,6 +434,13 @@ func (k *keyTable) add(ctx context.Context, t seal.Table, allow func(*tableState
 		}
 		if l.open(t.Generation) {
 			return state, nil
+		}
+		// A generation that is only closed may be read by others with what was added to it; of one that is over nothing
+		// may stay: the next one may have destroyed what this holds a key of.
+		if newest, _ := l.newest(); newest > t.Generation {
+			if err := k.withdraw(ctx, t.Generation, name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, contended()

@@ -15,6 +15,9 @@ import (
 // prove opens every object that can be opened, and looks for versions of the records in those that hold rows, and
 // for their bodies where those were and where what lay beside them is now: in the frames that are unwanted.
 func (s *Store) prove(ctx context.Context, e *eraser, unwanted map[seal.ID][]int, out *Erased) error {
+	if err := s.repository.NoEarlierKeys(ctx); err != nil {
+		return fmt.Errorf("look for what was erased: %w", err)
+	}
 	contents, err := s.repository.Contents(ctx)
 	if err != nil {
 		return err

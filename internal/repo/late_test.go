@@ -1,0 +1,214 @@
+package repo
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/problem"
+)
+
+// TestWhatWasAddedTooLateIsTakenBack: a writer stands still before it adds to a generation, and others destroy keys
+// meanwhile. Its addition does not count, and stays no more than the keys that were destroyed.
+func TestWhatWasAddedTooLateIsTakenBack(t *testing.T) {
+	for _, dir := range []string{mirrorDir, tableDir} {
+		other, bucket, id := opened(t)
+		commitLeaves(t, other, "root", "leaf")
+		armed := false
+		r := meanwhile(t, bucket, id, func(op blob.Op) bool {
+			return armed && op.Verb == "put" && strings.Contains(op.Key, dir) && strings.Contains(op.Key, "/"+addPrefix)
+		}, func() {
+			if err := other.Rotate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+		armed = true
+		if _, err := r.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l, err := other.keys.list(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest, _ := l.newest()
+		for key, places := range l.tables {
+			if g, _, _ := parseTableKey(key); g != newest {
+				t.Errorf("%s: %q is there in generation %d", dir, places, newest)
+			}
+		}
+	}
+}
+
+// undeleted is a bucket that says that it deletes, and does not.
+type undeleted struct{ blob.Bucket }
+
+func (undeleted) Delete(context.Context, string) error { return nil }
+
+// TestEarlierKeysAreFound: what a writer has put that was cut short before it took it back is destroyed by the proof of an
+// erasure, and told where that does not succeed.
+func TestEarlierKeysAreFound(t *testing.T) {
+	r, bucket, id := opened(t)
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	key := r.keys.dir() + mirrorDir + tableKey(1, addPrefix+strings.Repeat("0", 32))
+	if err := bucket.Put(t.Context(), key, []byte("an addition")); err != nil {
+		t.Fatal(err)
+	}
+	stubborn, err := Open(t.Context(), undeleted{bucket}, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind(t, "keys of an earlier generation", stubborn.NoEarlierKeys(t.Context()), problem.Damaged)
+	if err := r.NoEarlierKeys(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := bucket.Stat(t.Context(), key); err == nil {
+		t.Error("it is there")
+	}
+}
+
+// TestALowerEraIsNoLaterState: a repository that was put back to an older state, and that went on for so long that nothing
+// remembers the generation of the copy, has a lower era than the copy. It is not copied over it.
+func TestALowerEraIsNoLaterState(t *testing.T) {
+	r, _, _ := opened(t)
+	state, err := r.keys.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier, later := *state.table, *state.table
+	earlier.Era, later.Era = 3, 2
+	root := Ref{rootClass, [32]byte{1}}
+	before, after := newState(&earlier, state.master, false, 0), newState(&later, state.master, false, 0)
+	before.roots[root] = before.roots[root]
+	kind(t, "a lower era", after.accountsFor(before), problem.Damaged)
+}
+
+// TestACopyOfLongAgoIsLeft: the copy is of so long ago that the repository does not remember its generation, so that
+// nobody can tell whether it precedes.
+func TestACopyOfLongAgoIsLeft(t *testing.T) {
+	r, bucket, id := opened(t)
+	commitLeaves(t, r, "first", "leaf")
+	old := bucket.Clone()
+	second := &blob.Memory{}
+	copied := func(from *Repository) error {
+		_, err := from.Copy(t.Context(), At(second), CopyInput{Reach: reachOf(from), Named: func(Class) bool { return false }})
+		return err
+	}
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	root, _ := commitLeaves(t, r, "second", "another leaf")
+	if err := copied(r); err != nil {
+		t.Fatal(err)
+	}
+	astray, err := Open(t.Context(), old, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 260 {
+		if _, err := astray.keys.succeed(t.Context(), succession{change: unchanged}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kind(t, "a repository that went another way, long ago", copied(astray), problem.Conflict)
+	kept, err := Open(t.Context(), second, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kept.Verify(t.Context(), root, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// replaced is a bucket in which another repair puts the sound object in the place of the damaged one, right after the
+// damaged bytes were put in quarantine.
+type replaced struct {
+	blob.Bucket
+	do func(ctx context.Context) error
+}
+
+func (r *replaced) Put(ctx context.Context, key string, body []byte) error {
+	err := r.Bucket.Put(ctx, key, body)
+	if err == nil && strings.HasPrefix(key, quarantineDir) {
+		return r.do(ctx)
+	}
+	return err
+}
+
+// TestASoundObjectIsNotSetAside: two repairs at once, of which the other was faster.
+func TestASoundObjectIsNotSetAside(t *testing.T) {
+	r, bucket, _ := opened(t)
+	_, refs := commitLeaves(t, r, "root", "leaf")
+	key := refs[0].Key()
+	sound := content(t, bucket, key)
+	bucket.Corrupt(key, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	deleted := 0
+	watched := blob.NewFault(&replaced{bucket, func(ctx context.Context) error {
+		if err := bucket.Delete(ctx, key); err != nil {
+			return err
+		}
+		return bucket.Put(ctx, key, sound)
+	}}, nil, func(op blob.Op) blob.Outcome {
+		if op.Verb == "delete" {
+			deleted++
+		}
+		return blob.Pass
+	})
+	in := &Repository{bucket: watched, id: r.id, namer: r.namer, keys: r.keys, clock: r.clock}
+	m, err := in.SetAside(t.Context(), refs[0], false, false)
+	if err != nil || deleted != 0 {
+		t.Errorf("%+v, %d deletions, %v", m, deleted, err)
+	}
+	if string(content(t, bucket, key)) != string(sound) {
+		t.Error("the sound object was taken away")
+	}
+}
+
+// TestWhatCannotBeKeptIsNotReplaced: the medium does not give the damaged bytes back, so that they cannot be kept. They
+// are left, and it is told.
+func TestWhatCannotBeKeptIsNotReplaced(t *testing.T) {
+	r, bucket, _ := opened(t)
+	_, refs := commitLeaves(t, r, "root", "leaf")
+	key := refs[0].Key()
+	from := &Repository{bucket: bucket.Clone(), id: r.id, namer: r.namer, keys: r.keys, clock: r.clock}
+	in := &Repository{bucket: unread{bucket, key}, id: r.id, namer: r.namer, keys: r.keys, clock: r.clock}
+	m, err := in.Mend(t.Context(), refs[0], false, from, false)
+	if err != nil || problem.KindOf(m.Err) != problem.Damaged || problem.HintOf(m.Err) == "" {
+		t.Errorf("%+v %v", m, err)
+	}
+	if len(content(t, bucket, key)) == 0 {
+		t.Error("it was taken away")
+	}
+}
+
+// TestACopyThatStaysBehindIsTold: keys were destroyed since the last copy, and damage keeps the next one from bringing that to
+// the copy.
+func TestACopyThatStaysBehindIsTold(t *testing.T) {
+	r, bucket, _ := opened(t)
+	_, refs := commitLeaves(t, r, "root", "leaf")
+	second := &blob.Memory{}
+	copied := func() (CopyResult, error) {
+		return r.Copy(t.Context(), At(second), CopyInput{Reach: reachOf(r), Named: func(Class) bool { return false }})
+	}
+	if _, err := copied(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*blob.Memory{bucket, second} {
+		b.Corrupt(refs[0].Key(), func([]byte) []byte { return nil })
+	}
+	got, err := copied()
+	kind(t, "damage, and nothing was destroyed", err, problem.Damaged)
+	if got.Behind != 0 || strings.Contains(problem.HintOf(err), "erased") {
+		t.Errorf("%d behind: %s", got.Behind, problem.HintOf(err))
+	}
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err = copied()
+	kind(t, "damage, and keys were destroyed", err, problem.Damaged)
+	if got.Behind != 1 || !strings.Contains(problem.HintOf(err), "erased") {
+		t.Errorf("%d behind: %s", got.Behind, problem.HintOf(err))
+	}
+}
