@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/internal/problem"
@@ -95,12 +96,13 @@ func (g *Guarded) Begin(digest string, org sf.ID, before string, at time.Time) e
 func (g *Guarded) Finish(after string) error { return g.record(entry{T: entryVerify, Snap: after}) }
 
 // Deploy has the org validate the package and then deploys it, or goes on where an earlier run stopped. It is all
-// deployed, or nothing of it. What was sent and got no Id is looked for with arrived, which says whether the org
-// has what the package says; it is asked only once no deployment is running.
+// deployed, or nothing of it. What was validated a moment ago with tests is deployed as a quick deployment, without running
+// them again. What was sent and got no Id is looked for with arrived, which says whether the org has carried it out, or
+// is an error where nobody can tell; it is asked only once no deployment is running.
 //
 // The error is Conflict when the org refuses it, and otherwise what the org said; running again goes on.
-func (g *Guarded) Deploy(ctx context.Context, org Deployments, archive []byte, tests sf.TestLevel, arrived func(context.Context) (bool, error)) error {
-	if err := g.settle(ctx, org, archive, arrived); err != nil || g.Done {
+func (g *Guarded) Deploy(ctx context.Context, org Deployments, archive []byte, tests sf.TestLevel, validated sf.Deployment, arrived func(context.Context) (bool, error)) error {
+	if err := g.settle(ctx, org, archive, tests, arrived); err != nil || g.Done {
 		return err
 	}
 	send := func(how string, start func() (string, error)) error {
@@ -117,6 +119,17 @@ func (g *Guarded) Deploy(ctx context.Context, org Deployments, archive []byte, t
 		return g.await(ctx, org)
 	}
 	opts := sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: tests}
+	if validated.Success && validated.Tests > 0 && !g.tried(SendQuick) {
+		err := send(SendQuick, func() (string, error) { return org.QuickDeploy(ctx, validated.ID) })
+		if open := g.open(); err == nil || open == nil || open.ID != "" || ctx.Err() != nil || g.journal.broken != nil {
+			return err
+		}
+		// An org may refuse what it validated as a quick deployment, such as for its coverage: then it is deployed in
+		// full, once it is known that nothing was.
+		if err := g.settle(ctx, org, archive, tests, arrived); err != nil || g.Done {
+			return err
+		}
+	}
 	if err := send(SendValidate, func() (string, error) { return org.StartDeploy(ctx, archive, opts) }); err != nil {
 		return err
 	}
@@ -124,8 +137,13 @@ func (g *Guarded) Deploy(ctx context.Context, org Deployments, archive []byte, t
 	return send(SendDeploy, func() (string, error) { return org.StartDeploy(ctx, archive, opts) })
 }
 
+// tried reports that it was sent so before.
+func (g *Guarded) tried(how string) bool {
+	return slices.ContainsFunc(g.Sent, func(d Deploying) bool { return d.How == how })
+}
+
 // settle learns what became of what an earlier run had sent.
-func (g *Guarded) settle(ctx context.Context, org Deployments, archive []byte, arrived func(context.Context) (bool, error)) error {
+func (g *Guarded) settle(ctx context.Context, org Deployments, archive []byte, tests sf.TestLevel, arrived func(context.Context) (bool, error)) error {
 	open := g.open()
 	switch {
 	case open == nil || g.Done:
@@ -137,7 +155,7 @@ func (g *Guarded) settle(ctx context.Context, org Deployments, archive []byte, a
 	}
 	// An org carries out one deployment at a time: once a validation has ended, so has what was sent before it.
 	// Source: Metadata API Developer Guide, "Deploying and Retrieving Metadata" (queued).
-	id, err := org.StartDeploy(ctx, archive, sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: sf.NoTestRun})
+	id, err := org.StartDeploy(ctx, archive, sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: tests})
 	if err != nil {
 		return fmt.Errorf("ask what became of the deployment: %w", err)
 	}

@@ -84,6 +84,8 @@ type guard struct {
 	intents []rollback.Intent
 	archive []byte
 	kinds   []string // types that are looked at
+
+	validated sf.Deployment // of the package, by this run; the zero value when there was none, or it was refused
 }
 
 // GuardBefore takes the snapshot before a deployment, of everything that the package touches and of the data at risk,
@@ -240,7 +242,7 @@ func (g *guard) deploy(ctx context.Context) error {
 			return err
 		}
 	}
-	err := g.journal.Deploy(ctx, g.in.Org, g.archive, g.in.Tests, g.arrived)
+	err := g.journal.Deploy(ctx, g.in.Org, g.archive, g.in.Tests, g.validated, g.arrived)
 	g.out.Sent, g.out.Deployed = sentRows(g.journal.Sent), g.journal.Done
 	if err != nil {
 		return err
@@ -249,23 +251,7 @@ func (g *guard) deploy(ctx context.Context) error {
 }
 
 func sentForReal(sent []apply.Deploying) bool {
-	return slices.ContainsFunc(sent, func(d apply.Deploying) bool { return d.How == apply.SendDeploy && !(d.Ended && !d.Success) })
-}
-
-// arrived reports that the org has what the package says.
-func (g *guard) arrived(ctx context.Context) (bool, error) {
-	g.readIntents()
-	live := Side{Live: g.in.Org, Capture: g.in.Capture}
-	for _, d := range g.intents {
-		if d.Deleted || len(d.Parts) > 0 { // a deletion is told by nothing that is compared here: it is sent again
-			return false, nil
-		}
-	}
-	out, err := Compare(ctx, CompareInput{
-		Store: g.in.Store, Before: Side{Label: g.in.Source, Files: g.in.Package.Files}, After: live, Types: g.kinds,
-		How: []string{string(component.Removed), string(component.Changed)},
-	})
-	return err == nil && len(out.Components) == 0, err
+	return slices.ContainsFunc(sent, func(d apply.Deploying) bool { return d.How != apply.SendValidate && !(d.Ended && !d.Success) })
 }
 
 // readIntents groups what the package does by the components of which it does it.

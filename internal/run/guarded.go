@@ -110,7 +110,7 @@ func (g *guard) foresee(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return g.validate(ctx, "rollback", archive, sf.NoTestRun, note)
+	return g.validate(ctx, "rollback", archive, "", note)
 }
 
 // foreseeFlow is what becomes of the versions of a flow.
@@ -169,6 +169,10 @@ func (g *guard) validate(ctx context.Context, what string, archive []byte, tests
 	if err != nil {
 		return fmt.Errorf("validate the %s: %w", what, err)
 	}
+	if what == "package" && d.Success {
+		g.validated = d
+		g.validated.ID = id
+	}
 	g.out.Validated = append(g.out.Validated, ValidationRow{What: what, ID: id, Success: d.Success, Note: note, Problems: problemRows(d)})
 	return nil
 }
@@ -224,7 +228,7 @@ func (g *guard) finish(ctx context.Context) error {
 		if n := len(plan.Plan.Deployments); n > 1 {
 			note = fmt.Sprintf("the first of %d deployments: the others presuppose it", n)
 		}
-		if err := g.validate(ctx, "rollback", archive, sf.NoTestRun, note); err != nil {
+		if err := g.validate(ctx, "rollback", archive, "", note); err != nil {
 			return err
 		}
 	}
