@@ -6,6 +6,9 @@ GO ?= go
 FUZZTIME ?= 60s
 # Which mutants: all, or those whose file or name has this text.
 MUTANTS ?= 1
+# What bench-capture measures: numbers of rows, each with an org of its own, and how many components.
+ROWS ?= 120000,1000000
+COMPONENTS ?= 25000
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
@@ -17,7 +20,7 @@ export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-repository conformance clean
+.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -86,6 +89,11 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	$(GO) run ./bench
 	$(GO) run ./bench -scale 120000,1000000,5000000
 	$(GO) run ./bench/emulator
+
+bench-capture: build ## first backups of ROWS rows and of COMPONENTS components, beside go-salesforce and sf where it is installed
+	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
+	$(GO) run ./bench -scale $(ROWS)
+	$(GO) run ./bench -components $(COMPONENTS)
 
 bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags
 	$(GO) build -o bin/bench-repository ./bench/repository

@@ -31,15 +31,23 @@ func main() {
 	flag.StringVar(&b.peer, "peer", "bin/bench-peer", "extraction by go-salesforce")
 	flag.IntVar(&b.rows, "rows", 100_000, "rows of 40 columns")
 	flag.IntVar(&b.runs, "runs", 5, "counted runs of each command, after one that does not count")
-	flag.StringVar(&b.sf, "sf", os.Getenv("HOLDFAST_SF"), "the official command line, for -scale; empty: without it")
+	flag.StringVar(&b.sf, "sf", os.Getenv("HOLDFAST_SF"), "the official command line, for -scale and -components; empty: without it")
 	sizes := flag.String("scale", "", "numbers of rows, such as 120000,1000000: measure first backups of large objects instead")
+	components := flag.Int("components", 0, "measure a first backup of an org with so many components beside `sf project retrieve` instead")
 	do := flag.String("do", "", "a step that the program runs as a process of its own: fill or change")
 	instance := flag.String("instance", "", "address of the org, for -do")
 	share := flag.Int("share", 0, "change one row in so many, for -do change")
 	flag.Parse()
+	if _, err := os.Stat(b.sf); b.sf != "" && err != nil {
+		fmt.Printf("sf: NOT MEASURED: %v\n", err)
+		b.sf = ""
+	}
 	run := b.run
 	if *sizes != "" {
 		run = func(ctx context.Context) error { return b.scale(ctx, *sizes) }
+	}
+	if *components > 0 {
+		run = func(ctx context.Context) error { return b.components(ctx, *components) }
 	}
 	if *do != "" {
 		b.loader = newLoader(*instance, os.Getenv(tokenEnv))
@@ -59,6 +67,7 @@ type bench struct {
 	rows, runs                  int
 
 	dir    string
+	in     string // folder of the measured processes; empty: that of this one
 	env    []string
 	loader *testkit.Loader
 
@@ -219,7 +228,7 @@ func rss(u usage) float64  { return u.rss }
 
 func (b *bench) measure(ctx context.Context, name string, args ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = b.env
+	cmd.Env, cmd.Dir = b.env, b.in
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	start := time.Now()

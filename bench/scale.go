@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -98,8 +101,9 @@ func (b *bench) scaleOf(ctx context.Context, rows int) error {
 			fmt.Printf("%-10d %-34s fails: %.160s\n", rows, r.name, strings.ReplaceAll(err.Error(), "\n", " "))
 			continue
 		}
-		fmt.Printf("%-10d %-34s %10.2f %10.2f %12.1f %8d %14.1f\n", rows, r.name, u.wall, u.cpu, u.rss, after-before,
-			float64(after-before)/float64(rows)*1e6)
+		fmt.Printf("%-10d %-34s %10.2f %10.2f %12.1f %8d %14.1f\n", rows, r.name, u.wall, u.cpu, u.rss, after.Total-before.Total,
+			float64(after.Total-before.Total)/float64(rows)*1e6)
+		fmt.Printf("%-10s %s\n", "", after.since(before))
 	}
 	return nil
 }
@@ -125,10 +129,30 @@ func (b *bench) leftOut(ctx context.Context) []string {
 	return out
 }
 
-// calls returns how many requests the emulated org has answered.
-func (b *bench) calls(ctx context.Context) (int64, error) {
-	var reply struct{ Total int64 }
-	return reply.Total, b.steer(ctx, http.MethodGet, "calls", nil, &reply)
+// counted is how many requests the emulated org has answered: in all, and of each kind.
+type counted struct {
+	Total int64
+	ByOp  map[string]int64 `json:"byOp"`
+}
+
+// since says how many of each kind there were since an earlier count, the most frequent first.
+func (c counted) since(before counted) string {
+	ops := slices.SortedFunc(maps.Keys(c.ByOp), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.ByOp[b]-before.ByOp[b], c.ByOp[a]-before.ByOp[a]), strings.Compare(a, b))
+	})
+	var parts []string
+	for _, op := range ops {
+		if n := c.ByOp[op] - before.ByOp[op]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, op))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (b *bench) calls(ctx context.Context) (counted, error) {
+	var reply counted
+	err := b.steer(ctx, http.MethodGet, "calls", nil, &reply)
+	return reply, err
 }
 
 // steer asks the control endpoint of the emulated org.
