@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"holdfast/internal/capture"
 	"holdfast/internal/component"
 	"holdfast/internal/emulator"
 	"holdfast/internal/run"
@@ -142,6 +141,13 @@ func (w *workshop) seeRecords(s *sight) {
 			continue
 		}
 		fields := w.fields(*s, key)
+		visible, err := w.loader.Fields(w.Context(), key.Name) // a deployed profile may hide a field from everybody
+		if err != nil {
+			w.Fatal(err)
+		}
+		fields = slices.DeleteFunc(fields, func(f string) bool {
+			return !slices.ContainsFunc(visible, func(v testkit.FieldKind) bool { return v.Name == f })
+		})
 		rows, err := w.loader.Query(w.Context(), "SELECT "+strings.Join(append([]string{"Id", "Name"}, fields...), ", ")+" FROM "+key.Name)
 		if err != nil {
 			w.Fatal(err)
@@ -237,7 +243,7 @@ func (w *workshop) round(n int) {
 		}
 		w.Fatalf("round %d: %v, left %d, %d of %d done\n%s\n%s", n, err, out.Left, out.Done, len(p.Deployments), strings.Join(why, "\n"), shown(p))
 	}
-	w.refill(from, out)
+	w.server.Clock().Advance(time.Hour)
 	w.rolled += min(1, len(p.Deployments))
 	w.conflicts += p.Conflicts
 	now := w.see()
@@ -261,30 +267,6 @@ func (w *workshop) nothingOfBeforeGoes(p run.RollbackResult, before sight) {
 				w.Errorf("%s %s was there before, and is deleted", k.Type, k.Name)
 			}
 		}
-	}
-}
-
-// refill brings values back as the plan says.
-func (w *workshop) refill(from string, out run.RolledBackResult) {
-	w.Helper()
-	w.server.Clock().Advance(time.Hour)
-	for i, v := range out.Values {
-		s := run.Selection{Objects: []string{v.Object}}
-		if v.Field != "" {
-			s.Fields = []string{v.Object + "." + v.Field}
-		}
-		opts := capture.Options{Include: []string{v.Object, "User"}}
-		p, err := run.Restore(w.Context(), run.RestoreInput{Source: w.client, Store: w.store, Snapshot: from, Selection: s, Capture: opts})
-		if err != nil {
-			w.Fatalf("%+v: %v", v, err)
-		}
-		applied, err := run.Apply(w.Context(), run.ApplyInput{
-			Org: w.client, Store: w.store, File: p.File, Digest: p.Digest, Journal: filepath.Join(w.TempDir(), fmt.Sprint(w.number, "values", i)), Capture: opts,
-		})
-		if err != nil || applied.Failed > 0 || applied.Unexplained > 0 {
-			w.Fatalf("%+v: %v %+v", v, err, applied)
-		}
-		w.server.Clock().Advance(time.Hour)
 	}
 }
 
