@@ -312,3 +312,36 @@ func TestRestoreSaysWhichFilesItHasNot(t *testing.T) {
 		t.Errorf("%+v", out.Errors)
 	}
 }
+
+// A seed brings files into another org with the records that they are on, with their versions and sharing; those of records that do
+// not come stay away. Once more there is nothing to do.
+func TestSeedBringsFilesAlong(t *testing.T) {
+	a := newCabinet(t, emulator.Options{})
+	a.fill()
+	want := a.contents()
+	from := a.save()
+	lonely := a.one("Contact", org.Assignment{}, "LastName", "Lonely")
+	a.one("Attachment", org.Assignment{Field: "Body", Body: a.content(30, 10)}, "ParentId", lonely, "Name", "lonely.txt")
+	b := newCabinet(t, emulator.Options{Seed: 99})
+	b.store = a.store
+	in := run.SeedInput{Snapshot: from, Objects: []string{"Account", "Contact", "ContentVersion", "Attachment"}}
+	prepared := b.seed(in)
+	out := b.apply(b.restore(run.RestoreInput{Snapshot: prepared.Snapshot.ID}))
+	if out.Failed > 0 || out.Unexplained > 0 || out.Files.Files != 18 {
+		t.Errorf("%+v %+v", out.Errors, out.Files)
+	}
+	if got := b.contents(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if again := b.restore(run.RestoreInput{Snapshot: b.seed(in).Snapshot.ID}); !again.Plan.Empty() {
+		t.Errorf("once more there is something to do: %+v", again.Steps)
+	}
+	c := newCabinet(t, emulator.Options{Seed: 98})
+	c.store = a.store
+	in.Objects = []string{"Attachment"}
+	in.Snapshot = a.save()
+	alone := c.seed(in)
+	if len(alone.Objects) != 1 || alone.Objects[0].Records != 0 || alone.Objects[0].Homeless != 7 || alone.Objects[0].Files != 0 {
+		t.Errorf("%+v", alone.Objects)
+	}
+}

@@ -49,11 +49,13 @@ type SeedResult struct {
 
 // SeedRow is one object of a seed.
 type SeedRow struct {
-	Object  string   `json:"object"`            // API name
-	Records int64    `json:"records"`           // that the seed holds
-	Matched int64    `json:"matched"`           // of these, those that the other org has already
-	Key     string   `json:"key,omitempty"`     // the field by which that was found
-	Without []string `json:"without,omitempty"` // fields that the other org does not have or cannot take
+	Object   string   `json:"object"`             // API name
+	Records  int64    `json:"records"`            // that the seed holds
+	Matched  int64    `json:"matched"`            // of these, those that the other org has already
+	Key      string   `json:"key,omitempty"`      // the field by which that was found
+	Files    int64    `json:"files,omitempty"`    // files that come with them, as they are: no mask reaches into their bytes
+	Homeless int64    `json:"homeless,omitempty"` // files and links that stay away, since the record that they are on does
+	Without  []string `json:"without,omitempty"`  // fields that the other org does not have or cannot take
 }
 
 // NamesRow says how records that are never made anew were found in the other org.
@@ -186,11 +188,15 @@ func (s *seed) choose(context.Context) error {
 		case asked && (there == nil || !there.Createable || isStable(object.Name)):
 			return problem.Newf(problem.Usage, "records of %s cannot be made in the other org", name).
 				Hint("deploy what it lacks, or leave the object out")
-		case object == nil || there == nil || !there.Createable || isStable(object.Name) || s.objects[object.Name]:
+		case object == nil || there == nil || !there.Createable && object.Name != fileObject || isStable(object.Name) || s.objects[object.Name]:
 			continue
 		}
 		s.objects[object.Name] = true
+		queue = append(queue, besides(object.Name)...)
 		for _, f := range object.References() {
+			if isPlace(f.Name, object) {
+				continue // a file can be on a record of any object: it comes to those that come anyway
+			}
 			if g := there.Field(f.Name); g != nil && g.Createable {
 				queue = append(queue, f.ReferenceTo...)
 			}
@@ -355,6 +361,7 @@ func (s *seed) part(ctx context.Context, w *snapshot.Writer, name string) ([]app
 	}
 	shape := sf.NewShape(there.Name, fields)
 	var pairs []apply.Pair
+	away := map[sf.ID]bool{}
 	for r, err := range s.from.Records(ctx, name) {
 		if err != nil {
 			return nil, err
@@ -363,24 +370,32 @@ func (s *seed) part(ctx context.Context, w *snapshot.Writer, name string) ([]app
 			continue // the other org has its own
 		}
 		id := s.fresh(r.ID, there)
+		record := s.record(r, id, shape, object)
+		if homeless(object, record) {
+			row.Homeless++
+			away[r.ID] = true
+			continue
+		}
 		if now := matched[r.ID]; now != "" {
 			pairs = append(pairs, apply.Pair{Object: there.Name, Old: id, New: now})
 			row.Matched++
 		}
-		if err := out.Add(s.record(r, id, shape, object)); err != nil {
+		if err := out.Add(record); err != nil {
 			return nil, err
 		}
 		row.Records++
 	}
+	if _, err = out.Close(ctx, row.Records); err == nil {
+		row.Files, err = s.files(ctx, w, object, there, away)
+	}
 	s.out.Objects = append(s.out.Objects, row)
-	_, err = out.Close(ctx, row.Records)
 	return pairs, err
 }
 
 // carried are fields that the other org sets itself and that a restore reads all the same.
 func carried(name string) bool {
 	switch name {
-	case "IsPersonAccount", "PersonContactId", "CreatedById", "CreatedDate", "LastModifiedById", "LastModifiedDate":
+	case "IsPersonAccount", "PersonContactId", "VersionNumber", "CreatedById", "CreatedDate", "LastModifiedById", "LastModifiedDate":
 		return true
 	}
 	return false
