@@ -144,8 +144,17 @@ something is still wrong the exit code is 13.`,
 		in.Progress = func(p run.VerifyProgress) {
 			shown.step(p.Done, p.Total, size(p.Bytes), fmt.Sprintf("%s of %s stored objects, %s", count(int64(p.Done)), count(int64(p.Total)), size(p.Bytes)))
 		}
+		remembered := ""
+		in.Seen = func(id string) (w repo.Witness, err error) {
+			remembered, w, err = a.seen(dir, id)
+			return w, err
+		}
 		result, err := run.Repair(ctx, in)
 		shown.end()
+		if errors.Is(err, repo.ErrOlder) {
+			err = problem.Wrap(problem.Damaged, err, "compare with what was seen before").
+				Hint("look for a later copy; if there is none, and what was erased since may come back, remove %s and run the command again", remembered)
+		}
 		if err != nil && problem.KindOf(err) != problem.Findings && len(result.Keys)+len(result.Objects)+len(result.Damage) == 0 {
 			return err
 		}

@@ -2,11 +2,13 @@ package repo
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"holdfast/internal/blob"
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 )
 
 // TestWhatWasAddedTooLateIsTakenBack: a writer stands still before it adds to a generation, and others destroy keys
@@ -81,7 +83,7 @@ func TestALowerEraIsNoLaterState(t *testing.T) {
 	earlier.Era, later.Era = 3, 2
 	root := Ref{rootClass, [32]byte{1}}
 	before, after := newState(&earlier, state.master, false, 0), newState(&later, state.master, false, 0)
-	before.roots[root] = before.roots[root]
+	before.roots[root] = seal.Root{}
 	kind(t, "a lower era", after.accountsFor(before), problem.Damaged)
 }
 
@@ -210,5 +212,46 @@ func TestACopyThatStaysBehindIsTold(t *testing.T) {
 	kind(t, "damage, and keys were destroyed", err, problem.Damaged)
 	if got.Behind != 1 || !strings.Contains(problem.HintOf(err), "erased") {
 		t.Errorf("%d behind: %s", got.Behind, problem.HintOf(err))
+	}
+}
+
+// TestARepairBringsNoOlderKeysBack: the place has lost its key table, the copy is of before keys were destroyed, and the machine
+// has seen what came after. Nothing is brought back unless it is told to forget that.
+func TestARepairBringsNoOlderKeysBack(t *testing.T) {
+	r, bucket, id := opened(t)
+	commitLeaves(t, r, "root", "leaf")
+	copied := bucket.Clone()
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := r.Witness(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for info, err := range bucket.List(t.Context(), r.keys.dir()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		bucket.Corrupt(info.Key, func([]byte) []byte { return nil })
+	}
+	from, err := Open(t.Context(), copied, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		_, err = from.MendKeys(t.Context(), At(bucket), seen, dry)
+		if kind(t, "a copy of before what was seen", err, problem.Damaged); !errors.Is(err, ErrOlder) {
+			t.Errorf("%v", err)
+		}
+		l, err := from.keys.at(bucket).list(t.Context())
+		if err != nil || len(l.tables)+len(l.files) > 0 {
+			t.Errorf("%d and %d keys were brought back, %v", len(l.tables), len(l.files), err)
+		}
+	}
+	if _, err := from.MendKeys(t.Context(), At(bucket), Witness{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), bucket, id); err != nil {
+		t.Error(err)
 	}
 }

@@ -127,10 +127,12 @@ func (r *Repository) setAside(ctx context.Context, ref Ref, named bool, m *Mendi
 
 // MendKeys brings the config, the key files and the key table of the repository at the place back from
 // this one, which is a copy of it. It is for a repository that does not open, or of which CheckKeys tells
-// damage. A generation that the copy is behind is not brought back from it: that would be a rollback.
-func (r *Repository) MendKeys(ctx context.Context, place Place, dry bool) ([]Mending, error) {
-	k := &keyMending{Repository: r, to: place.bucket, dry: dry, there: r.keys.at(place.bucket)}
-	for _, step := range []func(context.Context) error{k.config, k.files, k.table, k.renew, k.identities} {
+// damage. A generation that the copy is behind is not brought back from it: that would be a rollback. seen is what
+// is remembered of the place, or the zero Witness: where the copy is of before that, and the place has lost what came
+// after, the error wraps ErrOlder and nothing is written.
+func (r *Repository) MendKeys(ctx context.Context, place Place, seen Witness, dry bool) ([]Mending, error) {
+	k := &keyMending{Repository: r, to: place.bucket, seen: seen, dry: dry, there: r.keys.at(place.bucket)}
+	for _, step := range []func(context.Context) error{k.older, k.config, k.files, k.table, k.renew, k.identities} {
 		if err := step(ctx); err != nil {
 			return k.done, err
 		}
@@ -143,8 +145,36 @@ type keyMending struct {
 	*Repository
 	to    blob.Bucket
 	there *keyTable
+	seen  Witness
 	dry   bool
 	done  []Mending
+}
+
+// ErrOlder says that a second copy is of before what was seen of the repository.
+var ErrOlder = errors.New("keys of an older state, and what has been erased since with them, would come back")
+
+// older returns an error when the copy is of before what was seen of the place, and the place has nothing as late.
+func (k *keyMending) older(ctx context.Context) error {
+	if k.seen.Repository == "" {
+		return nil
+	}
+	state, err := k.keys.load(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := k.there.list(ctx)
+	if err != nil {
+		return err
+	}
+	if newest, _ := l.newest(); newest > state.table.Generation {
+		return nil // table leaves it as it is
+	}
+	w := k.seen
+	w.Roots = nil // the place may have roots of one generation that the copy does not have
+	if err := state.follows(w); err != nil {
+		return fmt.Errorf("the second copy: %w: %w", ErrOlder, err)
+	}
+	return nil
 }
 
 // replace puts good bytes in the place of what is there. Damaged keys are not kept: they could open what is

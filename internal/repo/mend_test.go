@@ -33,7 +33,7 @@ func TestCheckMissesAWrappedIdentity(t *testing.T) {
 		t.Fatalf("%v %v", troubles, err)
 	}
 	from := &Repository{bucket: second, id: r.id, namer: r.namer, keys: r.keys.at(second)}
-	if mended, err := from.MendKeys(t.Context(), At(bucket), false); err != nil || len(mended) != 1 || mended[0].Key != key {
+	if mended, err := from.MendKeys(t.Context(), At(bucket), Witness{}, false); err != nil || len(mended) != 1 || mended[0].Key != key {
 		t.Fatalf("%v %v", mended, err)
 	}
 	if troubles, err := r.CheckKeys(t.Context()); err != nil || len(troubles) > 0 {
@@ -55,7 +55,7 @@ func TestAnotherRepositoryKeepsItsConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dry := range []bool{true, false} {
-		mended, err := r.MendKeys(t.Context(), At(place), dry)
+		mended, err := r.MendKeys(t.Context(), At(place), Witness{}, dry)
 		kind(t, "a place of another repository", err, problem.Conflict)
 		if len(mended) > 0 || !bytes.Equal(content(t, place, configKey), theirs) {
 			t.Errorf("dry %v: its config was replaced: %v", dry, mended)
@@ -63,7 +63,7 @@ func TestAnotherRepositoryKeepsItsConfig(t *testing.T) {
 	}
 	spoilt := ours.Clone()
 	spoilt.Corrupt(configKey, func([]byte) []byte { return theirs })
-	mended, err := r.MendKeys(t.Context(), At(spoilt), false)
+	mended, err := r.MendKeys(t.Context(), At(spoilt), Witness{}, false)
 	if err != nil || !slices.ContainsFunc(mended, func(m Mending) bool { return m.Key == configKey }) {
 		t.Fatalf("%v %v", mended, err)
 	}
@@ -204,7 +204,7 @@ func TestAKeyFileThatTheCopyDoesNotGiveIsToldWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	bucket.Corrupt(l.files[0], func(b []byte) []byte { return b[:len(b)/2] })
-	mended, _ := r.MendKeys(t.Context(), At(place), false)
+	mended, _ := r.MendKeys(t.Context(), At(place), Witness{}, false)
 	if !slices.ContainsFunc(mended, func(m Mending) bool {
 		return m.Key == l.files[0] && m.Err != nil && strings.Contains(m.Err.Error(), "the key file is altered")
 	}) {

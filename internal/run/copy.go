@@ -61,6 +61,7 @@ type RepairInput struct {
 	Identity *seal.Identity
 	Quick    bool // what is missing or has another size, without reading every object
 	DryRun   bool
+	Seen     func(id string) (repo.Witness, error) // see snapshot.RepairOptions
 
 	// Progress is told now and then how much is looked at, never twice at once; nil is nobody.
 	Progress func(VerifyProgress)
@@ -92,7 +93,7 @@ func Repair(ctx context.Context, in RepairInput) (RepairResult, error) {
 			in.Progress(VerifyProgress{Done: p.Done, Total: p.Total, Bytes: p.Read})
 		}
 	}
-	got, err := snapshot.Repair(ctx, in.Place, in.From, in.Identity, snapshot.RepairOptions{Quick: in.Quick, DryRun: in.DryRun}, progress)
+	got, err := snapshot.Repair(ctx, in.Place, in.From, in.Identity, snapshot.RepairOptions{Quick: in.Quick, DryRun: in.DryRun, Seen: in.Seen}, progress)
 	out := RepairResult{
 		DryRun: in.DryRun, Keys: mendRows(got.Keys), Objects: mendRows(got.Mended), Aside: mendRows(got.Aside), Unknown: got.Unknown,
 		Damage: damageRows(got.Report),

@@ -46,6 +46,8 @@ type RepairOptions struct {
 	// Quick looks for what is missing or has another size, and does not read every object.
 	Quick  bool
 	DryRun bool // write nothing
+	// Seen returns what is remembered of the repository with that id, at the place; nil remembers nothing.
+	Seen func(id string) (repo.Witness, error)
 }
 
 // Repaired says what Repair did.
@@ -63,14 +65,20 @@ const maxRepairs = 6
 
 // Repair puts back what is missing or damaged in the place from the second copy of the repository: first
 // its keys, then objects. It looks at everything, like Verify. The error is that of what is still wrong, or
-// of a bucket.
+// of a bucket; it wraps repo.ErrOlder when the second copy is of before what was seen.
 func Repair(ctx context.Context, place, copied repo.Place, identity *seal.Identity, o RepairOptions, progress func(Progress)) (Repaired, error) {
 	var out Repaired
 	second, err := repo.OpenAt(ctx, copied, identity)
 	if err != nil {
 		return out, fmt.Errorf("the second copy: %w", err)
 	}
-	if out.Keys, err = second.MendKeys(ctx, place, o.DryRun); err != nil {
+	var seen repo.Witness
+	if o.Seen != nil {
+		if seen, err = o.Seen(second.ID()); err != nil {
+			return out, err
+		}
+	}
+	if out.Keys, err = second.MendKeys(ctx, place, seen, o.DryRun); err != nil {
 		return out, fmt.Errorf("repair the keys: %w", err)
 	}
 	first, err := repo.OpenAt(ctx, place, identity)

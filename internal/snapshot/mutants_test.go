@@ -140,6 +140,7 @@ var mutants = []mutant{
 	{"lower era is copied over", "repo/copy.go", "case s.table.Era < earlier.table.Era:", "case !MUT && s.table.Era < earlier.table.Era:"},
 	{"copy of long ago is taken over", "repo/copy.go", "-earlier.table.Generation > seal.MaxPast:", "-earlier.table.Generation > seal.MaxPast && !MUT:"},
 	{"set aside without another look", "repo/mend.go", "case !bytes.Equal(now, there):", "case !MUT && !bytes.Equal(now, there):"},
+	{"older keys are brought back", "repo/mend.go", "if k.seen.Repository == \"\" {", "if MUT || k.seen.Repository == \"\" {"},
 	{"locks are not renewed", "repo/commit.go", "if err := r.lock(ctx, refs, base); err != nil {", "if MUT { } else $"},
 	{"a lock is evidence", "repo/lock.go", "!known || !l.LocksUntil(began).Equal(until)", "!MUT && ($)"},
 	{"base that is not locked vouches", "repo/lock.go", "return err == nil && !end.Before(until), err", "if MUT { return err == nil, err }\n\t$"},
