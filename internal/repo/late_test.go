@@ -255,3 +255,31 @@ func TestARepairBringsNoOlderKeysBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAWriterThatMayNotDeleteGoesOn: others make a generation while it adds, and it cannot take back what came too late.
+func TestAWriterThatMayNotDeleteGoesOn(t *testing.T) {
+	other, bucket, id := opened(t)
+	done := false
+	denied := problem.New(problem.Unauthorized, "access denied")
+	r, err := Open(t.Context(), blob.NewFault(bucket, denied, func(op blob.Op) blob.Outcome {
+		if !done && op.Verb == "put" && strings.Contains(op.Key, "/"+addPrefix) {
+			done = true
+			if err := other.Rotate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if op.Verb == "delete" {
+			return blob.Fail
+		}
+		return blob.Pass
+	}), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, refs := commitLeaves(t, r, "root", "leaf"); len(refs) != 1 || !done {
+		t.Error("it did not go on")
+	}
+	if err := other.NoEarlierKeys(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
