@@ -261,6 +261,31 @@ func TestRepairTrustsNoCopy(t *testing.T) {
 	}
 }
 
+// TestRepairTakesNothingAwayThatADamagedSnapshotMayNeed damages snapshots and segments in both places: what the
+// snapshots rely on is not known, so that nothing is taken aside.
+func TestRepairTakesNothingAwayThatADamagedSnapshotMayNeed(t *testing.T) {
+	memory, _ := rich(t)
+	second := &blob.Memory{}
+	if _, err := openBucket(t, memory).Copy(t.Context(), repo.At(second), CopyOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*blob.Memory{memory, second} {
+		for _, key := range keysOf(t, b) {
+			if c := class(key); c == "snapshot" || c == "segment" {
+				b.Corrupt(key, func(body []byte) []byte { body[len(body)-1] ^= 1; return body })
+			}
+		}
+	}
+	before := keysOf(t, memory)
+	got, err := Repair(t.Context(), repo.At(memory), repo.At(second), sharedIdentity, RepairOptions{}, nil)
+	if problem.KindOf(err) != problem.Damaged || len(got.Aside) > 0 || len(got.Mended) == 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if after := keysOf(t, memory); !slices.Equal(after, before) {
+		t.Errorf("%q became %q", before, after)
+	}
+}
+
 // TestRepairTakesNothingThatIsNotReadNow repairs from a copy on a disk that gives nothing back any more:
 // nothing is taken away.
 func TestRepairTakesNothingThatIsNotReadNow(t *testing.T) {

@@ -27,7 +27,7 @@ var killers = map[string][]killer{
 	"blob/s3":   {{"blob/s3", "."}},
 	"repo":      {{"repo", "."}, {"snapshot", "Copy|Repair|Erase|Notes|KeyFile|KeyTable|EveryByte|Damage|Another|Swapped|CrashAtEvery|FailureOfTheDisk"}},
 	"seal":      {{"seal", "."}, {"repo", "."}, {"snapshot", "Newer|Damage|Another|Swapped"}},
-	"snapshot":  {{"snapshot", "Lies|Contradict|Spellings|Failure|Damage|Amended|AFailed|Check|Diff|Eras|CrashAtEvery"}},
+	"snapshot":  {{"snapshot", "Lies|Copy|Repair|Erase|Notes|Verif|Shares|Contradict|Spellings|Failure|Damage|Amended|AFailed|Check|Diff|Eras|CrashAtEvery"}},
 }
 
 type killer struct{ pkg, run string }
