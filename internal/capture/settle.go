@@ -122,13 +122,14 @@ func (p *part) catchUp(ctx context.Context) error {
 	return p.takeAll(ctx, p.everything(p.rows))
 }
 
-// consultLog buries the records that the org's log of deletions names and that are not there.
+// consultLog buries the records that the org's log of deletions names and that are not there. It names records
+// that were undeleted, too: where more are named than can be asked for by Id, the census decides.
 func (p *part) consultLog(ctx context.Context) error {
 	if err := p.askLog(ctx); err != nil || len(p.log) == 0 {
 		return err
 	}
 	suspects, err := p.heldAmongLogged(ctx)
-	if err != nil {
+	if err != nil || suspects.len() > askByID {
 		return err
 	}
 	found, err := p.lookFor(ctx, suspects)

@@ -400,6 +400,22 @@ func TestTrap08LogThatNamesLiveRecords(t *testing.T) {
 	b.wantSame("Account")
 }
 
+// Of a log that names more live records than are asked for by Id, none is buried on its word.
+func TestTrap08LogThatNamesManyLiveRecords(t *testing.T) {
+	b := newBench(t, object("Account", "001"))
+	ids := b.org.insert("Account", 12_000)
+	b.back()
+	b.org.advance(time.Hour)
+	b.org.remove("Account", ids[:11_000]...)
+	b.org.undelete("Account", false, ids[:10_900]...)
+	b.org.hardDelete("Account", true, ids[11_500])
+	r := b.back()
+	b.wantSame("Account")
+	if got := part(t, r, "Account").Buried; got.Log != 1 {
+		t.Errorf("%+v, want one by the log", got)
+	}
+}
+
 // TestTrap02TimeThatWasWrongOnce takes a snapshot while the org tells a time far ahead: what changes
 // afterwards must not be looked for after that time.
 func TestTrap02TimeThatWasWrongOnce(t *testing.T) {
