@@ -1,48 +1,25 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
-	"regexp"
-	"strings"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/project"
 	"holdfast/internal/run"
 )
 
-// branchForm is what a branch may be called here: what git allows everywhere, and no option.
-var branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
-
 // gitFolder is a Git repository that commits go to.
-type gitFolder struct{ dir string }
-
-// run starts git in the folder and returns what it prints. No hook and no setting of the repository runs
-// anything else.
-func (g gitFolder) run(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", g.dir, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"}, args...)...)
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "LC_ALL=C")
-	if err := cmd.Run(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return "", problem.New(problem.Usage, "the program git is not there").Hint("install git")
-		}
-		text := strings.TrimSpace(errs.String())
-		return "", problem.Wrap(problem.Failed, err, fmt.Sprintf("git %s in %s: %s", args[0], g.dir, plain(text)))
-	}
-	return strings.TrimSpace(out.String()), nil
-}
+type gitFolder struct{ project.Git }
 
 // exportGit commits what the branch does not have yet.
 func (a *app) exportGit(ctx context.Context, folder, snapshot string, given exportFlags) error {
-	if !branchForm.MatchString(given.branch) || strings.Contains(given.branch, "..") || strings.HasSuffix(given.branch, ".lock") {
-		return problem.Newf(problem.Usage, "%q cannot be a branch", given.branch).Hint("give a name such as main or org/prod")
+	if err := project.CheckBranch(given.branch); err != nil {
+		return err
 	}
 	if given.installed || len(given.types) > 0 {
 		return problem.New(problem.Usage, "a Git history holds all types, and nothing of managed packages").
@@ -52,9 +29,9 @@ func (a *app) exportGit(ctx context.Context, folder, snapshot string, given expo
 	if err != nil {
 		return err
 	}
-	g := gitFolder{folder}
+	g := gitFolder{project.Git{Top: folder}}
 	if err := os.Mkdir(folder, 0o700); err == nil {
-		if _, err := g.run(ctx, nil, "init", "-q", "-b", given.branch); err != nil {
+		if _, err := g.Run(ctx, nil, "init", "-q", "-b", given.branch); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrExist) {
@@ -69,7 +46,7 @@ func (a *app) exportGit(ctx context.Context, folder, snapshot string, given expo
 		return err
 	}
 	if shown && len(result.Commits) > 0 {
-		if _, err := g.run(ctx, nil, "reset", "-q", "--hard"); err != nil {
+		if _, err := g.Run(ctx, nil, "reset", "-q", "--hard"); err != nil {
 			return err
 		}
 	}
@@ -79,31 +56,31 @@ func (a *app) exportGit(ctx context.Context, folder, snapshot string, given expo
 // state returns the snapshot that the branch holds, or "" for a new one, and whether the branch is checked
 // out.
 func (g gitFolder) state(ctx context.Context, branch string) (since string, shown bool, err error) {
-	head, err := g.run(ctx, nil, "symbolic-ref", "-q", "HEAD")
-	bare, bareErr := g.run(ctx, nil, "rev-parse", "--is-bare-repository")
+	head, err := g.Run(ctx, nil, "symbolic-ref", "-q", "HEAD")
+	bare, bareErr := g.Run(ctx, nil, "rev-parse", "--is-bare-repository")
 	if bareErr != nil {
 		return "", false, bareErr
 	}
 	shown = err == nil && head == "refs/heads/"+branch && bare == "false"
 	if shown {
-		dirty, err := g.run(ctx, nil, "status", "--porcelain")
+		dirty, err := g.Run(ctx, nil, "status", "--porcelain")
 		if err != nil {
 			return "", false, err
 		}
 		if dirty != "" {
-			return "", false, problem.Newf(problem.Conflict, "branch %s is checked out in %s, with changes that are not committed", branch, g.dir).
+			return "", false, problem.Newf(problem.Conflict, "branch %s is checked out in %s, with changes that are not committed", branch, g.Top).
 				Hint("commit or remove them, or name another branch with --branch")
 		}
 	}
-	if there, err := g.run(ctx, nil, "for-each-ref", "refs/heads/"+branch); err != nil || there == "" {
+	if there, err := g.Run(ctx, nil, "for-each-ref", "refs/heads/"+branch); err != nil || there == "" {
 		return "", shown, err
 	}
-	since, err = g.run(ctx, nil, "log", "-1", "--grep=^"+run.SnapshotTrailer+": ", "--format=%(trailers:key="+run.SnapshotTrailer+",valueonly)", "refs/heads/"+branch)
+	since, err = g.Run(ctx, nil, "log", "-1", "--grep=^"+run.SnapshotTrailer+": ", "--format=%(trailers:key="+run.SnapshotTrailer+",valueonly)", "refs/heads/"+branch)
 	if err != nil {
 		return "", false, err
 	}
 	if since == "" {
-		return "", false, problem.Newf(problem.Conflict, "branch %s in %s has commits, and none of them names a snapshot", branch, g.dir).
+		return "", false, problem.Newf(problem.Conflict, "branch %s in %s has commits, and none of them names a snapshot", branch, g.Top).
 			Hint("name a new branch with --branch")
 	}
 	return since, shown, nil
@@ -115,7 +92,7 @@ func (g gitFolder) fill(ctx context.Context, in run.GitInput) (run.GitResult, er
 	in.Out = w
 	done := make(chan error, 1)
 	go func() {
-		_, err := g.run(ctx, r, "fast-import", "--quiet", "--done")
+		_, err := g.Run(ctx, r, "fast-import", "--quiet", "--done")
 		_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 		done <- err
 	}()

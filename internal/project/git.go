@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"holdfast/internal/component"
 	"holdfast/internal/problem"
@@ -23,6 +25,8 @@ import (
 type Git struct {
 	Top    string // the folder of the repository
 	Prefix string // the folder within it, with a slash at its end; "" is all of it
+
+	settings []string // that count before those of the repository: name, value, name, value
 }
 
 // OpenGit finds the repository in which a folder lies, or lay.
@@ -32,7 +36,7 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 		return Git{}, err
 	}
 	there := existing(abs) // a folder that was deleted since has no place to start git in
-	out, err := runGit(ctx, there, nil, "rev-parse", "--show-toplevel", "--show-prefix")
+	out, err := Git{Top: there}.run(ctx, nil, "rev-parse", "--show-toplevel", "--show-prefix")
 	if err != nil {
 		if problem.KindOf(err) == problem.Usage {
 			return Git{}, err
@@ -47,7 +51,7 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 	if rest != "." {
 		prefix += filepath.ToSlash(rest) + "/"
 	}
-	return Git{top, prefix}, nil
+	return Git{Top: top, Prefix: prefix}, nil
 }
 
 // existing is the nearest folder above that is there.
@@ -64,24 +68,81 @@ func existing(dir string) string {
 // maxGitOutput bounds what a command of git may print, but for the contents of files.
 const maxGitOutput = 64 << 20
 
-// Run starts git in the repository and returns what it prints, without white space around it.
-func (g Git) Run(ctx context.Context, args ...string) (string, error) {
-	out, err := runGit(ctx, g.Top, nil, args...)
+// Run starts git in the folder, with input where it reads some, and returns what it prints without white space around
+// it. No hook and no setting of the repository starts a program or reaches another machine, but for the filters and
+// merge drivers where files are checked out.
+func (g Git) Run(ctx context.Context, input io.Reader, args ...string) (string, error) {
+	out, err := g.run(ctx, input, args...)
 	return strings.TrimSpace(string(out)), err
 }
 
-// Write starts git in the repository with input, and returns what it prints, without white space around it.
-func (g Git) Write(ctx context.Context, input []byte, args ...string) (string, error) {
-	out, err := runGit(ctx, g.Top, bytes.NewReader(input), args...)
-	return strings.TrimSpace(string(out)), err
+// CheckBranch refuses what cannot be the name of a branch everywhere, and what git would take for an option.
+func CheckBranch(name string) error {
+	if !branchForm.MatchString(name) || strings.Contains(name, "..") || strings.HasSuffix(name, ".lock") {
+		return problem.Newf(problem.Usage, "%q cannot be a branch", name).Hint("give a name such as main or revert/pay")
+	}
+	return nil
 }
 
-// runGit starts git in a folder. No hook and no setting of the repository runs anything else.
-func runGit(ctx context.Context, dir string, stdin io.Reader, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"}, args...)...)
+var branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
+
+// harmless replaces the settings of a repository that would start a program, or talk to another machine, whatever is asked of git.
+// What is asked here needs none of them: all that is read is there, or is missing.
+var harmless = []string{
+	"core.hooksPath", os.DevNull,
+	"core.fsmonitor", "false",
+	"core.sshCommand", "false",
+	"protocol.allow", "never", // git fetches what a partial clone has left out, by the program that its settings name
+	"commit.gpgSign", "false",
+	"gpg.program", "false",
+	"submodule.recurse", "false",
+}
+
+// command is git in a folder of the repository, which must not be trusted: an archive that somebody unpacked has
+// settings, too. Source: git-config(1), "GIT_CONFIG_COUNT"; git(1), "GIT_ALLOW_PROTOCOL", "GIT_NO_LAZY_FETCH".
+func (g Git) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", g.Top}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	all := slices.Concat(harmless, g.settings)
+	for i := 0; i < len(all); i += 2 {
+		n := strconv.Itoa(i / 2)
+		cmd.Env = append(cmd.Env, "GIT_CONFIG_KEY_"+n+"="+all[i], "GIT_CONFIG_VALUE_"+n+"="+all[i+1])
+	}
+	cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(all)/2))
+	return cmd
+}
+
+// inert is the repository without the filters and merge drivers that its own settings name: they would run when
+// files are checked out and merged. Those of the user's settings stay.
+func (g Git) inert(ctx context.Context) (Git, error) {
+	out, err := g.run(ctx, nil, "config", "--list", "--show-scope", "--name-only", "-z")
+	if err != nil {
+		return Git{}, err
+	}
+	fields := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	g.settings = slices.Clone(g.settings)
+	for i := 0; i+1 < len(fields); i += 2 {
+		scope, name := fields[i], fields[i+1]
+		if scope != "local" && scope != "worktree" {
+			continue
+		}
+		switch section, last := name[:strings.IndexByte(name+".", '.')], name[strings.LastIndexByte(name, '.')+1:]; {
+		case section == "filter" && last == "required":
+			g.settings = append(g.settings, name, "false")
+		case section == "filter":
+			g.settings = append(g.settings, name, "") // what is empty changes nothing
+		case section == "merge" && last == "driver":
+			g.settings = append(g.settings, name, "false") // which ends in a conflict
+		}
+	}
+	return g, nil
+}
+
+// run starts git and returns what it prints.
+func (g Git) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+	cmd := g.command(ctx, args...)
 	var errs bytes.Buffer
 	cmd.Stdin, cmd.Stderr = stdin, &errs
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "LC_ALL=C")
 	var out bytes.Buffer
 	cmd.Stdout = &limited{w: &out, left: maxGitOutput}
 	err := cmd.Run()
@@ -89,9 +150,19 @@ func runGit(ctx context.Context, dir string, stdin io.Reader, args ...string) ([
 		return nil, problem.New(problem.Usage, "the program git is not there").Hint("install git")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("git %s in %s: %w: %.300s", args[0], dir, err, strings.TrimSpace(errs.String()))
+		return nil, fmt.Errorf("git %s in %s: %w: %.300s", args[0], g.Top, err, printable(errs.String()))
 	}
 	return out.Bytes(), nil
+}
+
+// printable is what git says of a hostile repository, for a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.TrimSpace(text))
 }
 
 // limited refuses more than a number of bytes.
@@ -112,7 +183,7 @@ func (g Git) Commit(ctx context.Context, revision string) (string, error) {
 	if revision == "" || strings.HasPrefix(revision, "-") || strings.ContainsAny(revision, "\x00\n") {
 		return "", problem.Newf(problem.Usage, "%.80q cannot be a revision", revision)
 	}
-	out, err := g.Run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
+	out, err := g.Run(ctx, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
 	if err != nil {
 		return "", problem.Newf(problem.NotFound, "the repository %s has no revision %.80q", g.Top, revision).
 			Hint("`git log --oneline` lists what it has")
@@ -132,7 +203,7 @@ func (g Git) files(ctx context.Context, commit string) ([]component.Entry, error
 	if g.Prefix != "" {
 		args = append(args, "--", g.Prefix)
 	}
-	out, err := runGit(ctx, g.Top, nil, args...)
+	out, err := g.run(ctx, nil, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +243,7 @@ func (g Git) contents(ctx context.Context, blobs []blob) (files []component.Entr
 	for _, b := range blobs {
 		fmt.Fprintln(&names, b.name)
 	}
-	cmd := exec.CommandContext(ctx, "git", "-C", g.Top, "cat-file", "--batch")
+	cmd := g.command(ctx, "cat-file", "--batch")
 	cmd.Stdin = &names
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -58,22 +58,28 @@ func Open(location string) (Project, error) {
 			return Project{}, err
 		}
 		return assemble(location, files)
+	case !info.Mode().IsRegular():
+		return Project{}, problem.Newf(problem.Usage, "%s is neither a folder nor a file", location)
 	}
-	return openZip(location, info.Size())
+	return openZip(location)
 }
 
 // maxZip is the largest archive that the platform takes, and some more: 39 MB of zip are 52 MB in base64.
 // Source: Metadata API Developer Guide, "Deploying and Retrieving Metadata with the Zip File".
 const maxZip = 64 << 20
 
-func openZip(location string, size int64) (Project, error) {
-	if size > maxZip {
-		return Project{}, problem.Newf(problem.Usage, "zip %s has %d bytes, at most %d", location, size, int64(maxZip)).
-			Hint("an org takes none that large: divide it")
-	}
-	raw, err := os.ReadFile(location)
+func openZip(location string) (Project, error) {
+	f, err := os.Open(location)
 	if err != nil {
 		return Project{}, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxZip+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return Project{}, err
+	}
+	if len(raw) > maxZip {
+		return Project{}, problem.Newf(problem.Usage, "zip %s has more than %d bytes", location, maxZip).
+			Hint("an org takes none that large: divide it")
 	}
 	files, err := FromZip(raw)
 	if err != nil {
@@ -148,9 +154,12 @@ func readFolder(dir string) ([]component.Entry, error) {
 		if err != nil {
 			return err
 		}
-		body, err := io.ReadAll(io.LimitReader(f, component.DefaultLimits.File+1))
+		body, err := io.ReadAll(io.LimitReader(f, info.Size()+1))
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
+		}
+		if int64(len(body)) != info.Size() {
+			return problem.Newf(problem.Failed, "%s changed while it was read", filepath.Join(dir, name)).Hint("run the command again")
 		}
 		files = append(files, component.Entry{Path: name, Body: body})
 		return nil

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"holdfast/internal/problem"
 )
-
-// branchForm is what a branch may be called here: what git allows everywhere, and no option.
-var branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
 
 // Revert makes a branch on which a commit of a Git repository is reverted, and returns what that changes in the folder.
 // The branch begins at base, and neither the folder nor what is checked out there is touched. A branch that an earlier
@@ -22,8 +18,8 @@ var branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][
 // Errors: NotFound for a revision that is not there, Conflict when the commit cannot be reverted by itself or when the
 // branch is somebody else's.
 func Revert(ctx context.Context, folder, commit, base, branch string) (Change, error) {
-	if !branchForm.MatchString(branch) || strings.Contains(branch, "..") || strings.HasSuffix(branch, ".lock") {
-		return Change{}, problem.Newf(problem.Usage, "%q cannot be a branch", branch).Hint("give a name such as revert/pay")
+	if err := CheckBranch(branch); err != nil {
+		return Change{}, err
 	}
 	g, err := OpenGit(ctx, folder)
 	if err != nil {
@@ -37,7 +33,7 @@ func Revert(ctx context.Context, folder, commit, base, branch string) (Change, e
 	if err != nil {
 		return Change{}, err
 	}
-	there, err := g.Run(ctx, "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
+	there, err := g.Run(ctx, nil, "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
 	if err != nil {
 		return Change{}, err
 	}
@@ -47,7 +43,7 @@ func Revert(ctx context.Context, folder, commit, base, branch string) (Change, e
 		}
 		return reverting(ctx, folder, from, branch)
 	}
-	text, err := g.Run(ctx, "log", "-1", "--format=%B", "refs/heads/"+branch)
+	text, err := g.Run(ctx, nil, "log", "-1", "--format=%B", "refs/heads/"+branch)
 	if err != nil {
 		return Change{}, err
 	}
@@ -70,30 +66,33 @@ func (g Git) revert(ctx context.Context, commit, base, branch string) (err error
 	if err != nil {
 		return err
 	}
-	tree := Git{Top: filepath.Join(dir, "tree")}
-	if _, err := g.Run(ctx, "worktree", "add", "-q", "--detach", tree.Top, base); err != nil {
+	if g, err = g.inert(ctx); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	tree := Git{Top: filepath.Join(dir, "tree"), settings: g.settings}
+	if _, err := g.Run(ctx, nil, "worktree", "add", "-q", "--detach", tree.Top, base); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	defer func() {
-		_, removed := g.Run(context.WithoutCancel(ctx), "worktree", "remove", "--force", tree.Top)
+		_, removed := g.Run(context.WithoutCancel(ctx), nil, "worktree", "remove", "--force", tree.Top)
 		err = errors.Join(err, removed, os.RemoveAll(dir))
 	}()
 	args := []string{"revert", "--no-edit"}
-	parents, err := g.Run(ctx, "rev-list", "--parents", "-n", "1", commit)
+	parents, err := g.Run(ctx, nil, "rev-list", "--parents", "-n", "1", commit)
 	if err != nil {
 		return err
 	}
 	if len(strings.Fields(parents)) > 2 { // a merge is reverted to what the branch was before it
 		args = append(args, "-m", "1")
 	}
-	if _, err := tree.Run(ctx, append(args, commit)...); err != nil {
+	if _, err := tree.Run(ctx, nil, append(args, commit)...); err != nil {
 		return problem.Wrap(problem.Conflict, err, fmt.Sprintf("revert %.10s", commit)).
 			Hint("somebody has changed the same since: revert it by hand, and deploy git:FROM..TO:FOLDER under guard")
 	}
-	made, err := tree.Run(ctx, "rev-parse", "HEAD")
+	made, err := tree.Run(ctx, nil, "rev-parse", "HEAD")
 	if err != nil {
 		return err
 	}
-	_, err = g.Run(ctx, "branch", "--no-track", branch, made)
+	_, err = g.Run(ctx, nil, "branch", "--no-track", branch, made)
 	return err
 }
