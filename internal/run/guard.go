@@ -99,11 +99,11 @@ func GuardBefore(ctx context.Context, in GuardInput) (GuardResult, error) {
 	if err != nil {
 		return GuardResult{}, err
 	}
-	return g.out, done(g.prepare(ctx))
+	return g.out, done(g.prepare(ctx, !g.journal.Begun()))
 }
 
 // GuardDeploy is GuardBefore, the deployment itself, and GuardAfter. What an earlier run under the same journal has
-// done is not done again.
+// done is not done again, but for the snapshot before: until something is sent, each run takes it anew.
 func GuardDeploy(ctx context.Context, in GuardInput) (GuardResult, error) {
 	g, done, err := openGuard(in)
 	if err != nil {
@@ -180,13 +180,14 @@ func (g *guard) meet(ctx context.Context) error {
 	return nil
 }
 
-func (g *guard) prepare(ctx context.Context) error {
+// prepare knows the state before the deployment: fresh, or the one that the journal names.
+func (g *guard) prepare(ctx context.Context, fresh bool) error {
 	if err := g.meet(ctx); err != nil {
 		return err
 	}
 	g.readIntents()
 	var err error
-	if !g.journal.Begun() {
+	if fresh {
 		err = g.capture(ctx)
 	} else {
 		g.before, err = g.in.Store.Load(ctx, g.journal.Before)
@@ -204,7 +205,7 @@ func (g *guard) prepare(ctx context.Context) error {
 	if err := g.foresee(ctx); err != nil {
 		return err
 	}
-	if !g.journal.Begun() {
+	if fresh {
 		at, err := g.in.Org.ServerTime(ctx)
 		if err != nil {
 			return err
@@ -238,7 +239,8 @@ func (g *guard) deploy(ctx context.Context) error {
 		return g.finish(ctx)
 	}
 	if len(g.journal.Sent) == 0 || !sentForReal(g.journal.Sent) {
-		if err := g.prepare(ctx); err != nil {
+		// What people did since an earlier look is theirs: of an old one, it would be taken back with the deployment.
+		if err := g.prepare(ctx, true); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/capture"
 	"holdfast/internal/component"
@@ -128,6 +129,38 @@ func TestGuardBeforeAndAfterSomebodyElsesDeployment(t *testing.T) {
 }
 
 // What the org refuses is found before anything is deployed.
+// What people do between a look and the deployment, and between the snapshot after it and a run that goes on, is not
+// taken back with the deployment.
+func TestGuardTakesNothingBackThatPeopleDid(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a"), classFiles("Pay", "public class Pay {}"), classFiles("Other", "public class Other {}"))
+	in := r.guarding(packageOf(nil, classFiles("Pay", "public class Pay { Integer a; }"), classFiles("Other", "public class Other { Integer a; }")))
+	early, err := run.GuardBefore(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server.Clock().Advance(time.Hour)
+	r.deploy(nil, classFiles("Other", "public class Other { Integer people; }"))
+	r.server.Clock().Advance(time.Hour)
+	d := &dying{DeployOrg: r.client, at: 18} // while the org validates the way back
+	in.Org = d
+	out, err := run.GuardDeploy(t.Context(), in)
+	if !errors.Is(err, errKilled) || !out.Deployed || out.After == "" || out.Before == early.Before {
+		t.Fatalf("%v %+v", err, out)
+	}
+	d.at = 0
+	r.server.Clock().Advance(time.Hour)
+	r.deploy(nil, classFiles("Pay", "public class Pay { Integer a; Integer late; }"))
+	out, err = run.GuardDeploy(t.Context(), in)
+	if err != nil || out.Rollback == nil {
+		t.Fatalf("%v %+v", err, out)
+	}
+	text := shown(*out.Rollback)
+	if !strings.Contains(text, "take back ApexClass Other") || strings.Contains(text, "take back ApexClass Pay") {
+		t.Errorf("the rollback:\n%s", text)
+	}
+}
+
 func TestGuardOfWhatTheOrgRefuses(t *testing.T) {
 	r := newRelease(t, emulator.Options{})
 	out, err := run.GuardDeploy(t.Context(), r.guarding(packageOf(nil, map[string]string{"objects/Thing__c.object": strings.ReplaceAll(

@@ -205,6 +205,10 @@ func (g *guard) finish(ctx context.Context) error {
 		}
 		g.out.After = g.before.Info().ID
 		g.before = before
+		// From here on, what people do is not the deployment's: a run that dies below does not look again.
+		if err := g.journal.Finish(g.out.After); err != nil {
+			return err
+		}
 	}
 	if err := g.whatChanged(ctx); err != nil {
 		return err
@@ -232,10 +236,7 @@ func (g *guard) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	if g.journal.After != "" {
-		return nil
-	}
-	return g.journal.Finish(g.out.After)
+	return nil
 }
 
 // whatChanged finds what changed beyond what was asked, and what is not as it was asked.
