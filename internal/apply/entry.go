@@ -29,6 +29,7 @@ const (
 	entrySend    = "send"
 	entrySent    = "sent"
 	entryEnded   = "ended"
+	entrySpent   = "spent"
 )
 
 // abortRunning is the state of a job that is aborted later than while it waits for its upload.
@@ -57,6 +58,8 @@ type entry struct {
 	State string     `json:"state,omitempty"`       // end, ended, abort
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
 	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"; back: those left as they are
+
+	Spent []entrySpend `json:"spent,omitempty"` // spent: by kind of calls
 }
 
 // entryRow is what happened to one row: an Id and no code, or a code.
@@ -106,7 +109,7 @@ func decodeEntry(body []byte) (entry, error) {
 		if e.T == entryAbort && e.State != "" && e.State != abortRunning {
 			return entry{}, fmt.Errorf("journal entry: abort of a job that is %q", e.State)
 		}
-	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded:
+	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded, entrySpent:
 	default:
 		return entry{}, problem.Newf(problem.Usage, "journal entry %q is of a later version", e.T)
 	}

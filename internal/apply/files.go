@@ -99,7 +99,7 @@ func (a *application) insertFiles(ctx context.Context) error {
 	b := a.ledger.open
 	s := a.ledger.plan.Steps[b.step]
 	field := a.bodyField(s.Object)
-	to, ok := a.target.(FileTarget)
+	to, ok := a.meter.Target.(FileTarget)
 	if !ok || a.opts.Bodies == nil {
 		return problem.Newf(problem.Usage, "step %d brings files of %s, and nothing here sends files", s.Number, s.Object)
 	}
@@ -333,7 +333,7 @@ func (a *application) matchFile(ctx context.Context, object string, r sending, m
 			return m.ID, nil
 		}
 		sum := sha256.New()
-		if err := a.target.(FileTarget).Body(ctx, object, field.Name, m.ID, sum); err != nil {
+		if err := a.meter.Target.(FileTarget).Body(ctx, object, field.Name, m.ID, sum); err != nil {
 			return "", err
 		}
 		if [sha256.Size]byte(sum.Sum(nil)) == body.Sum {

@@ -240,6 +240,7 @@ func (a *application) settleJob(ctx context.Context) error {
 // awaitJob waits for the end of the job and says whether it was aborted. A job that still waits for
 // its upload is aborted: only a run that died, or whose upload was lost, finds it so.
 func (a *application) awaitJob(ctx context.Context, b *batch) (aborted bool, err error) {
+	defer a.meter.during(KindBulk)()
 	delay := pollFirst
 	for range polls {
 		state, err := a.target.JobState(ctx, b.job)

@@ -91,6 +91,7 @@ type ledger struct {
 	batches int
 	open    *batch
 	seen    *Verification
+	spent   []Spent // by earlier runs, and by this one once it ends
 
 	prior        *entry     // what was there before automation was switched off
 	back         bool       // and is there again
@@ -160,6 +161,8 @@ func (l *ledger) foldEntry(e entry) error {
 		l.open.abort(e)
 	case entryOutcome:
 		return l.foldOutcome(e)
+	case entrySpent:
+		l.spent = addSpent(l.spent, e.spent())
 	case entryEnd:
 		l.ended = true
 	case entryVerify:

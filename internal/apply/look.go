@@ -212,7 +212,15 @@ func (a *application) weighs(object, field string) bool {
 	if o == nil {
 		return false
 	}
-	f := a.field(o, field)
+	return weighsOf(a.field(o, field), field)
+}
+
+// weighsIn is weighs by the schema that a forecast has.
+func weighsIn(o *sf.Object, field string) bool {
+	return field == "LastModifiedDate" || o == nil || weighsOf(o.Field(field), field)
+}
+
+func weighsOf(f *sf.Field, field string) bool {
 	return f != nil && !f.Calculated && !f.Type.IsCompound() && f.Type != sf.TypeBase64 && !sf.IsSystemField(field)
 }
 

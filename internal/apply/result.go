@@ -13,6 +13,7 @@ type Result struct {
 	Moved   []Moved // with a Conflict: what is not as the plan found it
 
 	Switched Switched
+	Spent    []Spent // by kind, by all runs that came to an end
 
 	Verified *Verification // what an earlier run found when it observed the org again; nil: none did
 }
@@ -52,7 +53,7 @@ type DroppedLink struct {
 }
 
 func (l *ledger) result() Result {
-	r := Result{Ended: l.ended, Pairs: l.pairs(), Switched: l.switchResult(), Verified: l.seen}
+	r := Result{Ended: l.ended, Pairs: l.pairs(), Switched: l.switchResult(), Verified: l.seen, Spent: l.spent}
 	for i, s := range l.plan.Steps {
 		count := StepResult{Number: s.Number, Op: s.Op.String(), Object: s.Object}
 		for n, p := range l.rows[i] {

@@ -14,6 +14,7 @@ import (
 // application is one run of Run.
 type application struct {
 	target  Target
+	meter   *meter // the target, counted
 	journal *Journal
 	ledger  *ledger
 	schema  *sf.Schema
@@ -45,9 +46,15 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 	if err != nil {
 		return Result{}, err
 	}
+	ended := a.ledger.ended
 	moved, err := a.run(ctx)
 	if err != nil && a.arrived {
 		err = a.putBackAfter(ctx, err)
+	}
+	if spent := a.meter.total(); a.ledger.begun && !ended && len(spent) > 0 && a.journal.broken == nil {
+		if failed := a.record(entry{T: entrySpent, Spent: spentEntries(spent)}); failed != nil {
+			err = errors.Join(err, failed)
+		}
 	}
 	result := a.ledger.result()
 	result.Resumed, result.Moved = resumed, moved
@@ -55,8 +62,9 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 }
 
 func newApplication(target Target, approved plan.Approved, journal *Journal, opts Options) *application {
+	meter := newMeter(target, opts)
 	return &application{
-		target: target, journal: journal, ledger: newLedger(approved), opts: opts,
+		target: meter, meter: meter, journal: journal, ledger: newLedger(approved), opts: opts,
 		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
 	}
 }
@@ -117,7 +125,7 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 
 // carryOut does the steps, with the automation off that the plan says.
 func (a *application) carryOut(ctx context.Context) error {
-	if err := a.switchOff(ctx); err != nil {
+	if err := a.metered(KindMetadata, func() error { return a.switchOff(ctx) }); err != nil {
 		return err
 	}
 	for i := range a.ledger.plan.Steps {
@@ -125,7 +133,16 @@ func (a *application) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.putBack(ctx)
+	return a.metered(KindMetadata, func() error { return a.putBack(ctx) })
+}
+
+// metered counts what f spends under the kind, where the plan switches automation at all.
+func (a *application) metered(kind string, f func() error) error {
+	if len(a.ledger.plan.SwitchedOff()) == 0 {
+		return f()
+	}
+	defer a.meter.during(kind)()
+	return f()
 }
 
 func (a *application) begin(ctx context.Context) error {

@@ -85,6 +85,13 @@ type Options struct {
 	// Bodies holds the bytes of the files that the plan brings; nil: a plan with files is refused.
 	Bodies *snapshot.Store
 
+	// Calls says how many HTTP requests the connection has made; nil: each question to the Target is one. Now is
+	// the clock by which it is told how long they took; nil is that of the machine.
+	Calls func() int64
+	Now   func() time.Time
+	// Prior is what was spent for this application before Run; it counts as of it.
+	Prior []Spent
+
 	// Wait waits between two looks at a job and before a locked row is sent again; nil waits by the
 	// clock. It returns the context's error when that ends first.
 	Wait func(ctx context.Context, d time.Duration) error

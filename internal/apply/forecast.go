@@ -1,0 +1,396 @@
+package apply
+
+import (
+	"math"
+	"net/url"
+	"slices"
+	"time"
+
+	"holdfast/internal/plan"
+	"holdfast/internal/sf"
+	"holdfast/internal/state"
+)
+
+// Range is a forecast: what is likely, and between what it will probably be.
+type Range struct{ Low, Likely, High int64 }
+
+func (r Range) plus(o Range) Range { return Range{r.Low + o.Low, r.Likely + o.Likely, r.High + o.High} }
+
+// KindForecast says what calls of one kind will probably take.
+type KindForecast struct {
+	Kind     string
+	Rows     int64
+	Calls    Range
+	Bytes    Range // of the values of rows and records, as text
+	Millis   Range
+	Measured bool // by earlier applications to the same org; otherwise the times rest on stated defaults
+}
+
+// Forecast says what applying a plan will probably take. The model is that of docs/design/forecast.md.
+type Forecast struct {
+	Kinds    []KindForecast
+	Calls    Range
+	Bytes    Range
+	Millis   Range
+	Measured int // earlier applications to the same org whose figures went in
+}
+
+// Basis is what a forecast rests on beside its plan.
+type Basis struct {
+	Schema       *sf.Schema // of the org as the plan was made on it
+	ObserveCalls int64      // that observing the org took before the plan was made
+
+	Spent        []Spent // by earlier applications to the same org
+	Applications int     // how many they were
+}
+
+// pace is how fast an org answers calls of one kind.
+type pace struct{ call, row, job time.Duration }
+
+// paces are what is reckoned with before anything was measured. How fast an org answers is not documented, and depends
+// on its automation: these are unverified.
+var paces = map[string]pace{
+	KindDescribe: {call: 400 * time.Millisecond},
+	KindClock:    {call: 400 * time.Millisecond},
+	KindQuery:    {call: 400 * time.Millisecond},
+	KindWrite:    {call: 400 * time.Millisecond, row: 5 * time.Millisecond},
+	KindUndelete: {call: 400 * time.Millisecond, row: 5 * time.Millisecond},
+	KindBulk:     {call: 400 * time.Millisecond, row: 2 * time.Millisecond, job: 3 * time.Second},
+	KindMetadata: {call: 2 * time.Second},
+	KindObserve:  {call: 400 * time.Millisecond},
+}
+
+// Shares of what is likely that a range reaches, down and up: of times by defaults and of times that were measured,
+// and of calls and bytes.
+const (
+	lowDefault, highDefault   = 0.25, 4.0
+	lowMeasured, highMeasured = 0.7, 1.5
+	lowCount, highCount       = 0.8, 1.3
+)
+
+// What the platform and the client put into a call. Sources: REST API Developer Guide, "sObject Collections" and
+// "Batch"; the rest is how the client asks, see docs/design/forecast.md.
+const (
+	describesPerCall = 25
+	queryRoom        = 14_000 // bytes of the URL of a query
+	queryIDs         = 1_000  // Ids of a query
+	queryShortest    = 100    // fewer Ids than that, and the query goes into a body
+	queryBody        = 50_000
+	escapedID        = 27 // bytes of an Id in a URL, its quotes and comma included
+	plainID          = 21
+	jobCallsFixed    = 7 // to create, upload and begin a job, to ask for it once more, and for three files of results
+	switchCalls      = 14
+)
+
+// Estimate forecasts what Run takes for the plan, and observing the org again. It is a function of its arguments
+// alone.
+func Estimate(p *plan.Plan, basis Basis) Forecast {
+	e := &estimate{plan: p, basis: basis, spent: map[string]*Spent{}}
+	e.scale = map[string]float64{}
+	for _, s := range basis.Spent {
+		if took := e.time(s, 1); took > 0 && s.Time > 0 {
+			e.scale[s.Kind] = float64(s.Time) / float64(took)
+		}
+	}
+	e.count()
+	f := Forecast{Measured: basis.Applications}
+	for _, k := range kinds {
+		s := e.spent[k]
+		if s == nil || s.Calls == 0 {
+			continue
+		}
+		factor, measured := e.factor(k)
+		row := KindForecast{Kind: k, Rows: s.Rows, Measured: measured}
+		row.Calls, row.Bytes = around(s.Calls, lowCount, highCount), around(s.Bytes, lowCount, highCount)
+		low, high := lowDefault, highDefault
+		if measured {
+			low, high = lowMeasured, highMeasured
+		}
+		row.Millis = around(e.time(*s, factor).Milliseconds(), low, high)
+		f.Kinds = append(f.Kinds, row)
+		f.Calls, f.Bytes, f.Millis = f.Calls.plus(row.Calls), f.Bytes.plus(row.Bytes), f.Millis.plus(row.Millis)
+	}
+	return f
+}
+
+func around(n int64, low, high float64) Range {
+	return Range{Low: int64(math.Floor(float64(n) * low)), Likely: n, High: int64(math.Ceil(float64(n) * high))}
+}
+
+// estimate is one forecast in the making.
+type estimate struct {
+	plan  *plan.Plan
+	basis Basis
+	scale map[string]float64 // measured time for what the defaults say, by kind
+	spent map[string]*Spent
+}
+
+func (e *estimate) of(kind string) *Spent {
+	if e.spent[kind] == nil {
+		e.spent[kind] = &Spent{Kind: kind}
+	}
+	return e.spent[kind]
+}
+
+// factor is by how much the org is slower than the defaults say. What was not measured of one kind is taken to be
+// as slow as calls are in general.
+func (e *estimate) factor(kind string) (factor float64, measured bool) {
+	if f, found := e.scale[kind]; found {
+		return f, true
+	}
+	if f, found := e.scale[KindQuery]; found && kind != KindMetadata {
+		return f, false
+	}
+	return 1, false
+}
+
+// time is how long calls of a kind take, with the defaults times the factor.
+func (e *estimate) time(s Spent, factor float64) time.Duration {
+	p := paces[s.Kind]
+	per := func(d time.Duration) time.Duration { return time.Duration(float64(d) * factor) }
+	if s.Kind != KindBulk {
+		return time.Duration(s.Calls)*per(p.call) + time.Duration(s.Rows)*per(p.row)
+	}
+	if s.Jobs == 0 {
+		return time.Duration(s.Calls) * per(p.call)
+	}
+	_, waited := polled(per(p.job)+time.Duration(s.Rows/s.Jobs)*per(p.row), per(p.call))
+	return time.Duration(s.Jobs) * (waited + jobCallsFixed*per(p.call))
+}
+
+// polled says how often a job that takes so long is asked for, and when its end is seen.
+func polled(takes, call time.Duration) (calls int64, waited time.Duration) {
+	for delay := pollFirst; ; delay = min(2*delay, pollMost) {
+		calls++
+		if waited += call; waited >= takes || calls == polls {
+			return calls, waited
+		}
+		waited += delay
+	}
+}
+
+// count goes through what Run does.
+func (e *estimate) count() {
+	e.of(KindClock).Calls = 2
+	describes := int64(1)
+	if e.basis.Schema != nil {
+		queryable := 0
+		for _, o := range e.basis.Schema.Objects {
+			if o.Queryable {
+				queryable++
+			}
+		}
+		describes += ceil(queryable, describesPerCall)
+	}
+	e.of(KindDescribe).Calls = describes
+	if e.basis.ObserveCalls > 0 {
+		e.of(KindObserve).Calls = e.basis.ObserveCalls
+	}
+	if len(e.plan.SwitchedOff()) > 0 {
+		e.of(KindMetadata).Calls = switchCalls
+		e.of(KindDescribe).Calls += describes // whether the org is in production
+	}
+	looks := 0
+	undeletes := false
+	for _, s := range e.plan.Steps {
+		looks += int(ceil(len(s.Rows), lookRows))
+		undeletes = undeletes || s.Op == plan.Undelete
+	}
+	again := looks > 1 || len(e.plan.SwitchedOff()) > 0
+	for _, s := range e.plan.Steps {
+		e.look(s, s.Rows, lookRows, s.Op == plan.Insert || s.Op == plan.Undelete)
+		switch s.Op {
+		case plan.Insert:
+			e.insert(s, undeletes)
+		case plan.Undelete:
+			e.undelete(s)
+		default:
+			if known := withBefore(s); again && len(known) > 0 {
+				e.look(s, known, aheadRows, false)
+			}
+			e.write(s)
+		}
+	}
+}
+
+func ceil(n, per int) int64 { return int64((n + per - 1) / per) }
+
+// withBefore are the rows that can be compared with what the plan found.
+func withBefore(s plan.Step) []plan.Row {
+	if s.Op == plan.Delete {
+		return s.Rows
+	}
+	var out []plan.Row
+	for _, r := range s.Rows {
+		if slices.ContainsFunc(r.Fields, func(f state.FieldChange) bool { return !f.Before.IsAbsent() }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// look counts the queries that read these rows, so many at a time, bare or with the fields of the step.
+func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
+	object := e.object(s.Object)
+	fields := map[string]int64{}
+	if object == nil || object.Field("IsDeleted") != nil {
+		fields["IsDeleted"] = int64(len("false")) + valueBytes
+	}
+	size := int64(0)
+	if !bare {
+		size = e.fieldsOf(s, rows, object, fields)
+	}
+	length := len("SELECT Id  FROM  WHERE Id IN ()") + len(s.Object)
+	for f := range fields {
+		length += len(f) + len("%2C+")
+	}
+	for left := len(rows); left > 0; left -= atOnce {
+		e.of(KindQuery).Calls += queries(min(left, atOnce), length)
+	}
+	n := int64(len(rows))
+	e.of(KindQuery).Rows += n
+	there := n
+	if s.Op == plan.Insert { // records that are to be inserted are not there
+		there = 0
+	}
+	e.of(KindQuery).Bytes += there*(idBytes+fields["IsDeleted"]) + size
+	if s.Op == plan.Delete {
+		e.holders(s, rows, atOnce)
+	}
+}
+
+// fieldsOf adds the fields in which rows are compared, and returns how many bytes their values have.
+func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fields map[string]int64) int64 {
+	size := int64(0)
+	seen, texts := map[string]int64{}, map[string]int64{}
+	for _, r := range rows {
+		for _, f := range r.Fields {
+			if s.Op == plan.Delete && !weighsIn(object, f.Field) {
+				continue
+			}
+			fields[f.Field] = max(fields[f.Field], 0)
+			seen[f.Field]++
+			texts[f.Field] += int64(len(f.Before.Text()))
+		}
+	}
+	for f, n := range seen { // a row that does not write the field is read with it all the same
+		size += texts[f] * int64(len(rows)) / n
+	}
+	if _, stamped := fields["LastModifiedDate"]; s.Op == plan.Delete && stamped {
+		fields["LastModifiedById"] = 0
+		size += idBytes * int64(len(rows))
+	}
+	delete(fields, "Id")
+	return size + int64(len(rows))*int64(len(fields)-1)*valueBytes
+}
+
+// holders counts the queries for what depends on records that are to be deleted.
+func (e *estimate) holders(s plan.Step, rows []plan.Row, atOnce int) {
+	if e.basis.Schema == nil {
+		return
+	}
+	for _, h := range plan.Holders(e.basis.Schema, s.Object) {
+		if !h.Object.Queryable || kept(h.Object.Name) {
+			continue
+		}
+		length := len("SELECT Id, , SystemModstamp FROM  WHERE SystemModstamp >= 2006-01-02T15:04:05.000Z AND  IN ()") + 2*len(h.Field.Name) + len(h.Object.Name)
+		for left := len(rows); left > 0; left -= atOnce {
+			e.of(KindQuery).Calls += queries(min(left, atOnce), length)
+		}
+		e.of(KindQuery).Rows += int64(len(rows))
+	}
+}
+
+func (e *estimate) object(name string) *sf.Object {
+	if e.basis.Schema == nil {
+		return nil
+	}
+	return e.basis.Schema.Object(name)
+}
+
+// queries is how many queries so many Ids take, beside so many bytes of other text.
+func queries(ids, length int) int64 {
+	room := queryRoom - len(url.PathEscape("/services/data/v66.0/queryAll?q=")) - typicalToken
+	per := (room - length) / escapedID
+	if per < queryShortest {
+		per = (queryBody - length) / plainID
+	}
+	return ceil(ids, min(max(per, 1), queryIDs))
+}
+
+// typicalToken is how long an access token is, about.
+const typicalToken = 112
+
+func (e *estimate) insert(s plan.Step, undeletes bool) {
+	jobs, inJob, jobBytes, sent, echoed := int64(0), 0, 0, int64(0), int64(0)
+	rows := 0
+	var companions []plan.Row
+	for _, r := range s.Rows {
+		if r.With != "" {
+			companions = append(companions, r)
+			continue
+		}
+		size := 0
+		for _, f := range r.Fields {
+			if !f.After.IsAbsent() {
+				size += 2*len(f.After.Text()) + 8
+				sent += int64(len(f.After.Text())) + valueBytes
+			}
+			if echoed += int64(len(f.After.Text())); f.After.IsNull() {
+				echoed += int64(len(nullCell))
+			}
+		}
+		echoed += idBytes + int64(len(s.Fields))*valueBytes
+		if inJob == 0 || inJob == JobRows || jobBytes+size > JobBytes {
+			jobs, inJob, jobBytes = jobs+1, 0, 0
+		}
+		inJob, jobBytes, rows = inJob+1, jobBytes+size, rows+1
+	}
+	if rows > 0 {
+		b := e.of(KindBulk)
+		b.Rows, b.Jobs, b.Bytes = b.Rows+int64(rows), b.Jobs+jobs, b.Bytes+sent+int64(rows)*idBytes+echoed
+		p := paces[KindBulk]
+		f, _ := e.factor(KindBulk)
+		scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
+		calls, _ := polled(scaled(p.job)+time.Duration(int64(rows)/jobs)*scaled(p.row), scaled(p.call))
+		b.Calls += jobs * (calls + jobCallsFixed)
+	}
+	if undeletes && rows > 0 {
+		for left := rows; left > 0; left -= lookRows {
+			e.of(KindQuery).Calls += queries(min(left, lookRows), 40*len(s.Fields))
+		}
+		e.of(KindQuery).Rows += int64(rows)
+	}
+	if len(companions) > 0 {
+		e.of(KindQuery).Calls += ceil(len(companions), queryIDs/2)
+		e.of(KindQuery).Rows += int64(len(companions))
+		e.of(KindQuery).Bytes += int64(len(companions)) * (2*idBytes + int64(len("false")) + 2*valueBytes)
+	}
+}
+
+func (e *estimate) undelete(s plan.Step) {
+	sent, carried := s.Sent(), len(s.Rows)-s.Sent()
+	u := e.of(KindUndelete)
+	u.Calls, u.Rows, u.Bytes = u.Calls+ceil(sent, CallRows), u.Rows+int64(sent), u.Bytes+idBytes*int64(sent)
+	if carried > 0 {
+		q := e.of(KindQuery)
+		q.Calls, q.Rows = q.Calls+ceil(carried, CallRows), q.Rows+int64(carried)
+		q.Bytes += int64(carried) * (idBytes + int64(len("false")) + valueBytes)
+	}
+}
+
+func (e *estimate) write(s plan.Step) {
+	w := e.of(KindWrite)
+	w.Calls, w.Rows = w.Calls+ceil(len(s.Rows), CallRows), w.Rows+int64(len(s.Rows))
+	w.Bytes += idBytes * int64(len(s.Rows))
+	if s.Op == plan.Delete {
+		return
+	}
+	for _, r := range s.Rows {
+		for _, f := range r.Fields {
+			if !f.After.IsAbsent() {
+				w.Bytes += int64(len(f.After.Text())) + valueBytes
+			}
+		}
+	}
+}
