@@ -45,7 +45,10 @@ var lateFiles = []time.Duration{time.Second, 4 * time.Second, 25 * time.Second}
 // bodyField returns the field of the object that takes the bytes of a file when a record is made, or nil. No Bulk job carries it.
 // Source: Bulk API 2.0 Developer Guide: base64 fields are not supported.
 func (a *application) bodyField(object string) *sf.Field {
-	o := a.schema.Object(object)
+	return bodyFieldOf(a.schema.Object(object))
+}
+
+func bodyFieldOf(o *sf.Object) *sf.Field {
 	if o == nil {
 		return nil
 	}
@@ -152,7 +155,10 @@ func (a *application) insertFile(ctx context.Context, to FileTarget, object stri
 			return src
 		}}
 	}
+	end := a.meter.during(KindFile)
 	o, err := to.InsertFile(ctx, object, fields, writes[0], up)
+	end()
+	a.meter.carry(KindFile, 1, writeBytes(writes)+body.Size)
 	switch {
 	case src.err != nil: // the org has got no whole file
 		return nil, src.err

@@ -56,6 +56,7 @@ var paces = map[string]pace{
 	KindWrite:    {call: 400 * time.Millisecond, row: 5 * time.Millisecond},
 	KindUndelete: {call: 400 * time.Millisecond, row: 5 * time.Millisecond},
 	KindBulk:     {call: 400 * time.Millisecond, row: 2 * time.Millisecond, job: 3 * time.Second},
+	KindFile:     {call: 400 * time.Millisecond},
 	KindMetadata: {call: 2 * time.Second},
 	KindObserve:  {call: 400 * time.Millisecond},
 }
@@ -201,14 +202,23 @@ func (e *estimate) count() {
 		e.look(s, s.Rows, lookRows, s.Op == plan.Insert || s.Op == plan.Undelete)
 		switch s.Op {
 		case plan.Insert:
-			e.insert(s, undeletes)
+			if body := bodyFieldOf(e.object(s.Object)); body != nil {
+				e.files(s, body)
+			} else {
+				e.insert(s, undeletes)
+			}
 		case plan.Undelete:
 			e.undelete(s)
 		default:
 			if known := withBefore(s); again && len(known) > 0 {
 				e.look(s, known, aheadRows, false)
 			}
-			e.write(s)
+			if s.Op == plan.HardDelete {
+				e.job(int64(len(s.Rows)), ceil(len(s.Rows), aheadRows))
+				e.of(KindBulk).Bytes += int64(len(s.Rows)) * (3*idBytes + 2*valueBytes)
+			} else {
+				e.write(s)
+			}
 		}
 	}
 }
@@ -217,7 +227,7 @@ func ceil(n, per int) int64 { return int64((n + per - 1) / per) }
 
 // withBefore are the rows that can be compared with what the plan found.
 func withBefore(s plan.Step) []plan.Row {
-	if s.Op == plan.Delete {
+	if s.Op.Deletes() {
 		return s.Rows
 	}
 	var out []plan.Row
@@ -254,7 +264,7 @@ func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
 		there = 0
 	}
 	e.of(KindQuery).Bytes += there*(idBytes+fields["IsDeleted"]) + size
-	if s.Op == plan.Delete {
+	if s.Op.Deletes() {
 		e.holders(s, rows, atOnce)
 	}
 }
@@ -265,7 +275,7 @@ func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fie
 	seen, texts := map[string]int64{}, map[string]int64{}
 	for _, r := range rows {
 		for _, f := range r.Fields {
-			if s.Op == plan.Delete && !weighsIn(object, f.Field) {
+			if s.Op.Deletes() && !weighsIn(object, f.Field) {
 				continue
 			}
 			fields[f.Field] = max(fields[f.Field], 0)
@@ -276,7 +286,7 @@ func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fie
 	for f, n := range seen { // a row that does not write the field is read with it all the same
 		size += texts[f] * int64(len(rows)) / n
 	}
-	if _, stamped := fields["LastModifiedDate"]; s.Op == plan.Delete && stamped {
+	if _, stamped := fields["LastModifiedDate"]; s.Op.Deletes() && stamped {
 		fields["LastModifiedById"] = 0
 		size += idBytes * int64(len(rows))
 	}
@@ -348,12 +358,8 @@ func (e *estimate) insert(s plan.Step, undeletes bool) {
 	}
 	if rows > 0 {
 		b := e.of(KindBulk)
-		b.Rows, b.Jobs, b.Bytes = b.Rows+int64(rows), b.Jobs+jobs, b.Bytes+sent+int64(rows)*idBytes+echoed
-		p := paces[KindBulk]
-		f, _ := e.factor(KindBulk)
-		scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
-		calls, _ := polled(scaled(p.job)+time.Duration(int64(rows)/jobs)*scaled(p.row), scaled(p.call))
-		b.Calls += jobs * (calls + jobCallsFixed)
+		b.Bytes += sent + int64(rows)*idBytes + echoed
+		e.job(int64(rows), jobs)
 	}
 	if undeletes && rows > 0 {
 		for left := rows; left > 0; left -= lookRows {
@@ -366,6 +372,32 @@ func (e *estimate) insert(s plan.Step, undeletes bool) {
 		e.of(KindQuery).Rows += int64(len(companions))
 		e.of(KindQuery).Bytes += int64(len(companions)) * (2*idBytes + int64(len("false")) + 2*valueBytes)
 	}
+}
+
+// files counts records that are made one by one, with their files.
+func (e *estimate) files(s plan.Step, field *sf.Field) {
+	f := e.of(KindFile)
+	for _, r := range s.Rows {
+		f.Calls, f.Rows, f.Bytes = f.Calls+1, f.Rows+1, f.Bytes+idBytes
+		for _, c := range withoutField(r.Fields, field.Name) {
+			if !c.After.IsAbsent() {
+				f.Bytes += int64(len(c.After.Text())) + valueBytes
+			}
+		}
+		if body, has, err := bodyOf(r.Fields, field); has && err == nil {
+			f.Bytes += body.Size
+		}
+	}
+}
+
+// job counts jobs of so many rows together.
+func (e *estimate) job(rows, jobs int64) {
+	p := paces[KindBulk]
+	f, _ := e.factor(KindBulk)
+	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
+	calls, _ := polled(scaled(p.job)+time.Duration(rows/jobs)*scaled(p.row), scaled(p.call))
+	b := e.of(KindBulk)
+	b.Rows, b.Jobs, b.Calls = b.Rows+rows, b.Jobs+jobs, b.Calls+jobs*(calls+jobCallsFixed)
 }
 
 func (e *estimate) undelete(s plan.Step) {
@@ -383,7 +415,7 @@ func (e *estimate) write(s plan.Step) {
 	w := e.of(KindWrite)
 	w.Calls, w.Rows = w.Calls+ceil(len(s.Rows), CallRows), w.Rows+int64(len(s.Rows))
 	w.Bytes += idBytes * int64(len(s.Rows))
-	if s.Op == plan.Delete {
+	if s.Op.Deletes() {
 		return
 	}
 	for _, r := range s.Rows {

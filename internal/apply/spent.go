@@ -20,12 +20,13 @@ const (
 	KindWrite    = "write"    // updates and deletions, through sObject Collections
 	KindUndelete = "undelete" // through SOAP
 	KindBulk     = "bulk"     // insert jobs of Bulk API 2.0, and the wait for them
+	KindFile     = "file"     // records that are made one by one, with their files
 	KindMetadata = "metadata" // automation, switched off and put back
 	KindObserve  = "observe"  // the org observed again at the end
 )
 
 // kinds is the order in which they are listed.
-var kinds = []string{KindDescribe, KindClock, KindQuery, KindWrite, KindUndelete, KindBulk, KindMetadata, KindObserve}
+var kinds = []string{KindDescribe, KindClock, KindQuery, KindWrite, KindUndelete, KindBulk, KindFile, KindMetadata, KindObserve}
 
 // Spent is what calls of one kind took.
 type Spent struct {

@@ -142,7 +142,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
-		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Deployer: at.org, Share: at.share,
+		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Journals: journalsBeside(path), Deployer: at.org, Share: at.share,
 		HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
@@ -199,7 +199,7 @@ func (a *app) putBack(ctx context.Context, org *salesforce.Org, journal string) 
 		return err
 	}
 	result := applyResult{ApplyResult: run.ApplyResult{
-		Journal: journal, Switched: &out, Steps: []run.ApplyStepRow{}, Errors: []run.RowErrorRow{}, NewIDs: []run.NewIDRow{},
+		Journal: journal, Switched: &out, Steps: []run.ApplyStepRow{}, Errors: []run.RowErrorRow{}, NewIDs: []run.NewIDRow{}, Spent: []run.SpentRow{},
 		Fidelity: []run.FidelityRow{}, Classes: map[string]int64{},
 	}}
 	return errors.Join(a.print(result, func(w io.Writer) {
@@ -259,14 +259,17 @@ func readPlan(path string, file []byte) (*plan.Plan, error) {
 // askApproval shows the plan and, on a terminal, asks for the approval. It returns the digest when
 // it was given, and nothing when it was not: then there is nothing more to do.
 func (a *app) askApproval(ctx context.Context, journal, path, digest string, p *plan.Plan) (string, error) {
-	state, err := a.stateOf(ctx, journal, p)
+	state, store, err := a.stateOf(ctx, journal, p)
 	if err != nil {
 		return "", fmt.Errorf("plan %s: %w", path, err)
 	}
 	ask := terminal(a.in) && terminal(a.err) && !a.json && state == ""
-	err = a.print(applyResult{ApplyResult: run.ShownPlan(p, digest)}, func(w io.Writer) {
+	shown := applyResult{ApplyResult: run.ShownPlan(p, digest)}
+	shown.Forecast = run.ForecastPlan(ctx, store, p, journalsBeside(path))
+	err = a.print(shown, func(w io.Writer) {
 		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), p.Org, stamp(p.Made))
 		writeSummary(w, p)
+		writeForecastOf(w, shown.Forecast)
 		fmt.Fprintf(w, "digest %s\n", digest)
 		switch {
 		case state != "":
@@ -282,23 +285,24 @@ func (a *app) askApproval(ctx context.Context, journal, path, digest string, p *
 }
 
 // stateOf says what became of a plan that was applied before, or nothing of a new one. A plan whose snapshots are
-// not held any more is an error; without a repository nobody can tell, and apply will.
-func (a *app) stateOf(ctx context.Context, journal string, p *plan.Plan) (string, error) {
+// not held any more is an error; without a repository nobody can tell, and apply will. The repository is returned
+// where it was opened.
+func (a *app) stateOf(ctx context.Context, journal string, p *plan.Plan) (string, *snapshot.Store, error) {
 	_, err := apply.Begun(journal)
 	switch {
 	case err == nil:
 		if _, err := apply.Applied(journal); err == nil {
-			return fmt.Sprintf("it was carried out: journal %s; `holdfast apply --resume` reports on it again", plain(journal)), nil
+			return fmt.Sprintf("it was carried out: journal %s; `holdfast apply --resume` reports on it again", plain(journal)), nil, nil
 		}
-		return fmt.Sprintf("its application was begun: journal %s; `holdfast apply --resume` goes on with it", plain(journal)), nil
+		return fmt.Sprintf("its application was begun: journal %s; `holdfast apply --resume` goes on with it", plain(journal)), nil, nil
 	case problem.KindOf(err) != problem.NotFound:
-		return "", err
+		return "", nil, err
 	}
 	store, err := a.openStore(ctx)
 	if err != nil {
-		return "", nil //nolint:nilerr // to look at a plan takes no repository
+		return "", nil, nil //nolint:nilerr // to look at a plan takes no repository
 	}
-	return "", run.PlanStands(ctx, store, p)
+	return "", store, run.PlanStands(ctx, store, p)
 }
 
 // askYes asks on the terminal whether the plan of that digest is approved, and returns the digest if so.
@@ -368,6 +372,7 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	} else if s != nil {
 		fmt.Fprintf(w, "%s still switched off; `holdfast apply PLAN --put-back` puts them back\n", plural(len(s.Off), "component"))
 	}
+	writeSpent(w, r)
 	if n := len(r.NewIDs); n > 0 {
 		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))
 	}

@@ -65,6 +65,7 @@ type reported struct {
 	Verdict string
 	Good    bool
 	Reason  string
+	Taken   []takenRow
 	Left    map[string]int // rows that are not shown, by sort
 }
 
@@ -85,6 +86,7 @@ func reportHTML(w io.Writer, r run.ApplyResult, ended error) error {
 	if ended != nil {
 		page.Reason = ended.Error()
 	}
+	page.Taken = takenRows(r)
 	page.Errors = cutRows(page.Left, "errors", r.Errors)
 	page.Differences = cutRows(page.Left, "differences", r.Differences)
 	page.Dropped = cutRows(page.Left, "dropped", r.Dropped)
@@ -120,6 +122,8 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 {{.Done}} rows are as the plan wants them, {{.Failed}} were refused, {{.Conflicts}} conflicts were left alone, {{.Unexplained}} differences have no explanation.</p>
 <h2>Steps</h2><table><tr><th>Step</th><th>Do</th><th>Object</th><th>Done</th><th>Refused</th><th>Pending</th></tr>
 {{range .Steps}}<tr><td class="n">{{.Number}}</td><td>{{.Op}}</td><td>{{.Object}}</td><td class="n">{{.Done}}</td><td class="n">{{.Failed}}</td><td class="n">{{.Pending}}</td></tr>{{end}}</table>
+{{if .Spent}}<h2>Forecast and what it took</h2><table><tr><th></th><th>At least</th><th>Likely</th><th>At most</th><th>Was</th></tr>
+{{range .Taken}}<tr><td>{{.Name}}</td><td class="n">{{.Low}}</td><td class="n">{{.Likely}}</td><td class="n">{{.High}}</td><td class="n">{{.Was}}</td></tr>{{end}}</table>{{end}}
 <h2>Fidelity</h2><table><tr><th>Exact</th><th>Remapped to new Ids</th><th>Recomputed by the org</th><th>Lost</th></tr>
 <tr><td class="n">{{index .Classes "exact"}}</td><td class="n">{{index .Classes "remapped"}}</td><td class="n">{{index .Classes "recomputed"}}</td><td class="n">{{index .Classes "lost"}}</td></tr></table>
 <table><tr><th>Object</th><th>Field</th><th>Lost values</th><th>Why</th></tr>

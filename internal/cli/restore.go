@@ -201,6 +201,7 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	}
 	shown := a.newProgress("restore " + name)
 	in.Source, in.Store, in.Metadata = org, store, org
+	in.Journals = journalsBeside(planFile)
 	in.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured}
 	result, err := run.Restore(ctx, in)
 	shown.end()
@@ -266,6 +267,7 @@ func writeRestore(w io.Writer, r restoreResult) {
 		fmt.Fprintf(w, "back to %s, on the org as of %s\n", r.Wanted.Short, stamp(r.Live.To))
 	}
 	writeSummary(w, r.Plan)
+	writeForecastOf(w, r.Forecast)
 	if extra := r.Totals.Extra; extra > 0 {
 		fmt.Fprintf(w, "%s stay that are not in the wanted state\n", plural(extra, "record"))
 	}

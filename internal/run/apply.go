@@ -32,6 +32,8 @@ type ApplyInput struct {
 	Journal string // path; by convention that of the plan with ".journal" added
 
 	HardDelete int // how many records the plan may delete for good, said beside the approval: no more and no fewer
+	// Journals are paths of journals of earlier applications, which tell how fast the org is.
+	Journals []string
 
 	Share float64 // of the daily calls that may be used up; 0: nobody looks whether they will do
 
@@ -58,6 +60,9 @@ type ApplyResult struct {
 	Mentions []MentionRow   `json:"mentions,omitempty"` // texts that name records by the Ids which they had before
 	Switched *SwitchedRow   `json:"switched,omitempty"` // of a plan that switches automation off
 	Moved    []MovedRow     `json:"moved,omitempty"`    // of a stale plan
+
+	Forecast *PlanForecast `json:"forecast,omitempty"` // what it was expected to take; nothing where the state that the plan was made on is not held
+	Spent    []SpentRow    `json:"spent"`              // what it took, by kind of calls, all runs that came to an end together
 
 	Files       AppliedFiles     `json:"files"`                 // files that came back with records, read again
 	Verified    bool             `json:"verified"`              // the org was observed again, all of what the plan writes
@@ -147,9 +152,12 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		return out, problem.Newf(problem.Usage, "the plan deletes %s for good, and %d were agreed to", counted(n, "record"), in.HardDelete).
 			Hint("review which they are; --hard-delete %d agrees to that, and nothing brings them back under their Ids", n)
 	}
+	in.counted()
+	begun, before := in.Options.Now(), in.Options.Calls()
 	if err := in.ready(ctx, p); err != nil {
 		return out, err
 	}
+	forecast := ForecastPlan(ctx, in.Store, p, in.Journals)
 	journal, err := apply.OpenJournal(in.Journal)
 	if err != nil {
 		return out, err
@@ -168,11 +176,14 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if in.Options.Bodies == nil {
 		in.Options.Bodies = in.Store
 	}
+	if calls := in.Options.Calls() - before; calls > 0 {
+		in.Options.Prior = []apply.Spent{{Kind: apply.KindDescribe, Calls: calls, Time: in.Options.Now().Sub(begun)}}
+	}
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
 	out.Before = applied.Verified != nil
 	out.of(p, approved.Digest())
-	out.Journal = in.Journal
+	out.Journal, out.Forecast = in.Journal, forecast
 	// Even a run that stopped has made records whose new Ids must not be forgotten.
 	if keep := storeIdentity(context.WithoutCancel(ctx), in.Store, p.Org, applied.Pairs); keep != nil {
 		return out, errors.Join(err, keep)
@@ -180,7 +191,7 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if err != nil {
 		return out, err
 	}
-	if err := in.verify(ctx, p, applied, journal, &out); err != nil {
+	if err := in.observing(journal, &out, func() error { return in.verify(ctx, p, applied, journal, &out) }); err != nil {
 		return out, err
 	}
 	return out, verdict(out)
@@ -246,8 +257,9 @@ func verdict(out ApplyResult) error {
 func applyRows(applied apply.Result) ApplyResult {
 	out := ApplyResult{
 		Resumed: applied.Resumed, Ended: applied.Ended,
-		Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{},
+		Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{}, Spent: []SpentRow{},
 	}
+	out.spend(applied.Spent...)
 	for _, p := range applied.Pairs {
 		out.NewIDs = append(out.NewIDs, NewIDRow(p))
 	}

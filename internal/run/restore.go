@@ -28,6 +28,9 @@ type RestoreInput struct {
 	Source capture.Source
 	Store  *snapshot.Store
 
+	// Journals are paths of journals of earlier applications, which tell how fast the org is.
+	Journals []string
+
 	// Snapshot is the state to come back to: the beginning of an ID, or "latest" for the newest
 	// backup.
 	Snapshot string
@@ -78,6 +81,7 @@ type RestoreResult struct {
 
 	Conflicts  []ConflictRow   `json:"conflicts"`          // what is left alone because someone worked on it since
 	Fidelity   []FidelityRow   `json:"fidelity"`           // how values come back, by object and field
+	Forecast   *PlanForecast   `json:"forecast,omitempty"` // what applying it will probably take; nothing of a plan without steps
 	Foreseen   []ForeseenRow   `json:"foreseen"`           // what the org would refuse as its schema is now
 	Restorable []RestorableRow `json:"restorable"`         // how many rows of each object it is expected to take
 	Automation []AutomationRow `json:"automation"`         // what acts on the rows
@@ -190,7 +194,7 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 
 // states loads the snapshots of the request.
 func (in RestoreInput) states(ctx context.Context) (*wanted, error) {
-	w := &wanted{closure: true, deleteExtra: in.DeleteExtra, keepCreated: in.KeepCreated, limit: in.MaxRows}
+	w := &wanted{closure: true, deleteExtra: in.DeleteExtra, keepCreated: in.KeepCreated, limit: in.MaxRows, journals: in.Journals}
 	switch {
 	case w.limit <= 0:
 		w.limit = DefaultRows
@@ -404,6 +408,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
 		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),
 	}
+	out.Forecast = forecastOn(p, w.live, w.journals)
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())
 		out.Base = &base

@@ -25,6 +25,8 @@ type wanted struct {
 	live liveState
 	eq   *state.Equivalence
 
+	journals []string // of earlier applications, for the forecast
+
 	chosen   map[string]bool // objects, empty: all
 	records  map[sf.ID]bool  // present Ids, nil: all
 	excluded excluded
