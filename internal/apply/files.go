@@ -339,7 +339,10 @@ func (a *application) matchFile(ctx context.Context, object string, r sending, m
 			return m.ID, nil
 		}
 		sum := sha256.New()
-		if err := a.meter.Target.(FileTarget).Body(ctx, object, field.Name, m.ID, sum); err != nil {
+		end := a.meter.during(KindFile)
+		err := a.meter.Target.(FileTarget).Body(ctx, object, field.Name, m.ID, sum)
+		end()
+		if err != nil {
 			return "", err
 		}
 		if [sha256.Size]byte(sum.Sum(nil)) == body.Sum {

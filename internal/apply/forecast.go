@@ -40,6 +40,9 @@ type Basis struct {
 	Schema       *sf.Schema // of the org as the plan was made on it
 	ObserveCalls int64      // that observing the org took before the plan was made
 
+	// Held says how many bytes of text these fields have in the org, by record, as far as the records were seen. The Ids ascend.
+	Held func(object string, ids []sf.ID, fields []string) map[sf.ID]int64
+
 	Spent        []Spent // by earlier applications to the same org
 	Applications int     // how many they were
 }
@@ -86,7 +89,14 @@ const (
 // Estimate forecasts what Run takes for the plan, and observing the org again. It is a function of its arguments
 // alone.
 func Estimate(p *plan.Plan, basis Basis) Forecast {
-	e := &estimate{plan: p, basis: basis, spent: map[string]*Spent{}}
+	e := &estimate{plan: p, basis: basis, spent: map[string]*Spent{}, comes: map[sf.ID]plan.Row{}}
+	for _, s := range p.Steps {
+		for _, r := range s.Rows {
+			if s.Op == plan.Insert {
+				e.comes[r.ID] = r
+			}
+		}
+	}
 	e.scale = map[string]float64{}
 	for _, s := range basis.Spent {
 		if took := e.time(s, 1); took > 0 && s.Time > 0 {
@@ -124,6 +134,7 @@ type estimate struct {
 	basis Basis
 	scale map[string]float64 // measured time for what the defaults say, by kind
 	spent map[string]*Spent
+	comes map[sf.ID]plan.Row // rows that are inserted
 }
 
 func (e *estimate) of(kind string) *Spent {
@@ -248,7 +259,7 @@ func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
 	}
 	size := int64(0)
 	if !bare {
-		size = e.fieldsOf(s, rows, object, fields)
+		size = e.fieldsOf(s, rows, object, fields, atOnce == lookRows)
 	}
 	length := len("SELECT Id  FROM  WHERE Id IN ()") + len(s.Object)
 	for f := range fields {
@@ -257,11 +268,12 @@ func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
 	for left := len(rows); left > 0; left -= atOnce {
 		e.of(KindQuery).Calls += queries(min(left, atOnce), length)
 	}
-	n := int64(len(rows))
-	e.of(KindQuery).Rows += n
-	there := n
-	if s.Op == plan.Insert { // records that are to be inserted are not there
-		there = 0
+	e.of(KindQuery).Rows += int64(len(rows))
+	there := int64(0)
+	for _, r := range rows {
+		if _, comes := e.comes[r.ID]; !comes || atOnce != lookRows { // what is to be inserted is not there at the first look
+			there++
+		}
 	}
 	e.of(KindQuery).Bytes += there*(idBytes+fields["IsDeleted"]) + size
 	if s.Op.Deletes() {
@@ -269,9 +281,9 @@ func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
 	}
 }
 
-// fieldsOf adds the fields in which rows are compared, and returns how many bytes their values have.
-func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fields map[string]int64) int64 {
-	size := int64(0)
+// fieldsOf adds the fields in which rows are compared, and returns how many bytes their values have: as the state has
+// them that the plan was made on, or the plan for what it inserts. Other records are taken to be as the plan's rows are.
+func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fields map[string]int64, first bool) int64 {
 	seen, texts := map[string]int64{}, map[string]int64{}
 	for _, r := range rows {
 		for _, f := range r.Fields {
@@ -283,15 +295,51 @@ func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fie
 			texts[f.Field] += int64(len(f.Before.Text()))
 		}
 	}
-	for f, n := range seen { // a row that does not write the field is read with it all the same
-		size += texts[f] * int64(len(rows)) / n
-	}
 	if _, stamped := fields["LastModifiedDate"]; s.Op.Deletes() && stamped {
 		fields["LastModifiedById"] = 0
-		size += idBytes * int64(len(rows))
+		seen["LastModifiedById"], texts["LastModifiedById"] = 1, idBytes
 	}
 	delete(fields, "Id")
-	return size + int64(len(rows))*int64(len(fields)-1)*valueBytes
+	var names []string
+	for _, name := range sortedKeys(fields) {
+		if name != "IsDeleted" {
+			names = append(names, name)
+		}
+	}
+	mean := 0.0
+	for _, name := range names {
+		mean += float64(texts[name]) / float64(max(seen[name], 1))
+	}
+	held := map[sf.ID]int64{}
+	if e.basis.Held != nil && len(names) > 0 {
+		ids := make([]sf.ID, len(rows))
+		for i, r := range rows {
+			ids[i] = r.ID
+		}
+		slices.Sort(ids)
+		held = e.basis.Held(s.Object, slices.Compact(ids), names)
+	}
+	size, guessed := int64(0), 0
+	for _, r := range rows {
+		came, comes := e.comes[r.ID]
+		bytes, known := held[r.ID]
+		switch {
+		case comes && first:
+			continue
+		case comes:
+			for _, f := range came.Fields {
+				if slices.Contains(names, f.Field) {
+					size += int64(len(f.After.Text()))
+				}
+			}
+		case known:
+			size += bytes
+		default:
+			guessed++
+		}
+		size += int64(len(names)) * valueBytes
+	}
+	return size + int64(mean*float64(guessed))
 }
 
 // holders counts the queries for what depends on records that are to be deleted.

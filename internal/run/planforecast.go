@@ -2,10 +2,12 @@ package run
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"holdfast/internal/apply"
 	"holdfast/internal/plan"
+	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
 
@@ -56,15 +58,17 @@ func ForecastPlan(ctx context.Context, store *snapshot.Store, p *plan.Plan, jour
 	if err != nil {
 		return nil
 	}
-	return forecastOn(p, live, journals)
+	return forecastOn(ctx, p, live, journals)
 }
 
 // forecastOn is ForecastPlan on a live state that was read.
-func forecastOn(p *plan.Plan, live liveState, journals []string) *PlanForecast {
+func forecastOn(ctx context.Context, p *plan.Plan, live liveState, journals []string) *PlanForecast {
 	if p.Empty() {
 		return nil
 	}
-	basis := apply.Basis{Schema: live.Schema(), ObserveCalls: live.Info().Calls}
+	basis := apply.Basis{Schema: live.Schema(), ObserveCalls: live.Info().Calls, Held: func(object string, ids []sf.ID, fields []string) map[sf.ID]int64 {
+		return heldIn(ctx, live, object, ids, fields)
+	}}
 	basis.Spent, basis.Applications = apply.Measured(p.Org, journals)
 	f := apply.Estimate(p, basis)
 	out := &PlanForecast{
@@ -74,6 +78,25 @@ func forecastOn(p *plan.Plan, live liveState, journals []string) *PlanForecast {
 		out.Kinds = append(out.Kinds, PlanForecastRow{
 			Kind: k.Kind, Rows: k.Rows, Calls: RangeRow(k.Calls), Bytes: RangeRow(k.Bytes), Millis: RangeRow(k.Millis), Measured: k.Measured,
 		})
+	}
+	return out
+}
+
+// heldIn says how many bytes of text the fields have by record. What cannot be read is left out: this serves forecasts.
+func heldIn(ctx context.Context, live liveState, object string, ids []sf.ID, fields []string) map[sf.ID]int64 {
+	out := make(map[sf.ID]int64, len(ids))
+	if _, has := live.Part(object); !has {
+		return out
+	}
+	for r, err := range live.Lookup(ctx, object, slices.Values(ids)) {
+		if err != nil {
+			return out
+		}
+		size := int64(0)
+		for _, name := range fields {
+			size += int64(len(r.Get(name).Text()))
+		}
+		out[r.ID] = size
 	}
 	return out
 }

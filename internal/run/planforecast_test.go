@@ -184,7 +184,6 @@ func (o *timedOrg) restoreTimed(snapshot, journal string, journals []string) run
 // A plan says beforehand how many calls and bytes and how much time its application takes, and is not far off once
 // an application to the same org was measured, whatever sizes, operations and APIs are in it.
 func TestForecastOfPlans(t *testing.T) {
-	t.Parallel()
 	from, to := seeds(t, 5, 100)
 	var mu sync.Mutex
 	var calls, size, took []float64

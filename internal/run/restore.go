@@ -189,7 +189,7 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 	if err != nil {
 		return RestoreResult{}, err
 	}
-	return restored(p, w)
+	return restored(ctx, p, w)
 }
 
 // states loads the snapshots of the request.
@@ -397,7 +397,7 @@ func (w *wanted) dependants(ctx context.Context) ([]plan.Link, error) {
 }
 
 // restored writes the plan down and lays its content out in rows.
-func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
+func restored(ctx context.Context, p *plan.Plan, w *wanted) (RestoreResult, error) {
 	var file bytes.Buffer
 	if err := plan.Encode(&file, p); err != nil {
 		return RestoreResult{}, err
@@ -408,7 +408,7 @@ func restored(p *plan.Plan, w *wanted) (RestoreResult, error) {
 		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
 		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),
 	}
-	out.Forecast = forecastOn(p, w.live, w.journals)
+	out.Forecast = forecastOn(ctx, p, w.live, w.journals)
 	if w.base != nil {
 		base := snapshotRow(w.base.Info())
 		out.Base = &base
