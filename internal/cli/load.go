@@ -149,6 +149,10 @@ func writeLoad(w io.Writer, r loadResult, rows int) {
 	}
 }
 
+// maxLoadRow is how long a row may be, in bytes. Source: Bulk API 2.0 and Bulk API Developer Guide, "Limits": a record has
+// 400,000 characters at most, of which each takes four bytes at most.
+const maxLoadRow = 4 << 20
+
 // readLoad reads a CSV file: its header, and its rows.
 func readLoad(path string) (columns []string, rows [][]string, err error) {
 	f, err := os.Open(path)
@@ -156,7 +160,7 @@ func readLoad(path string) (columns []string, rows [][]string, err error) {
 		return nil, nil, onDisk(fmt.Errorf("rows to load: %w", err))
 	}
 	defer func() { _ = f.Close() }()
-	reader := csv.NewReader(f, 0)
+	reader := csv.NewReader(f, maxLoadRow)
 	for {
 		fields, err := reader.Next()
 		if errors.Is(err, io.EOF) {

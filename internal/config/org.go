@@ -292,8 +292,20 @@ func (s Orgs) Remove(name string) error {
 
 // unusable is the error for a secret file that cannot be read as one.
 func unusable(path, what string) error {
+	if isSecret(path) {
+		return problem.New(problem.Usage, "what stands where the name of a secret file belongs is a secret itself").
+			Hint("write it into a file that only its owner may read, and name that; take it out of the history of the shell")
+	}
 	return problem.Newf(problem.Usage, "secret file %s %s", path, what).
 		Hint("name the file that holds the secret alone, readable by its owner")
+}
+
+// isSecret recognises what people give in place of the name of a file: an age identity, a private key, an authorization
+// URL, an access token. None of it may be repeated in an error.
+func isSecret(text string) bool {
+	upper := strings.ToUpper(text)
+	return strings.Contains(upper, "AGE-SECRET-KEY-") || strings.Contains(upper, "PRIVATE KEY-----") || strings.HasPrefix(upper, "FORCE://") ||
+		strings.HasPrefix(text, "00D") && strings.Contains(text, "!")
 }
 
 // ReadSecret reads a file that only its owner may read. It is problem.Usage when others may read

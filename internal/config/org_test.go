@@ -165,3 +165,16 @@ func TestHomeFollowsTheEnvironment(t *testing.T) {
 		t.Fatal("the environment comes before nothing")
 	}
 }
+
+// A secret that somebody gives in place of the name of its file is in no error.
+func TestASecretIsNoFileName(t *testing.T) {
+	for _, secret := range []string{
+		"AGE-SECRET-KEY-1QQPQQQQ", "age-secret-key-1qqpqqqq", "force://PlatformCLI::5Aep861@example.my.salesforce.com",
+		"00D000000000001!AQ0AQ", "-----BEGIN RSA PRIVATE KEY-----",
+	} {
+		_, err := ReadSecret(secret)
+		if problem.KindOf(err) != problem.Usage || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "is a secret itself") {
+			t.Errorf("%.12s: %v", secret, err)
+		}
+	}
+}

@@ -256,6 +256,35 @@ func TestARepairBringsNoOlderKeysBack(t *testing.T) {
 	}
 }
 
+// TestARepairNoticesThatThePlaceWasSetBack: the place is of before what the machine has seen, and the copy is older still.
+func TestARepairNoticesThatThePlaceWasSetBack(t *testing.T) {
+	r, bucket, id := opened(t)
+	commitLeaves(t, r, "root", "leaf")
+	copied := bucket.Clone()
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	earlier := bucket.Clone()
+	if err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := r.Witness(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := Open(t.Context(), copied, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = from.MendKeys(t.Context(), At(earlier), seen, false)
+	if kind(t, "a place that was set back", err, problem.Damaged); !errors.Is(err, ErrOlder) {
+		t.Errorf("%v", err)
+	}
+	if done, err := from.MendKeys(t.Context(), At(bucket), seen, false); err != nil || len(done) > 0 {
+		t.Errorf("the place as it was seen: %+v, %v", done, err)
+	}
+}
+
 // TestAWriterThatMayNotDeleteGoesOn: others make a generation while it adds, and it cannot take back what came too late.
 func TestAWriterThatMayNotDeleteGoesOn(t *testing.T) {
 	other, bucket, id := opened(t)

@@ -166,8 +166,13 @@ func (k *keyMending) older(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if newest, _ := l.newest(); newest > state.table.Generation {
+	newest, _ := l.newest()
+	switch {
+	case newest > state.table.Generation && newest >= k.seen.Generation:
 		return nil // table leaves it as it is
+	case newest > state.table.Generation:
+		return problem.Newf(problem.Damaged, "the repository itself is of before what was seen (generation %d was seen, this is %d), and the second copy is older still: %w",
+			k.seen.Generation, newest, ErrOlder)
 	}
 	w := k.seen
 	w.Roots = nil // the place may have roots of one generation that the copy does not have

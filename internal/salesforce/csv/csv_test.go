@@ -172,6 +172,7 @@ func TestReaderRefuses(t *testing.T) {
 		{"cut at a closing quote", io.MultiReader(strings.NewReader(`"a"`), iotest.ErrReader(broken)), 0, broken, ""},
 		{"cut between rows", io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 0, broken, ""},
 		{"long quoted row", strings.NewReader("a\n\"" + strings.Repeat("x", 100) + "\"\n"), 50, csv.ErrRowTooLong, "row 2"},
+		{"many fields", strings.NewReader(strings.Repeat(",", 1_000_000)), 0, csv.ErrRowTooLong, "more than 5000 fields"},
 		{"long bare row", strings.NewReader(strings.Repeat("x", 100)), 50, csv.ErrRowTooLong, "row 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,6 +14,9 @@ const (
 	// DefaultMaxRow bounds one row in bytes. The platform allows an object some 1.6 million
 	// characters of long text, at most three bytes each (unverified), so this is ample.
 	DefaultMaxRow = 32 << 20
+	// MaxFields bounds the fields of a row. Source: Bulk API 2.0 and Bulk API Developer Guide, "Limits": 5,000 in a
+	// record; an object has fewer.
+	MaxFields = 5000
 )
 
 // Errors that a Reader returns, wrapped with the number of the row.
@@ -22,7 +25,7 @@ var (
 	ErrSyntax = errors.New("not CSV")
 	// ErrTruncated is input that ends inside a quoted field.
 	ErrTruncated = errors.New("input ends inside a quoted field")
-	// ErrRowTooLong is a row longer than the Reader's bound.
+	// ErrRowTooLong is a row longer than the Reader's bound, or of more fields than MaxFields.
 	ErrRowTooLong = errors.New("row too long")
 )
 
@@ -70,7 +73,12 @@ func (r *Reader) Next() ([][]byte, error) {
 	}
 	for p, more := 0, true; more; {
 		var err error
-		if p, more, err = r.field(p); err != nil {
+		if len(r.spans) == MaxFields {
+			err = fmt.Errorf("row %d: %w (more than %d fields)", r.rows+1, ErrRowTooLong, MaxFields)
+		} else {
+			p, more, err = r.field(p)
+		}
+		if err != nil {
 			r.err = err
 			return nil, err
 		}
