@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -109,22 +110,27 @@ func (a *application) insertFiles(ctx context.Context) error {
 	sent := make([]*entryRow, len(b.rows))
 	calls, sending := errgroup.WithContext(ctx)
 	calls.SetLimit(fileCalls)
+	var carried fileCarriage
+	end := a.meter.during(KindFile) // the meter is for this goroutine alone
 	for i, n := range b.rows {
 		r, err := a.resolve(b.step, n)
 		if err != nil {
-			return err
+			calls.Go(func() error { return err })
+			break
 		}
 		if r.code != "" {
 			sent[i] = new(r.outcome(""))
 			continue
 		}
 		calls.Go(func() error {
-			row, err := a.insertFile(sending, to, s.Object, field, r)
+			row, err := a.insertFile(sending, to, s.Object, field, r, &carried)
 			sent[i] = row
 			return err
 		})
 	}
 	err := calls.Wait()
+	end()
+	a.meter.carry(KindFile, carried.rows.Load(), carried.bytes.Load())
 	var out []entryRow
 	for i, row := range sent {
 		if row != nil {
@@ -139,8 +145,11 @@ func (a *application) insertFiles(ctx context.Context) error {
 	return a.record(entry{T: entryOutcome, Batch: b.number, Out: out})
 }
 
+// fileCarriage counts what calls at one time carry.
+type fileCarriage struct{ rows, bytes atomic.Int64 }
+
 // insertFile makes one record. The outcome is nil where it is not known.
-func (a *application) insertFile(ctx context.Context, to FileTarget, object string, field *sf.Field, r sending) (*entryRow, error) {
+func (a *application) insertFile(ctx context.Context, to FileTarget, object string, field *sf.Field, r sending, carried *fileCarriage) (*entryRow, error) {
 	body, has, err := bodyOf(r.fields, field)
 	if err != nil {
 		return nil, problem.Wrap(problem.Damaged, err, "file in the plan")
@@ -155,10 +164,9 @@ func (a *application) insertFile(ctx context.Context, to FileTarget, object stri
 			return src
 		}}
 	}
-	end := a.meter.during(KindFile)
 	o, err := to.InsertFile(ctx, object, fields, writes[0], up)
-	end()
-	a.meter.carry(KindFile, 1, writeBytes(writes)+body.Size)
+	carried.rows.Add(1)
+	carried.bytes.Add(writeBytes(writes) + body.Size)
 	switch {
 	case src.err != nil: // the org has got no whole file
 		return nil, src.err

@@ -11,22 +11,23 @@ import (
 )
 
 // split takes the entries of the plans of records out of a journal: each begins with the digest of its plan, and ends
-// before anything else is written. It returns the others.
+// before anything else is written, but for what the application took. It returns the others.
 func (u *undoing) split(entries []entry) []entry {
 	var own []entry
-	at := -1
+	at, ended := -1, false
 	for _, e := range entries {
-		if e.T == entryBegin {
-			at = slices.IndexFunc(u.records, func(r plan.Approved) bool { return r.Digest() == e.Plan })
+		switch {
+		case e.T == entryBegin:
+			at, ended = slices.IndexFunc(u.records, func(r plan.Approved) bool { return r.Digest() == e.Plan }), false
+		case ended && e.T != entrySpent:
+			at = -1
 		}
 		if at < 0 {
 			own = append(own, e)
 			continue
 		}
 		u.earlier[at] = append(u.earlier[at], e)
-		if e.T == entryEnd {
-			at = -1
-		}
+		ended = ended || e.T == entryEnd
 	}
 	return own
 }

@@ -41,7 +41,7 @@ type Spent struct {
 // meter counts what a Target is asked for. It is for one goroutine, as an application is.
 type meter struct {
 	Target
-	calls func() int64 // of the connection; nil: one for each question
+	calls func() int64 // of the connection; nil: one for each question, or for those at one time
 	now   func() time.Time
 	spent map[string]*Spent
 	depth int
