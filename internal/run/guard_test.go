@@ -98,6 +98,29 @@ func TestGuardedDeploymentGoesAllTheWayBack(t *testing.T) {
 	}
 }
 
+// The first component of its type comes of a type that the org is known to have nothing of, whatever was backed up before.
+func TestGuardOfTheFirstOfAType(t *testing.T) {
+	for name, before := range map[string]func(r *release){
+		"no backup before": func(*release) {},
+		"a backup before":  func(r *release) { r.take() },
+		"one without it":   func(r *release) { r.take("components/CustomObject") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelease(t, emulator.Options{})
+			before(r)
+			out, err := run.GuardDeploy(t.Context(), r.guarding(packageOf(nil, classFiles("Pay", "public class Pay {}"))))
+			if err != nil || !out.Deployed || out.Grade != "A" || len(out.Cannot) > 0 || out.Rollback == nil {
+				t.Fatalf("%v %+v", err, out)
+			}
+			applied, err := run.ApplyRollback(t.Context(), r.applying(*out.Rollback, filepath.Join(t.TempDir(), "rollback")))
+			if err != nil || !applied.Verified {
+				t.Fatalf("%v %+v", err, applied)
+			}
+			r.same("rolled back", map[string]string{}, r.sums("ApexClass"))
+		})
+	}
+}
+
 // Beside a deployment that somebody else makes, what changed beyond it is told, and what is not as it was asked.
 func TestGuardBeforeAndAfterSomebodyElsesDeployment(t *testing.T) {
 	r := newRelease(t, emulator.Options{})
