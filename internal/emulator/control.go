@@ -42,6 +42,7 @@ var controls = map[string]controller{
 	"GET calls":        getCalls,
 	"POST sessions":    expireSessions,
 	"POST generate":    postGenerate,
+	"POST files":       postFile,
 	"POST images":      postImage,
 	"PUT tests/*":      putTest,
 	"PUT coverage/*":   putCoverage,
@@ -187,6 +188,36 @@ func postGenerate(s *Server, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// postFile makes a file of bytes that are computed from the seed when they are read, and returns the version that has them.
+func postFile(s *Server, r *http.Request) (any, error) {
+	body, err := controlBody(r)
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Name  string `json:"name"`
+		Bytes int64  `json:"bytes"`
+		Seed  uint64 `json:"seed"`
+	}
+	if err := wire.DecodeJSON(body, &file); err != nil {
+		return nil, err
+	}
+	if file.Bytes < 1 || file.Bytes > org.MaxContentVersion {
+		return nil, wire.BadRequest("INVALID_INPUT", "bytes goes from 1 to "+strconv.Itoa(org.MaxContentVersion)+": "+strconv.FormatInt(file.Bytes, 10))
+	}
+	made := s.org.Write(s.org.Admin(), org.Insert, []org.Row{{Object: "ContentVersion", Fields: []org.Assignment{
+		{Field: "Title", Text: file.Name},
+		{Field: "PathOnClient", Text: file.Name},
+		{Field: "VersionData", Body: s.org.GenerateBody(file.Seed, file.Bytes)},
+	}}}, org.Options{})[0]
+	if !made.Success {
+		return nil, &wire.Error{Status: http.StatusBadRequest, Errors: made.Errors}
+	}
+	return struct {
+		ID sf.ID `json:"id"`
+	}{made.ID}, nil
 }
 
 // postImage keeps an image of rich text, and returns what the HTML of a field refers to it by.

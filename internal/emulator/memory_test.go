@@ -2,6 +2,8 @@ package emulator_test
 
 import (
 	"bytes"
+	"crypto/md5" //nolint:gosec // the checksum that the platform tells of a file
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,6 +279,29 @@ func TestABulkJobOverComputedRows(t *testing.T) {
 	_, next := c.do("GET", "jobs/query/"+j.ID+"/results?maxRecords=5000&locator="+a.header.Get("Sforce-Locator"), "").ok(200).table()
 	if len(next) != 5000 || next[0][0] <= rows[4999][0] || next[0][3] != "2020-01-01T01:23:20.000Z" {
 		t.Errorf("the second page begins with %v", next[0])
+	}
+}
+
+// A file that is made through the control endpoint is one like any other, and is kept with the org.
+func TestAFileOfComputedBytes(t *testing.T) {
+	folder := t.TempDir()
+	c := start(t, emulator.Options{ControlToken: "steer", Folder: folder})
+	for _, bad := range []string{`{"name":"a.bin","bytes":0}`, `{"name":"a.bin","bytes":2147483649}`, `{"name":"a.bin","size":5}`} {
+		c.control("POST", "files", bad).ok(400)
+	}
+	var made struct{ ID string }
+	c.control("POST", "files", `{"name":"film.bin","bytes":100003,"seed":7}`).ok(200).into(&made)
+	path := "sobjects/ContentVersion/" + made.ID + "/VersionData"
+	content := c.do("GET", path, "").ok(200).body
+	sum := md5.Sum(content) //nolint:gosec // see the import
+	version := c.query("SELECT Title, ContentSize, Checksum, IsLatest FROM ContentVersion WHERE Id = '" + made.ID + "'").Records[0]
+	if len(content) != 100003 || version["ContentSize"] != 100003.0 || version["Checksum"] != hex.EncodeToString(sum[:]) || version["IsLatest"] != true {
+		t.Errorf("%d bytes of %v", len(content), version)
+	}
+	c.s.Close()
+	c = start(t, emulator.Options{Folder: folder})
+	if again := c.do("GET", path, "").ok(200).body; !bytes.Equal(again, content) {
+		t.Errorf("%d bytes when the org is there again, and others", len(again))
 	}
 }
 

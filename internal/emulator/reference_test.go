@@ -34,7 +34,7 @@ func TestReferenceOfTheControlEndpointWorks(t *testing.T) {
 			t.Errorf("%v\n%s\n%s", err, block[1], out)
 		}
 	}
-	for _, path := range []string{"hardness", "faults", "clock", "calls", "sessions", "generate", "images", "tests/", "coverage/", "retrieves", "jobs", "save", "snapshots/", "reset/", "sandboxes/"} {
+	for _, path := range []string{"hardness", "faults", "clock", "calls", "sessions", "generate", "files", "images", "tests/", "coverage/", "retrieves", "jobs", "save", "snapshots/", "reset/", "sandboxes/"} {
 		if !strings.Contains(string(text), "/_holdfast/"+path) {
 			t.Errorf("the reference does not name %s", path)
 		}
