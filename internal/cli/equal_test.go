@@ -2,10 +2,8 @@ package cli_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,37 +221,12 @@ func (h *house) lastSnapshot(t *testing.T) *snapshot.Snapshot {
 // officialSeer is the official command line, which must be there.
 func officialSeer(t *testing.T, server *emulator.Server) seer {
 	t.Helper()
-	path := os.Getenv("HOLDFAST_SF")
-	if path == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("the sf command line is missing (HOLDFAST_SF)")
-		}
-		t.Skip("NOT TESTED: a snapshot against the official command line: set HOLDFAST_SF")
-	}
-	dir := t.TempDir()
-	env := append(os.Environ(), "HOME="+dir, "SF_DATA_DIR="+dir, "SF_CACHE_DIR="+dir, "SF_USE_GENERIC_UNIX_KEYCHAIN=true",
-		"SF_DISABLE_TELEMETRY=true", "SF_AUTOUPDATE_DISABLE=true", "SF_SKIP_NEW_VERSION_CHECK=true",
-		"SF_ORG_MAX_QUERY_LIMIT=100000", "SF_ACCESS_TOKEN="+server.AccessToken)
-	ask := func(ctx context.Context, result any, args ...string) error {
-		cmd := exec.CommandContext(ctx, path, append(args, "--json")...)
-		cmd.Dir, cmd.Env = dir, env
-		out, err := cmd.Output()
-		if err != nil {
-			return fmt.Errorf("sf %s: %w: %.300s", strings.Join(args, " "), err, out)
-		}
-		return json.Unmarshal(out, result)
-	}
-	var signedIn any
-	if err := ask(t.Context(), &signedIn, "org", "login", "access-token", "--instance-url", server.URL, "--no-prompt", "--alias", "emu"); err != nil {
-		t.Fatal(err)
-	}
+	client := officialClient(t, server)
 	return func(ctx context.Context, soql string) ([]map[string]any, error) {
 		var reply struct {
-			Result struct {
-				Records []map[string]any `json:"records"`
-			} `json:"result"`
+			Records []map[string]any `json:"records"`
 		}
-		err := ask(ctx, &reply, "data", "query", "-o", "emu", "-q", soql)
-		return reply.Result.Records, err
+		err := client.ask(ctx, &reply, "data", "query", "-o", "emu", "-q", soql)
+		return reply.Records, err
 	}
 }

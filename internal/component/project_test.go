@@ -2,10 +2,12 @@ package component_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"holdfast/internal/component"
+	"holdfast/internal/sf"
 	"holdfast/internal/testkit"
 )
 
@@ -32,7 +34,7 @@ func TestProjectsComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range foreign {
-				t.Logf("foreign: %s", f)
+				t.Errorf("foreign: %s", f)
 			}
 			back := map[string][]byte{}
 			parts := map[string][]component.Entry{}
@@ -60,7 +62,7 @@ func TestProjectsComeBack(t *testing.T) {
 				_, path, _ := strings.Cut(f.Path, "main/default/")
 				got, ok := back[path]
 				if !ok {
-					t.Logf("no %s", path)
+					t.Errorf("no %s", path)
 					continue
 				}
 				if bytes.Equal(got, f.Body) {
@@ -74,5 +76,40 @@ func TestProjectsComeBack(t *testing.T) {
 			}
 			t.Logf("%d files, %d in the archive, %d components, %d came back, %d byte for byte, %d foreign", len(files), len(archive), n, len(back), same, len(foreign))
 		})
+	}
+}
+
+// TestStaticResourcesAreNamedByTheirContentType: a project has them under the names that the official client gives them,
+// and they come back from it with the same bytes.
+func TestStaticResourcesAreNamedByTheirContentType(t *testing.T) {
+	table := component.Known()
+	key := sf.ComponentKey{Type: "StaticResource", Name: "S"}
+	for kind, want := range map[string]string{
+		"text/javascript": "S.js", "application/x-javascript": "S.js", "image/jpeg": "S.jpeg", "audio/mpeg": "S.mpga", "text/markdown": "S.markdown",
+		"application/octet-stream": "S.bin", "application/font-woff": "S.bin", "made/up": "S.bin",
+		"application/zip": "S.bin", // of what is no archive
+	} {
+		meta := []byte(`<StaticResource xmlns="http://soap.sforce.com/2006/04/metadata"><contentType>` + kind + `</contentType></StaticResource>`)
+		files := []component.Entry{{Path: "staticresources/S.resource", Body: []byte("no archive\r\n\x00")}, {Path: "staticresources/S.resource-meta.xml", Body: meta}}
+		source, err := table.ToSource(key, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(source, func(f component.Entry) bool {
+			return f.Path == "staticresources/"+want && bytes.Equal(f.Body, files[0].Body)
+		}) {
+			t.Errorf("%s: no %s", kind, want)
+		}
+		for i := range source {
+			source[i].Path = "force-app/main/default/" + source[i].Path
+		}
+		back, foreign, err := table.FromSource(source)
+		if err != nil || len(foreign) > 0 {
+			t.Fatal(err, foreign)
+		}
+		slices.SortFunc(back, func(a, b component.Entry) int { return strings.Compare(a.Path, b.Path) })
+		if !slices.EqualFunc(back, files, func(a, b component.Entry) bool { return a.Path == b.Path && bytes.Equal(a.Body, b.Body) }) {
+			t.Errorf("%s: %v came back", kind, back)
+		}
 	}
 }

@@ -97,13 +97,28 @@ func (k *Kind) Child(element string) (Child, bool) {
 	return Child{}, false
 }
 
-// Suffixes of static resources by their content type; others are called .resource.
+// Suffixes of static resources by their content type, as the official client names them; it calls all others .bin.
 var resourceSuffixes = map[string]string{
 	"application/javascript": "js", "application/x-javascript": "js", "text/javascript": "js", "application/json": "json",
-	"application/pdf": "pdf", "application/xml": "xml", "text/xml": "xml", "text/css": "css", "text/html": "html", "text/plain": "txt",
-	"text/csv": "csv", "image/png": "png", "image/x-png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/svg+xml": "svg",
-	"image/x-icon": "ico", "font/woff": "woff", "font/woff2": "woff2", "audio/mpeg": "mpga", "video/mp4": "mp4",
+	"application/ld+json": "jsonld", "application/manifest+json": "webmanifest", "application/pdf": "pdf", "application/rtf": "rtf",
+	"application/xml": "xml", "application/xhtml+xml": "xhtml", "application/wasm": "wasm", "application/gzip": "gz",
+	"application/msword": "doc", "application/vnd.ms-excel": "xls", "application/vnd.ms-powerpoint": "ppt",
+	"application/vnd.ms-fontobject": "eot", "application/x-shockwave-flash": "swf",
+	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         "xlsx",
+	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   "docx",
+	"application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+	"text/xml": "xml", "text/css": "css", "text/html": "html", "text/plain": "txt", "text/csv": "csv", "text/markdown": "markdown",
+	"text/rtf": "rtf", "text/calendar": "ics", "text/x-vcard": "vcf", "text/vcard": "vcard", "text/x-haml": "haml",
+	"image/png": "png", "image/x-png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/svg+xml": "svg", "image/webp": "webp",
+	"image/bmp": "bmp", "image/tiff": "tif", "image/x-icon": "ico", "image/vnd.microsoft.icon": "ico",
+	"font/woff": "woff", "font/woff2": "woff2", "font/ttf": "ttf", "font/otf": "otf",
+	"audio/mpeg": "mpga", "audio/mp4": "m4a", "audio/ogg": "oga", "audio/wav": "wav", "audio/x-wav": "wav",
+	"video/mp4": "mp4", "video/webm": "webm", "video/ogg": "ogv", "video/quicktime": "qt", "video/x-msvideo": "avi",
 }
+
+// otherResource is the suffix of a static resource of any other type. Source: source-deploy-retrieve 13.7.0,
+// getExtensionFromType.
+const otherResource = "bin"
 
 // Content types of static resources that are folders in source format.
 var resourceFolders = []string{"application/zip", "application/x-zip-compressed", "application/jar"}
@@ -138,7 +153,7 @@ func resourceToSource(k *Kind, files []Entry) ([]Entry, error) {
 	}
 	suffix := resourceSuffixes[kind]
 	if suffix == "" {
-		suffix = k.Suffix
+		suffix = otherResource
 	}
 	return append(out, Entry{stem + "." + suffix, content.Body}), nil
 }
