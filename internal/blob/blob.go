@@ -85,6 +85,31 @@ type Settler interface {
 	Settle(ctx context.Context) error
 }
 
+// Reserver is a Bucket on a medium that others can fill up. It holds room back, so that a repository whose medium is full
+// can still write what gives room back.
+type Reserver interface {
+	// Reserve holds back size bytes, or as many as there are; more that is held already stays.
+	Reserve(ctx context.Context, size int64) error
+	// Unreserve gives up what is held back, and reports whether there was any.
+	Unreserve(ctx context.Context) (bool, error)
+}
+
+// Reserve is the Reserve of a bucket that is a Reserver, or that stands for one.
+func Reserve(ctx context.Context, b Bucket, size int64) error {
+	if s, ok := as[Reserver](b); ok {
+		return s.Reserve(ctx, size)
+	}
+	return nil
+}
+
+// Unreserve is the Unreserve of a bucket that is a Reserver, or that stands for one.
+func Unreserve(ctx context.Context, b Bucket) (bool, error) {
+	if s, ok := as[Reserver](b); ok {
+		return s.Unreserve(ctx)
+	}
+	return false, nil
+}
+
 // Sweep is the Sweep of a bucket that is a Sweeper, or that stands for one.
 func Sweep(ctx context.Context, b Bucket, before time.Time) (files int, bytes int64, err error) {
 	if s, ok := as[Sweeper](b); ok {

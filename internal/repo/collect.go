@@ -59,11 +59,26 @@ func (c *Count) add(size int64) {
 
 // Prune gives up roots and what no root reaches any more, in steps that are far apart: docs/format,
 // "Prune". A damaged or missing object that a root reaches, and a listing that is cut short, end it
-// before anything is given up.
+// before anything is given up. On a medium that is full it goes on with the room that is held back for it.
 func (r *Repository) Prune(ctx context.Context, in PruneInput) (PruneResult, error) {
 	if in.Grace < MinGrace || in.Undo < MinUndo {
 		return PruneResult{}, problem.Newf(problem.Usage, "prune: the grace period is at least %v and the undo window at least %v", MinGrace, MinUndo)
 	}
+	if in.DryRun {
+		return r.prune(ctx, in)
+	}
+	var out PruneResult
+	err := r.inReserve(ctx, func() (err error) {
+		out, err = r.prune(ctx, in)
+		return err
+	})
+	if err == nil {
+		r.reserve(ctx, out.Kept.Objects+out.Condemned.Objects)
+	}
+	return out, err
+}
+
+func (r *Repository) prune(ctx context.Context, in PruneInput) (PruneResult, error) {
 	c := &collector{repository: r, classes: in.Collect, reach: in.Reach, reached: make(map[Ref]bool), roots: make(map[Ref]bool)}
 	p := &pruning{collector: c, in: in, now: seal.Second(r.clock())}
 	state, err := r.keys.load(ctx)
@@ -110,7 +125,7 @@ func (p *pruning) sweep(ctx context.Context) error {
 // were taken back is returned.
 func (r *Repository) Unexpire(ctx context.Context, refs []Ref) (int, error) {
 	n := 0
-	_, err := r.keys.succeed(ctx, succession{change: func(_ context.Context, _ *tableState, next *seal.Table) error {
+	take := func(_ context.Context, _ *tableState, next *seal.Table) error {
 		n = 0
 		for i := range next.Roots {
 			root := &next.Roots[i]
@@ -120,7 +135,11 @@ func (r *Repository) Unexpire(ctx context.Context, refs []Ref) (int, error) {
 			}
 		}
 		return nil
-	}})
+	}
+	err := r.inReserve(ctx, func() error {
+		_, err := r.keys.succeed(ctx, succession{change: take})
+		return err
+	})
 	return n, err
 }
 

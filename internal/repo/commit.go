@@ -72,6 +72,9 @@ func (r *Repository) Commit(ctx context.Context, class Class, frames [][]byte, r
 	if err == nil && !state.holds(&addition) {
 		err = stale()
 	}
+	if err == nil {
+		r.reserve(ctx, 0)
+	}
 	return stored, err
 }
 

@@ -112,6 +112,7 @@ func Init(ctx context.Context, bucket blob.Bucket, to ...seal.Recipient) error {
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
+	_ = blob.Reserve(ctx, bucket, reserveBytes) // without it the repository is one all the same
 	return nil
 }
 

@@ -61,6 +61,11 @@ var mutants = []mutant{
 	{"unreadable file is not listed", "blob/file/file.go", "if errors.Is(err, fs.ErrNotExist) {\n\t\t\treturn true", "if MUT && err != nil { return true }\n$"},
 	{"short read is whole", "blob/file/file.go", "if n == len(body) {", "if MUT || n == len(body) {"},
 	{"temporaries are listed", "blob/file/file.go", "case name == tmpDir && isDir, ", "case name == tmpDir && isDir && !MUT, "},
+	{"room is not held back", "blob/file/reserve.go", "err := b.makeDir(tmpDir)", "if MUT { return nil }\n\t$"},
+	{"reserve does not grow", "blob/file/reserve.go", "if info.Size() >= size {", "if MUT || info.Size() >= size {"},
+	{"reserve is a leftover", "blob/file/file.go", "if name == reserveName {", "if name == reserveName && !MUT {"},
+	{"reserve is not given up", "blob/file/reserve.go", "err := b.fs.Remove(reserveName)", "if MUT { return false, nil }\n\t$"},
+	{"full disk cannot be pruned", "repo/reserve.go", "if problem.KindOf(err) != problem.NoSpace {", "if MUT || problem.KindOf(err) != problem.NoSpace {"},
 	{"full disk has no kind", "blob/file/file.go", "case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):", "case !MUT && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)):"},
 
 	// The object store.

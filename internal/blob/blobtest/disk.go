@@ -52,6 +52,7 @@ type Disk struct {
 	ops       int // that change something
 	looks     int // that do not
 	crashAt   int // operation before which the machine crashes; -1 for never
+	limit     int // bytes that there is room for; 0 for any number
 	interfere func(Call) Fault
 	record    func(fork func() *Disk)
 	trace     []string
@@ -110,6 +111,33 @@ func (d *Disk) FailAt(n int, err error, sticky bool) {
 	})
 }
 
+// entryRoom is what the name and the description of a file or directory take of the room.
+const entryRoom = 256
+
+// Limit gives the disk room for so many bytes, entries included; calls that need more fail as on a full disk.
+func (d *Disk) Limit(bytes int) { d.limit = bytes }
+
+// Used returns how many bytes of the room are taken.
+func (d *Disk) Used() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.root.room(make(map[*node]bool))
+}
+
+func (n *node) room(seen map[*node]bool) int {
+	sum := 0
+	if !seen[n] {
+		sum, seen[n] = len(n.data), true
+	}
+	for _, c := range n.children {
+		sum += entryRoom + c.room(seen)
+	}
+	return sum
+}
+
+// left is how many bytes there is room for.
+func (d *Disk) left() int { return max(0, d.limit-d.root.room(make(map[*node]bool))) }
+
 // Record calls fn before every operation that changes something. Within fn, fork gives the disk as it is
 // then: a crash there is a crash of that image, so that one run has every point of itself.
 func (d *Disk) Record(fn func(fork func() *Disk)) { d.record = fn }
@@ -146,7 +174,7 @@ func (d *Disk) Fork() *Disk {
 
 func (d *Disk) fork() *Disk {
 	after := NewDisk()
-	after.seq = d.seq
+	after.seq, after.limit = d.seq, d.limit
 	after.root = copyNode(d.root, make(map[*node]*node))
 	return after
 }
@@ -230,6 +258,9 @@ func (d *Disk) step(verb, name string) Fault {
 		}
 	} else {
 		d.looks++
+	}
+	if d.limit > 0 && (verb == "create" || verb == "mkdir" || verb == "link") && d.left() < entryRoom {
+		return Fault{Err: &fs.PathError{Op: verb, Path: name, Err: syscall.ENOSPC}}
 	}
 	if d.interfere == nil {
 		return Fault{}
@@ -430,6 +461,9 @@ func (w *writer) Write(b []byte) (int, error) {
 	stored := b
 	if f.Err != nil && !f.Effect || f.Half || f.Lie {
 		stored = b[:len(b)/2]
+	}
+	if w.disk.limit > 0 && w.disk.left() < len(stored) {
+		stored, f.Err = stored[:w.disk.left()], &fs.PathError{Op: "write", Path: w.name, Err: syscall.ENOSPC}
 	}
 	w.node.data = append(w.node.data, stored...)
 	w.node.writes = append(w.node.writes, write{w.disk.seq, len(w.node.data)})

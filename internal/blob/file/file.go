@@ -363,6 +363,9 @@ func (b *Bucket) Sweep(ctx context.Context, before time.Time) (files int, bytes 
 			return files, bytes, err
 		}
 		name := path.Join(tmpDir, entry.Name())
+		if name == reserveName {
+			continue
+		}
 		info, err := b.fs.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || !info.ModTime().Before(before)) {
 			continue
