@@ -103,7 +103,7 @@ const (
 	Reading      Stage = "reading" // more rows have arrived
 	Closing      Stage = "closing" // some records are read again for what they refer to
 	ReadingFiles Stage = "files"   // more files of an object have arrived
-	Census       Stage = "census"  // counts differ: the Ids are compared
+	Census       Stage = "census"  // all Ids of the object are compared
 	Done         Stage = "done"    // the part is whole
 	Carried      Stage = "carried" // not selected: taken over from the last snapshot
 	Failed       Stage = "failed"  // not captured; Text says why

@@ -292,7 +292,7 @@ func writeGuarded(w io.Writer, r guardResult) {
 		if records > 0 {
 			text += " and " + plural(records, "row") + " of records"
 		}
-		fmt.Fprintf(w, "after is snapshot %.10s; %s take it back: holdfast apply %s\n", r.After, text,
+		fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: holdfast apply %s\n", r.After, text,
 			plain(filepath.Join(r.Folder, guardRollback)))
 	}
 	fmt.Fprintf(w, "runbook %s\n", plain(filepath.Join(r.Folder, guardRunbook)))

@@ -14,16 +14,12 @@ import (
 // TestGuideGuard runs the commands of docs/guide/guard.md.
 func TestGuideGuard(t *testing.T) {
 	t.Parallel()
-	dir, env, loader := guideFolder(t)
-	shell(t, dir, env, "git checkout -q v1")
-	deployGuide(t, loader, filepath.Join(dir, "force-app"))
-	shell(t, dir, env, "git checkout -q main")
-	runGuide(t, "guard.md", dir, env)
+	dir := runGuide(t, "guard.md", true)
 	for name, parts := range map[string][]string{
 		"runbook.md":   {"| B | deploy | CustomObject | Invoice__c |", "holdfast apply guard/rollback.plan", "- deletes CustomObject Invoice__c", "## Messages"},
 		"runbook.html": {"<td class=\"g\">B</td>", "deletes CustomObject Invoice__c", "Content-Security-Policy"},
 	} {
-		page, err := os.ReadFile(filepath.Join(dir, "guard", name))
+		page, err := os.ReadFile(filepath.Join(dir, "project", "guard", name))
 		if err != nil {
 			t.Fatal(err)
 		}

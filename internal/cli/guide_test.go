@@ -85,37 +85,67 @@ func shell(t *testing.T, dir string, env []string, script string) string {
 	return out.String()
 }
 
-// runGuide runs a page of the guide.
-func runGuide(t *testing.T, page, dir string, env []string) {
+// runGuide runs a page of the guide in an empty folder, after those blocks of the practice page that it starts from:
+// all of them, or those without the project in Git.
+func runGuide(t *testing.T, page string, project bool) (dir string) {
 	t.Helper()
-	runPage(t, filepath.Join("guide", page), "", dir, env)
+	for _, tool := range []string{"curl", "git"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal("the guides need " + tool)
+			}
+			t.Skip("NOT TESTED: the guides need " + tool)
+		}
+	}
+	practice := document(t, "guide/practice.md")
+	start, _, found := strings.Cut(practice, "## A project in Git")
+	if !found {
+		t.Fatal("practice.md has no section about a project")
+	}
+	if project {
+		start = practice
+	}
+	dir = t.TempDir()
+	runText(t, page, start+document(t, "guide/"+page), dir, append(os.Environ(), "HOME="+dir, "GIT_CONFIG_GLOBAL=/dev/null"))
+	return dir
 }
 
-// runPage runs the sh blocks of a page below docs in one shell, after a prelude. A text block says what the commands
-// before it print: each of its lines is the beginning or a part of one line.
-func runPage(t *testing.T, page, prelude, dir string, env []string) {
+// document returns a page below docs.
+func document(t *testing.T, page string) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", filepath.FromSlash(page)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(raw)
+}
+
+// runText runs the sh blocks of a text in one shell. A text block says what the commands before it print: each of its
+// lines is the beginning or a part of one line. The orgs that the text serves are stopped at the end. Every block
+// without a language has to show that it is an example, which nobody can type as it is.
+func runText(t *testing.T, name, text, dir string, env []string) {
+	t.Helper()
 	const mark = "---- block ----"
-	script := prelude
+	script := "trap 'kill ${emulator:-} ${sandbox:-} 2>/dev/null || true' EXIT\n"
 	var wants [][]string
-	for _, b := range blocks(string(raw)) {
+	for _, b := range blocks(text) {
 		switch b.language {
 		case "sh":
 			script += b.text + "echo '" + mark + "'\n"
 			wants = append(wants, nil)
 		case "text":
 			wants[len(wants)-1] = strings.Split(strings.TrimRight(b.text, "\n"), "\n")
+		default:
+			if !strings.Contains(b.text, "…") && !strings.Contains(b.text, "example.com") {
+				t.Errorf("%s has a block that nobody runs and that does not look like an example:\n%s", name, b.text)
+			}
 		}
 	}
 	got := strings.Split(shell(t, dir, env, script), mark+"\n")
 	for i, want := range wants {
 		for _, line := range want {
 			if !strings.Contains(got[i], strings.TrimSpace(line)) {
-				t.Errorf("%s: block %d does not print %q:\n%s", page, i+1, line, got[i])
+				t.Errorf("%s: block %d does not print %q:\n%s", name, i+1, line, got[i])
 			}
 		}
 	}
@@ -141,10 +171,8 @@ func deployGuide(t *testing.T, loader *testkit.Loader, folder string) {
 // TestGuideCompare runs the commands of docs/guide/compare.md.
 func TestGuideCompare(t *testing.T) {
 	t.Parallel()
-	dir, env, loader := guideFolder(t)
-	deployGuide(t, loader, filepath.Join(dir, "force-app"))
-	runGuide(t, "compare.md", dir, env)
-	page, err := os.ReadFile(filepath.Join(dir, "release.html"))
+	dir := runGuide(t, "compare.md", true)
+	page, err := os.ReadFile(filepath.Join(dir, "project", "release.html"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func (p *progress) captured(e capture.Event) {
 	case capture.Failed:
 		p.line(fmt.Sprintf("%s: not captured: %s", e.Object, e.Text))
 	case capture.Census:
-		p.line(fmt.Sprintf("%s: counts differ, comparing Ids", e.Object))
+		p.line(fmt.Sprintf("%s: comparing all Ids", e.Object))
 	}
 	rate := p.rate(e)
 	p.step(e.Ended, e.Parts, fmt.Sprintf("%s (%s)%s", e.Object, plural(e.Rows, "row"), rate), fmt.Sprintf("%s of %s, %s%s",

@@ -17,7 +17,7 @@ func TestStart(t *testing.T) {
 		}
 		t.Skip("NOT TESTED: docs/start.md needs curl")
 	}
-	runPage(t, "start.md", "trap 'kill ${emulator:-} 2>/dev/null || true' EXIT\n", t.TempDir(), nil)
+	runText(t, "start.md", document(t, "start.md"), t.TempDir(), nil)
 }
 
 // block is one fenced block of a page.
