@@ -125,19 +125,18 @@ func (p *pruning) sweep(ctx context.Context) error {
 // were taken back is returned.
 func (r *Repository) Unexpire(ctx context.Context, refs []Ref) (int, error) {
 	n := 0
-	take := func(_ context.Context, _ *tableState, next *seal.Table) error {
-		n = 0
-		for i := range next.Roots {
-			root := &next.Roots[i]
-			if !root.Expired.IsZero() && slices.Contains(refs, Ref{Class(root.Class), root.ID}) {
-				root.Expired = time.Time{}
-				n++
-			}
-		}
-		return nil
-	}
 	err := r.inReserve(ctx, func() error {
-		_, err := r.keys.succeed(ctx, succession{change: take})
+		_, err := r.keys.succeed(ctx, succession{change: func(_ context.Context, _ *tableState, next *seal.Table) error {
+			n = 0
+			for i := range next.Roots {
+				root := &next.Roots[i]
+				if !root.Expired.IsZero() && slices.Contains(refs, Ref{Class(root.Class), root.ID}) {
+					root.Expired = time.Time{}
+					n++
+				}
+			}
+			return nil
+		}})
 		return err
 	})
 	return n, err
