@@ -11,22 +11,15 @@ import (
 	"holdfast/internal/problem"
 	"holdfast/internal/project"
 	"holdfast/internal/run"
+	"holdfast/internal/snapshot"
 )
 
 // gitFolder is a Git repository that commits go to.
 type gitFolder struct{ project.Git }
 
 // exportGit commits what the branch does not have yet.
-func (a *app) exportGit(ctx context.Context, folder, snapshot string, given exportFlags) error {
+func (a *app) exportGit(ctx context.Context, store *snapshot.Store, folder, last string, given exportFlags) error {
 	if err := project.CheckBranch(given.branch); err != nil {
-		return err
-	}
-	if given.installed || len(given.types) > 0 {
-		return problem.New(problem.Usage, "a Git history holds all types, and nothing of managed packages").
-			Hint("leave --type and --managed out")
-	}
-	store, err := a.openStore(ctx)
-	if err != nil {
 		return err
 	}
 	g := gitFolder{project.Git{Top: folder}}
@@ -41,7 +34,7 @@ func (a *app) exportGit(ctx context.Context, folder, snapshot string, given expo
 	if err != nil {
 		return err
 	}
-	result, err := g.fill(ctx, run.GitInput{Store: store, Snapshot: snapshot, Since: since, Branch: given.branch})
+	result, err := g.fill(ctx, run.GitInput{Store: store, Snapshot: last, Since: since, Branch: given.branch})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,60 +41,70 @@ func (a *app) rescueCommand() *cobra.Command {
 		if to == "" {
 			return problem.New(problem.Usage, "no folder is given").Hint("name a folder that does not exist with --to")
 		}
-		if in.Parquet = format == "parquet"; !in.Parquet && format != "csv" && format != "sqlite" {
-			return problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv, parquet or sqlite")
-		}
 		var err error
 		if in.MaskRules, in.MaskKey, err = masks.read(); err != nil {
 			return err
 		}
-		store, err := a.openStore(cmd.Context())
-		if err != nil {
+		if in.Store, err = a.openStore(cmd.Context()); err != nil {
 			return err
 		}
-		root, err := newFolder(to)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = root.Close() }()
-		in.Store, in.Snapshot = store, args[0]
-		in.Create = func(name string) (io.WriteCloser, error) { return createIn(root, name) }
-		if format == "sqlite" {
-			in.Database = func(name string) (string, error) {
-				f, err := createIn(root, name)
-				if err != nil {
-					return "", err
-				}
-				return filepath.Join(to, name), f.Close()
-			}
-		}
-		result, err := run.Rescue(cmd.Context(), in)
+		in.Snapshot = args[0]
+		result, err := writeOut(cmd.Context(), in, to, format)
 		if err != nil && problem.KindOf(err) != problem.Partial {
-			_ = os.Remove(to) // it goes only while nothing is in it
 			return err
 		}
-		return errors.Join(a.print(result, func(w io.Writer) {
-			writeWhich(w, result.Snapshot)
-			rows := make([][]string, 0, len(result.Files))
-			for _, f := range result.Files {
-				if f.Rounded > 0 {
-					f.Reason = strings.TrimSpace(f.Reason + " " + count(f.Rounded) + " numbers rounded to a double; CSV has them all")
-				}
-				rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
-			}
-			writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
-			writeBlanked(w, result.Blanked)
-			writeRescuedFiles(w, result.FilesOfRecords)
-			if result.Metadata != nil {
-				writeProject(w, *result.Metadata)
-			}
-		}), err)
+		return errors.Join(a.print(result, func(w io.Writer) { writeRescued(w, result) }), err)
 	}))
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` to write to")
 	cmd.Flags().StringVar(&format, "format", "csv", "`form` of the files: csv, parquet or sqlite")
 	cmd.Flags().StringArrayVar(&in.Objects, "object", nil, "`name` of an object, instead of all; may be repeated")
 	masks.add(cmd)
 	return cmd
+}
+
+// writeOut writes records in a form that is csv, parquet or sqlite into a new folder, which does not stay when nothing
+// comes into it.
+func writeOut(ctx context.Context, in run.RescueInput, to, format string) (run.RescueResult, error) {
+	if in.Parquet = format == "parquet"; !in.Parquet && format != "csv" && format != "sqlite" {
+		return run.RescueResult{}, problem.Newf(problem.Usage, "format %q is not known", format).Hint("give csv, parquet or sqlite")
+	}
+	root, err := newFolder(to)
+	if err != nil {
+		return run.RescueResult{}, err
+	}
+	defer func() { _ = root.Close() }()
+	in.Create = func(name string) (io.WriteCloser, error) { return createIn(root, name) }
+	if format == "sqlite" {
+		in.Database = func(name string) (string, error) {
+			f, err := createIn(root, name)
+			if err != nil {
+				return "", err
+			}
+			return filepath.Join(to, name), f.Close()
+		}
+	}
+	result, err := run.Rescue(ctx, in)
+	if err != nil && problem.KindOf(err) != problem.Partial {
+		_ = os.Remove(to) // it goes only while nothing is in it
+	}
+	return result, err
+}
+
+func writeRescued(w io.Writer, result run.RescueResult) {
+	writeWhich(w, result.Snapshot)
+	rows := make([][]string, 0, len(result.Files))
+	for _, f := range result.Files {
+		if f.Rounded > 0 {
+			f.Reason = strings.TrimSpace(f.Reason + " " + count(f.Rounded) + " numbers rounded to a double; CSV has them all")
+		}
+		rows = append(rows, []string{f.Object, f.File, count(f.Records), f.Reason})
+	}
+	writeTable(w, []string{"OBJECT", "FILE", "RECORDS", ""}, rows)
+	writeBlanked(w, result.Blanked)
+	writeRescuedFiles(w, result.FilesOfRecords)
+	if result.Metadata != nil {
+		writeProject(w, *result.Metadata)
+	}
 }
 
 // createIn makes a new file in a folder, and the folders that its name has.

@@ -50,6 +50,15 @@ func (m Moment) load(ctx context.Context) (*snapshot.Snapshot, error) {
 	return held(ctx, m.Store, snapshot.Latest, snapshot.OfOrg(org))
 }
 
+// Snapshot returns the Id of the snapshot that shows the org at the moment.
+func (m Moment) Snapshot(ctx context.Context) (string, error) {
+	sn, err := m.load(ctx)
+	if err != nil {
+		return "", err
+	}
+	return sn.Info().ID, nil
+}
+
 // named selects the snapshots of the org that was named, or all.
 func (m Moment) named() []snapshot.Filter {
 	if m.Org == "" {
