@@ -9,6 +9,9 @@ MUTANTS ?= 1
 # What bench-capture measures: numbers of rows, each with an org of its own, and how many components.
 ROWS ?= 120000,1000000
 COMPONENTS ?= 25000
+# A hard limit of memory in MiB: Holdfast alone is measured within it, with a file of the size FILE, such as 2G, beside the rows.
+LIMIT ?=
+FILE ?=
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
@@ -90,10 +93,15 @@ bench: build ## figures beside a peer, whole processes on one emulator
 	$(GO) run ./bench -scale 120000,1000000,5000000
 	$(GO) run ./bench/emulator
 
-bench-capture: build ## first backups of ROWS rows and of COMPONENTS components, beside go-salesforce and sf where it is installed
+bench-capture: build ## first backups of ROWS rows, COMPONENTS components and a real project, beside go-salesforce and sf where it is installed; LIMIT=384 FILE=2G
+ifeq ($(LIMIT),)
 	cd bench/peer && $(GO) build -o ../../bin/bench-peer .
 	$(GO) run ./bench -scale $(ROWS)
 	$(GO) run ./bench -components $(COMPONENTS)
+	$(GO) run ./bench -npsp
+else
+	$(GO) run ./bench -scale $(ROWS) -limit $(LIMIT) -file "$(FILE)"
+endif
 
 bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags
 	$(GO) build -o bin/bench-repository ./bench/repository

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"holdfast/internal/testkit"
 )
 
 const (
@@ -22,73 +25,108 @@ const (
 // ten of them, a backup of the unchanged org after it, and what the official command line takes to retrieve the
 // same: in several retrieves, as one gives 10,000 files at most.
 func (b *bench) components(ctx context.Context, n int) error {
-	dir, err := os.MkdirTemp("", "holdfast-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b.dir = dir
-	stop, err := b.startOrg(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	classes := n * 10 / 14 // with an object and its three fields for every ten
-	if err := b.deployMany(ctx, classes); err != nil {
-		return err
-	}
-	if _, err := b.measure(ctx, b.holdfast, "init", "--recovery-key-file", filepath.Join(dir, "recovery.key")); err != nil {
-		return err
-	}
-	fmt.Printf("%d components: %d classes, %d objects of 3 fields\n", classes+4*(classes/10), classes, classes/10)
-	fmt.Printf("%-34s %10s %10s %12s %8s\n", "", "wall s", "CPU s", "peak RSS MB", "calls")
-	backup := []string{b.holdfast, "backup", "bench", "--quiet", "--object", "components/ApexClass", "--object", "components/CustomObject"}
-	for _, name := range []string{"full backup, sealed", "backup of the unchanged org"} {
-		if err := b.measured(ctx, name, [][]string{backup}); err != nil {
+	return b.withOrg(ctx, nil, func(ctx context.Context) error {
+		classes := n * 10 / 14 // with an object and its three fields for every ten
+		if err := b.step(ctx, "classes", classes); err != nil {
 			return err
 		}
+		manifests := b.manifests(classes)
+		return b.metadata(ctx, fmt.Sprintf("%d components: %d classes, %d objects of 3 fields", classes+4*(classes/10), classes, classes/10),
+			[]string{"components/ApexClass", "components/CustomObject"}, func() ([][]string, error) { return b.retrieves(manifests) })
+	})
+}
+
+// npsp measures the same of the Nonprofit Success Pack over its five packages, without Apex: all metadata of the org. Of
+// the official command line it is what lists that and what retrieves it.
+func (b *bench) npsp(ctx context.Context) error {
+	project, err := testkit.SharedPath("projects", "npsp")
+	if err != nil {
+		fmt.Printf("\nNonprofit Success Pack: NOT MEASURED: %v\n", err)
+		return nil
+	}
+	return b.withOrg(ctx, []string{"--packages", filepath.Join(filepath.Dir(project), "npsp-packages")}, func(ctx context.Context) error {
+		if err := b.step(ctx, "npsp", 0); err != nil {
+			return err
+		}
+		return b.metadata(ctx, "all metadata of an org with the Nonprofit Success Pack", []string{"components/*"}, func() ([][]string, error) {
+			commands, err := b.retrieves([]string{""})
+			list := []string{b.sf, "project", "generate", "manifest", "--from-org", "bench", "--name", "package0.xml", "--json"}
+			return append([][]string{list}, commands...), err
+		})
+	})
+}
+
+// deployNPSP makes an org one of the pack.
+func (b *bench) deployNPSP(ctx context.Context) error {
+	project, err := testkit.SharedPath("projects", "npsp")
+	if err != nil {
+		return err
+	}
+	deployments, err := testkit.NPSPDeployments(project)
+	if err != nil {
+		return err
+	}
+	for _, files := range deployments {
+		if err := b.loader.DeployFiles(ctx, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// metadata measures backups of components, and the commands of sf that retrieve the same.
+func (b *bench) metadata(ctx context.Context, what string, objects []string, commands func() ([][]string, error)) error {
+	if err := b.init(ctx); err != nil {
+		return err
+	}
+	columnsOf(what)
+	backup := []string{b.holdfast, "backup", "bench", "--quiet"}
+	for _, o := range objects {
+		backup = append(backup, "--object", o)
+	}
+	for _, name := range []string{"full backup, sealed", "backup of the unchanged org"} {
+		if _, err := b.shown(ctx, figure{name, 0, [][]string{backup}}); err != nil {
+			return err
+		}
+	}
+	export := []string{b.holdfast, "export", filepath.Join(b.dir, "export"), "--managed", "--quiet"}
+	if _, err := b.shown(ctx, figure{"export as an SFDX project", 0, [][]string{export}}); err != nil {
+		return err
 	}
 	if b.sf == "" {
 		fmt.Println("sf project retrieve: NOT MEASURED: set HOLDFAST_SF")
 		return nil
 	}
-	home := filepath.Join(dir, "sf")
-	b.env = append(b.env, "HOME="+home, "SF_DATA_DIR="+home, "SF_CACHE_DIR="+home, "SF_DISABLE_TELEMETRY=true",
-		"SF_AUTOUPDATE_DISABLE=true", "SF_SKIP_NEW_VERSION_CHECK=true", "SF_USE_GENERIC_UNIX_KEYCHAIN=true",
-		"SF_ACCESS_TOKEN="+b.loader.AccessToken)
-	if _, err := b.measure(ctx, b.sf, "org", "login", "access-token", "--instance-url", b.loader.InstanceURL, "--no-prompt", "--alias", "bench"); err != nil {
+	if err := b.signInSF(ctx); err != nil {
 		return err
 	}
-	commands, err := b.retrieves(classes)
+	all, err := commands()
 	if err != nil {
 		return err
 	}
-	b.in = filepath.Join(dir, "project")
-	return b.measured(ctx, fmt.Sprintf("sf project retrieve, %d times", len(commands)), commands)
+	b.in = filepath.Join(b.dir, "project")
+	if err := b.tried(ctx, figure{fmt.Sprintf("sf project retrieve, %d commands", len(all)), 0, all}); err != nil {
+		return err
+	}
+	for tool, dir := range map[string]string{"exported": "export", "retrieved by sf": "project"} {
+		n, err := files(filepath.Join(b.dir, dir, "force-app"))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("    %d files %s\n", n, tool)
+	}
+	return nil
 }
 
-// measured runs commands one after the other and prints what they took: their sums, and the highest peak.
-func (b *bench) measured(ctx context.Context, name string, commands [][]string) error {
-	before, err := b.calls(ctx)
-	if err != nil {
-		return err
-	}
-	var sum usage
-	for _, c := range commands {
-		u, err := b.measure(ctx, c[0], c[1:]...)
-		if err != nil { // that a tool cannot do it is a figure, too
-			fmt.Printf("%-34s fails: %.300s\n", name, strings.ReplaceAll(err.Error(), "\n", " "))
-			return nil
+// files is how many there are below a folder.
+func files(dir string) (n int, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
 		}
-		sum.wall, sum.cpu, sum.rss = sum.wall+u.wall, sum.cpu+u.cpu, max(sum.rss, u.rss)
-	}
-	after, err := b.calls(ctx)
-	if err != nil {
 		return err
-	}
-	fmt.Printf("%-34s %10.2f %10.2f %12.1f %8d\n", name, sum.wall, sum.cpu, sum.rss, after.Total-before.Total)
-	fmt.Printf("    %s\n", after.since(before))
-	return nil
+	})
+	return n, err
 }
 
 func className(i int) string  { return fmt.Sprintf("Gen%05d", i) }
@@ -143,8 +181,25 @@ func manifestOf(classes, objects []string) string {
 	return out.String() + "<version>66.0</version></Package>"
 }
 
-// retrieves writes a project and the manifests of what one retrieve after the other can give, and returns the commands.
-func (b *bench) retrieves(classes int) ([][]string, error) {
+// manifests returns what one retrieve after the other can give.
+func (b *bench) manifests(classes int) []string {
+	var all, objects []string
+	for i := range classes {
+		all = append(all, className(i))
+	}
+	for i := range classes / 10 {
+		objects = append(objects, objectName(i))
+	}
+	texts := []string{manifestOf(nil, objects)}
+	for some := range slices.Chunk(all, retrieveClasses) {
+		texts = append(texts, manifestOf(some, nil))
+	}
+	return texts
+}
+
+// retrieves writes a project with manifests, and returns the commands that retrieve them. An empty one is left to a command
+// that comes before.
+func (b *bench) retrieves(manifests []string) ([][]string, error) {
 	project := filepath.Join(b.dir, "project")
 	if err := os.MkdirAll(filepath.Join(project, "force-app"), 0o755); err != nil {
 		return nil, err
@@ -153,22 +208,13 @@ func (b *bench) retrieves(classes int) ([][]string, error) {
 	if err := os.WriteFile(filepath.Join(project, "sfdx-project.json"), []byte(about), 0o644); err != nil {
 		return nil, err
 	}
-	var all, objects []string
-	for i := range classes {
-		all = append(all, className(i))
-	}
-	for i := range classes / 10 {
-		objects = append(objects, objectName(i))
-	}
-	manifests := []string{manifestOf(nil, objects)}
-	for some := range slices.Chunk(all, retrieveClasses) {
-		manifests = append(manifests, manifestOf(some, nil))
-	}
 	var commands [][]string
 	for i, text := range manifests {
 		path := filepath.Join(project, fmt.Sprintf("package%d.xml", i))
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return nil, err
+		if text != "" {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				return nil, err
+			}
 		}
 		commands = append(commands, []string{b.sf, "project", "retrieve", "start", "-o", "bench", "-x", path, "--json"})
 	}

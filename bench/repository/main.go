@@ -11,15 +11,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"holdfast/bench/process"
 )
 
 func main() {
@@ -61,7 +60,7 @@ type bench struct {
 	runs, limit           int
 
 	self  string
-	group cgroup
+	group process.Group
 	env   []string
 }
 
@@ -78,9 +77,9 @@ func (b *bench) run(ctx context.Context, parts []string) (err error) {
 		}
 		defer os.RemoveAll(b.dir)
 	}
-	b.group = newCgroup()
-	defer func() { err = errors.Join(err, b.group.close()) }()
-	fmt.Printf("%d processors; memory: %s; records of %d fields; seed %d\n", runtime.NumCPU(), b.group.about, fields, seed)
+	b.group = process.NewGroup()
+	defer func() { err = errors.Join(err, b.group.Close()) }()
+	fmt.Printf("%d processors; memory: %s; records of %d fields; seed %d\n", runtime.NumCPU(), b.group.About(), fields, seed)
 	for _, part := range parts {
 		do, known := map[string]func(context.Context) error{
 			"ingest": b.ingest, "diff": b.diff, "year": b.year, "memory": b.memory,
@@ -111,72 +110,36 @@ func (b *bench) repository(ctx context.Context, name string) error {
 }
 
 // step runs a step of this program as a process of its own.
-func (b *bench) step(ctx context.Context, do string, args ...string) (usage, error) {
+func (b *bench) step(ctx context.Context, do string, args ...string) (process.Usage, error) {
 	return b.measure(ctx, b.self, append([]string{"-do", do}, args...)...)
 }
 
-// usage is what one process took, and said.
-type usage struct {
-	wall, cpu, rss float64 // seconds, seconds, MiB
-	said           string
-}
-
-func (u usage) String() string {
-	return fmt.Sprintf("%.2f s, %.2f CPU s, peak RSS %.0f MiB", u.wall, u.cpu, u.rss)
-}
-
-// measure runs a command within the group. Linux counts the peak memory of a process that starts another into
-// the peak of the other, which is why the group's shell stands between.
-func (b *bench) measure(ctx context.Context, name string, args ...string) (usage, error) {
-	command, arguments := b.group.command(name, args)
-	cmd := exec.CommandContext(ctx, command, arguments...)
-	cmd.Env = b.env
-	var said, trouble strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &trouble
-	start := time.Now()
-	err := cmd.Run()
-	u := usage{wall: time.Since(start).Seconds(), said: strings.TrimSpace(said.String())}
-	if err != nil {
-		return u, fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, said.String(), trouble.String())
-	}
-	u.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.rss = float64(r.Maxrss) / 1024 // Linux counts kilobytes
-	}
-	return u, nil
+// measure runs a command within the group.
+func (b *bench) measure(ctx context.Context, name string, args ...string) (process.Usage, error) {
+	return process.Run(ctx, process.Command{Name: name, Args: args, Env: b.env, Within: b.group})
 }
 
 // median runs prepare and then a measured command several times, and returns the median by CPU.
-func (b *bench) median(ctx context.Context, prepare func() error, do func() (usage, error)) (usage, error) {
-	var all []usage
+func (b *bench) median(ctx context.Context, prepare func() error, do func() (process.Usage, error)) (process.Usage, error) {
+	var all []process.Usage
 	for range b.runs {
 		if prepare != nil {
 			if err := prepare(); err != nil {
-				return usage{}, err
+				return process.Usage{}, err
 			}
 		}
 		u, err := do()
 		if err != nil {
-			return usage{}, err
+			return process.Usage{}, err
 		}
 		all = append(all, u)
 	}
-	slices.SortFunc(all, func(a, b usage) int { return int(1e6 * (a.cpu - b.cpu)) })
+	slices.SortFunc(all, func(a, b process.Usage) int { return int(1e6 * (a.CPU - b.CPU)) })
 	return all[len(all)/2], ctx.Err()
-}
-
-// size is the number of bytes in all files of a folder.
-func size(dir string) (int64, error) {
-	var total int64
-	err := filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
-		if err == nil && !info.IsDir() {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 func num(n int) string { return strconv.Itoa(n) }
 
 func mb(n int64) float64 { return float64(n) / 1e6 }
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"holdfast/bench/process"
 )
 
 // ingest measures what a gigabyte of CSV costs, and what a change adds, beside the peers.
 func (b *bench) ingest(ctx context.Context) error {
-	if err := b.group.limit(4096); err != nil {
+	if err := b.group.Limit(4096); err != nil {
 		return err
 	}
 	dumps := map[int]string{}
@@ -42,41 +44,41 @@ func (b *bench) ingest(ctx context.Context) error {
 type storer struct {
 	name  string
 	begin func() error // a new repository, in a folder of the bench
-	add   func(day int, dump string) (usage, error)
+	add   func(day int, dump string) (process.Usage, error)
 	dir   string
-	check func() (usage, error)
+	check func() (process.Usage, error)
 }
 
 func (b *bench) compareIngest(ctx context.Context, s storer, dumps map[int]string, gb float64) error {
-	full, err := b.median(ctx, s.begin, func() (usage, error) { return s.add(0, dumps[0]) })
+	full, err := b.median(ctx, s.begin, func() (process.Usage, error) { return s.add(0, dumps[0]) })
 	if err != nil {
 		return err
 	}
-	stored, err := size(s.dir)
+	stored, err := process.Size(s.dir)
 	if err != nil {
 		return err
 	}
 	last := stored
 	var grown [2]int64
-	var again usage
+	var again process.Usage
 	for i := range grown {
 		if again, err = s.add(i+1, dumps[i+1]); err != nil {
 			return err
 		}
-		now, err := size(s.dir)
+		now, err := process.Size(s.dir)
 		if err != nil {
 			return err
 		}
 		grown[i], last = now-last, now
 	}
-	fmt.Printf("%-38s %12.2f %9.1f %9.0f %11.1f %13.2f %13.2f\n", s.name, full.cpu/gb, full.wall, full.rss, mb(stored), mb(grown[0]), mb(grown[1]))
-	fmt.Printf("%-38s %12.2f %9.1f %9.0f\n", "  the dump with 1 % changed", again.cpu/gb, again.wall, again.rss)
+	fmt.Printf("%-38s %12.2f %9.1f %9.0f %11.1f %13.2f %13.2f\n", s.name, full.CPU/gb, full.Wall, mib(full.RSS), mb(stored), mb(grown[0]), mb(grown[1]))
+	fmt.Printf("%-38s %12.2f %9.1f %9.0f\n", "  the dump with 1 % changed", again.CPU/gb, again.Wall, mib(again.RSS))
 	if s.check != nil {
 		u, err := s.check()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-38s %12.2f %9.1f %9.0f   of all three\n", "  check of all data", u.cpu/gb, u.wall, u.rss)
+		fmt.Printf("%-38s %12.2f %9.1f %9.0f   of all three\n", "  check of all data", u.CPU/gb, u.Wall, mib(u.RSS))
 	}
 	return nil
 }
@@ -88,10 +90,10 @@ func (b *bench) stores(ctx context.Context) []storer {
 		return storer{
 			name: name, dir: filepath.Join(dir("ours"), "repo"),
 			begin: func() error { return b.repository(ctx, "ours") },
-			add: func(day int, dump string) (usage, error) {
+			add: func(day int, dump string) (process.Usage, error) {
 				return b.step(ctx, "ingest", append([]string{"-day", num(day), "-file", dump}, flags...)...)
 			},
-			check: func() (usage, error) { return b.measure(ctx, b.holdfast, "verify", "--quiet") },
+			check: func() (process.Usage, error) { return b.measure(ctx, b.holdfast, "verify", "--quiet") },
 		}
 	}
 	all := []storer{ours("holdfast, verified before writing"), ours("holdfast, unverified", "-unverified")}
@@ -124,7 +126,7 @@ func (b *bench) stores(ctx context.Context) []storer {
 			continue
 		}
 		repo, source := dir("peer"), filepath.Join(b.dir, "dump.csv")
-		run := func(args []string) (usage, error) {
+		run := func(args []string) (process.Usage, error) {
 			b.env = append(os.Environ(), "HOME="+dir("home"), "RESTIC_REPOSITORY="+repo, "RESTIC_PASSWORD=bench",
 				"BORG_REPO="+repo, "BORG_PASSPHRASE=bench", "BORG_RELOCATED_REPO_ACCESS_IS_OK=yes")
 			return b.measure(ctx, peer.program, args...)
@@ -138,14 +140,14 @@ func (b *bench) stores(ctx context.Context) []storer {
 				_, err := run(peer.init)
 				return err
 			},
-			add: func(_ int, dump string) (usage, error) { // under one name, as a nightly dump is
+			add: func(_ int, dump string) (process.Usage, error) { // under one name, as a nightly dump is
 				if err := os.Rename(dump, source); err != nil {
-					return usage{}, err
+					return process.Usage{}, err
 				}
 				defer func() { _ = os.Rename(source, dump) }()
 				return run(append(peer.add[:len(peer.add):len(peer.add)], source))
 			},
-			check: func() (usage, error) { return run(peer.check) },
+			check: func() (process.Usage, error) { return run(peer.check) },
 		})
 	}
 	return all
@@ -167,7 +169,7 @@ func (b *bench) snapshots(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var listed struct{ Snapshots []struct{ ID string } }
-	if err := json.Unmarshal([]byte(u.said), &listed); err != nil {
+	if err := json.Unmarshal([]byte(u.Said), &listed); err != nil {
 		return nil, err
 	}
 	ids := make([]string, 0, len(listed.Snapshots))
@@ -180,7 +182,7 @@ func (b *bench) snapshots(ctx context.Context) ([]string, error) {
 // diff compares two large states of which one record in a hundred differs: with a layer between them, and
 // as two full backups that share nothing.
 func (b *bench) diff(ctx context.Context) error {
-	if err := b.group.limit(b.limit); err != nil {
+	if err := b.group.Limit(b.limit); err != nil {
 		return err
 	}
 	if err := b.repository(ctx, "diff"); err != nil {
@@ -200,23 +202,23 @@ func (b *bench) diff(ctx context.Context) error {
 		return err
 	}
 	for name, pair := range map[string][2]string{"diff, one layer between": {ids[0], ids[1]}, "diff, nothing shared": {ids[0], ids[2]}} {
-		u, err := b.median(ctx, nil, func() (usage, error) { return b.measure(ctx, b.holdfast, "diff", pair[0], pair[1]) })
+		u, err := b.median(ctx, nil, func() (process.Usage, error) { return b.measure(ctx, b.holdfast, "diff", pair[0], pair[1]) })
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-38s %s\n   %s\n", name, u, u.said[strings.LastIndexByte(u.said, '\n')+1:])
+		fmt.Printf("%-38s %s\n   %s\n", name, u, u.Said[strings.LastIndexByte(u.Said, '\n')+1:])
 	}
 	u, err := b.step(ctx, "points", "-n", num(b.large))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-38s %s\n   %s\n", "single records", u, strings.ReplaceAll(u.said, "\n", "\n   "))
+	fmt.Printf("%-38s %s\n   %s\n", "single records", u, strings.ReplaceAll(u.Said, "\n", "\n   "))
 	return os.RemoveAll(filepath.Join(b.dir, "diff"))
 }
 
 // year reads single records after 365 daily snapshots of 0.1 %, and prunes these.
 func (b *bench) year(ctx context.Context) error {
-	if err := b.group.limit(b.limit); err != nil {
+	if err := b.group.Limit(b.limit); err != nil {
 		return err
 	}
 	if err := b.repository(ctx, "year"); err != nil {
@@ -227,7 +229,7 @@ func (b *bench) year(ctx context.Context) error {
 	if _, err := b.step(ctx, "fill", n...); err != nil {
 		return err
 	}
-	base, err := size(repo)
+	base, err := process.Size(repo)
 	if err != nil {
 		return err
 	}
@@ -235,7 +237,7 @@ func (b *bench) year(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := size(repo)
+	after, err := process.Size(repo)
 	if err != nil {
 		return err
 	}
@@ -244,7 +246,7 @@ func (b *bench) year(ctx context.Context) error {
 	if u, err = b.step(ctx, "points", "-n", num(b.yearRows)); err != nil {
 		return err
 	}
-	fmt.Printf("%-38s %s\n   %s\n", "single records", u, strings.ReplaceAll(u.said, "\n", "\n   "))
+	fmt.Printf("%-38s %s\n   %s\n", "single records", u, strings.ReplaceAll(u.Said, "\n", "\n   "))
 	ids, err := b.snapshots(ctx)
 	if err != nil {
 		return err
@@ -253,10 +255,10 @@ func (b *bench) year(ctx context.Context) error {
 		"diff of two neighbours":         {"diff", ids[200], ids[201]},
 		"diff of the first and the last": {"diff", ids[0], ids[365]},
 	} {
-		if u, err = b.median(ctx, nil, func() (usage, error) { return b.measure(ctx, b.holdfast, args...) }); err != nil {
+		if u, err = b.median(ctx, nil, func() (process.Usage, error) { return b.measure(ctx, b.holdfast, args...) }); err != nil {
 			return err
 		}
-		fmt.Printf("%-38s %s\n   %s\n", name, u, u.said[strings.LastIndexByte(u.said, '\n')+1:])
+		fmt.Printf("%-38s %s\n   %s\n", name, u, u.Said[strings.LastIndexByte(u.Said, '\n')+1:])
 	}
 	for _, p := range []struct {
 		name string
@@ -276,7 +278,7 @@ func (b *bench) year(ctx context.Context) error {
 
 // memory backs up, verifies, reads out and prunes many records within a hard limit.
 func (b *bench) memory(ctx context.Context) error {
-	if err := b.group.limit(b.limit); err != nil {
+	if err := b.group.Limit(b.limit); err != nil {
 		return err
 	}
 	if err := b.repository(ctx, "memory"); err != nil {
@@ -311,13 +313,13 @@ func (b *bench) memory(ctx context.Context) error {
 		}
 		fmt.Printf("%-38s %s\n", p.name, u)
 		if p.name == "single records" {
-			fmt.Printf("   %s\n", strings.ReplaceAll(u.said, "\n", "\n   "))
+			fmt.Printf("   %s\n", strings.ReplaceAll(u.Said, "\n", "\n   "))
 		}
 		if err := os.RemoveAll(out); err != nil {
 			return err
 		}
 	}
-	total, err := size(filepath.Join(b.dir, "memory", "repo"))
+	total, err := process.Size(filepath.Join(b.dir, "memory", "repo"))
 	if err != nil {
 		return err
 	}

@@ -55,29 +55,47 @@ func InstallNPSP(t testing.TB, ctx context.Context, l *Loader, dataset string) m
 // DeployNPSP installs the five packages and deploys the pack on top, without records.
 func DeployNPSP(t testing.TB, ctx context.Context, l *Loader) {
 	t.Helper()
-	InstallPackages(t, ctx, l)
-	files, err := SourceToMdapi(filepath.Join(Shared(t, "projects", "npsp"), "force-app"))
+	deployments, err := NPSPDeployments(Shared(t, "projects", "npsp"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	deployFiles(t, ctx, l, files)
-	deployFiles(t, ctx, l, map[string]string{
-		"package.xml":            PackageXML("RecordType", "Account.HH_Account", "Account.Organization"),
-		"objects/Account.object": npspAccountTypes,
-	})
+	for _, files := range deployments {
+		deployFiles(t, ctx, l, files)
+	}
 }
 
 // InstallPackages installs the five packages from the org's package registry.
 func InstallPackages(t testing.TB, ctx context.Context, l *Loader) {
 	t.Helper()
+	for _, files := range packageDeployments() {
+		deployFiles(t, ctx, l, files)
+	}
+}
+
+// NPSPDeployments returns the files of the deployments, in their order, that install the five packages and put the pack
+// of a folder on top of them.
+func NPSPDeployments(project string) ([]map[string]string, error) {
+	pack, err := SourceToMdapi(filepath.Join(project, "force-app"))
+	if err != nil {
+		return nil, err
+	}
+	return append(packageDeployments(), pack, map[string]string{
+		"package.xml":            PackageXML("RecordType", "Account.HH_Account", "Account.Organization"),
+		"objects/Account.object": npspAccountTypes,
+	}), nil
+}
+
+func packageDeployments() []map[string]string {
+	var all []map[string]string
 	for _, namespace := range NPSPPackages {
-		deployFiles(t, ctx, l, map[string]string{
+		all = append(all, map[string]string{
 			"package.xml": PackageXML("InstalledPackage", namespace),
 			"installedPackages/" + namespace + ".installedPackage": `<?xml version="1.0" encoding="UTF-8"?>
 <InstalledPackage xmlns="http://soap.sforce.com/2006/04/metadata"><versionNumber>1.0</versionNumber></InstalledPackage>
 `,
 		})
 	}
+	return all
 }
 
 // NPSPRegistry returns the package registry of the five packages: namespace → folder.

@@ -3,6 +3,7 @@
 package testkit
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,10 +14,8 @@ import (
 // "shared" beside the checkout is used.
 const SharedEnv = "HOLDFAST_SHARED"
 
-// Shared returns the path of a file or folder of the real test data. Where the data is absent the
-// test is skipped with a loud line that says so; in CI (CI=true) its absence is a failure.
-func Shared(t testing.TB, elem ...string) string {
-	t.Helper()
+// SharedPath returns the path of a file or folder of the real test data, or an error where it is absent.
+func SharedPath(elem ...string) (string, error) {
 	root := os.Getenv(SharedEnv)
 	if root == "" {
 		_, file, _, _ := runtime.Caller(0)
@@ -24,10 +23,22 @@ func Shared(t testing.TB, elem ...string) string {
 	}
 	path := filepath.Join(append([]string{root, "data"}, elem...)...)
 	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the real test data is missing: %v (set %s)", err, SharedEnv)
-		}
-		t.Skipf("NOT TESTED: %s needs the real test data: %v (set %s)", t.Name(), err, SharedEnv)
+		return "", fmt.Errorf("%w (set %s)", err, SharedEnv)
 	}
-	return path
+	return path, nil
+}
+
+// Shared is SharedPath for tests. Where the data is absent the test is skipped with a loud line that
+// says so; in CI (CI=true) its absence is a failure.
+func Shared(t testing.TB, elem ...string) string {
+	t.Helper()
+	path, err := SharedPath(elem...)
+	switch {
+	case err == nil:
+		return path
+	case os.Getenv("CI") == "true":
+		t.Fatalf("the real test data is missing: %v", err)
+	}
+	t.Skipf("NOT TESTED: %s needs the real test data: %v", t.Name(), err)
+	return ""
 }
