@@ -173,7 +173,7 @@ func remember(o Options) (m *memory, f *folder, known bool, err error) {
 	}
 	engine := org.New(org.Config{
 		Seed: o.Seed, Clock: o.Clock, Name: o.Name, Username: o.Username, DailyCalls: o.DailyCalls, Features: o.Features,
-		Permissions: o.Permissions, Edition: o.Kind.Edition(), Sandbox: o.Kind == metadata.SandboxOrg,
+		Permissions: o.Permissions, StrictFieldAccess: o.StrictFieldAccess, Edition: o.Kind.Edition(), Sandbox: o.Kind == metadata.SandboxOrg,
 	})
 	sets, _ := engine.Describe("PermissionSet")
 	for _, name := range o.Permissions {

@@ -42,6 +42,9 @@ type Options struct {
 	// Permissions are what the first user of a new org may do beyond a System Administrator, by the names in
 	// metadata, such as BulkApiHardDelete; see org.Config.
 	Permissions []string
+	// StrictFieldAccess hides fields that were deployed from everybody, the administrator too, until a profile or a permission
+	// set gives them; see org.Config.
+	StrictFieldAccess bool
 	// TLSAddr is where https is served beside http, such as "127.0.0.1:0"; empty means nowhere.
 	TLSAddr string
 	// Apps are connected apps beside the first one and the official command line.

@@ -255,7 +255,9 @@ func (d *decision) document(c Change, f file) error {
 	}
 	switch {
 	case c.Key.Type == "Profile":
-		d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(merging(now, u))}})
+		if doc := d.merging(now, u); len(doc.Nodes) > 0 {
+			d.first.put(c.Key, []component.Entry{{Path: f.path, Body: component.Print(doc)}})
+		}
 	case kind != nil && len(kind.Children) > 0 && !kind.Whole:
 		d.inside(c.Key, kind, f.path, now, u)
 	default:
@@ -276,9 +278,14 @@ func parse(f file) (before, after, now *component.Node, err error) {
 }
 
 // merging is the part of a document that is deployed where a deployment adds to what is there: what changes,
-// and what is no longer granted as not given. Source: Metadata API Developer Guide, Profile.
-func merging(now *component.Node, u component.Undoing) *component.Node {
+// and what is no longer granted as not given. Source: Metadata API Developer Guide, Profile. What is about a component that is
+// deleted goes with it.
+func (d *decision) merging(now *component.Node, u component.Undoing) *component.Node {
 	doc := &component.Node{Name: u.Document.Name, Attrs: u.Document.Attrs}
+	gone := goneSet{}
+	for _, x := range d.gone { // types that profiles are about come before Profile
+		gone[x.key] = true
+	}
 	for _, p := range u.Parts {
 		from := u.Document
 		if p.How == component.Removed {
@@ -286,6 +293,9 @@ func merging(now *component.Node, u component.Undoing) *component.Node {
 		}
 		for _, n := range component.Part(doc.Name, from, p.Element, p.Key) {
 			if p.How == component.Removed {
+				if _, goes := gone.with(n); goes {
+					continue
+				}
 				n = component.Revoked(doc.Name, n)
 			}
 			if n != nil {

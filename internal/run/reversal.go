@@ -24,6 +24,7 @@ type reversal struct {
 	lost                map[string]bool // objects, and fields as Object.Field, that the change deleted or gave another type
 	objects             []string        // whose records are observed with the components
 	notes               []string
+	going               []string // what goes with deletions of what people have done since, as the plan notes it
 }
 
 // decide observes the org and decides.
@@ -78,7 +79,15 @@ func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []
 	if r.after != nil {
 		plan.Source.After = r.after.Info().ID
 	}
-	plan.Notes = append(plan.Notes, r.notes...)
+	losses, unread, err := r.losses(ctx, plan, input.Changes)
+	if err != nil {
+		return rollback.Plan{}, err
+	}
+	r.going = unread
+	for _, l := range losses {
+		r.going = append(r.going, l.String())
+	}
+	plan.Notes = slices.Concat(plan.Notes, r.notes, r.going)
 	return plan, nil
 }
 

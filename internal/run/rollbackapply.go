@@ -100,6 +100,9 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 				r.withRecordsOf(plan)
 			}
 			now, err := r.decide(ctx)
+			if err == nil && !end {
+				err = unlisted(plan.Notes, r.going)
+			}
 			return apply.Observation{Snapshot: now.Source.Live, Rest: now.Deployments}, err
 		},
 		Keep: func(ctx context.Context, pairs []apply.Pair) error {

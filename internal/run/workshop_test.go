@@ -26,7 +26,7 @@ type workshop struct {
 	number int      // what is new has a number that nothing else has
 	kinds  []string // types that are looked at
 
-	rolled, units, kept, conflicts, deletions, values, refused int // what was come across
+	rolled, units, kept, gone, conflicts, deletions, values, refused int // what was come across
 }
 
 // workshopKinds are the types that the generator makes or changes.
@@ -47,12 +47,13 @@ type sight struct {
 	active map[string]string // flow → what its active version does; "" where none is active
 	names  map[sf.ComponentKey]bool
 	rows   map[string]map[string]map[string]string // object → name of the record → field → value
+	hidden map[string]bool                         // fields as Object.Field that the user does not see: what is in them is not known
 }
 
 // see looks at the org with requests of its own, past capture and repository.
 func (w *workshop) see() sight {
 	w.Helper()
-	s := sight{files: map[sf.ComponentKey]map[string][]byte{}, active: map[string]string{}, names: map[sf.ComponentKey]bool{}, rows: map[string]map[string]map[string]string{}}
+	s := sight{files: map[sf.ComponentKey]map[string][]byte{}, active: map[string]string{}, names: map[sf.ComponentKey]bool{}, rows: map[string]map[string]map[string]string{}, hidden: map[string]bool{}}
 	var keys []sf.ComponentKey
 	var queries []sf.ComponentQuery
 	for _, kind := range append(slices.Clone(w.kinds), "CustomField", "ValidationRule", "ListView", "RecordType", "CompactLayout", "FieldSet", "WebLink", "CustomLabel") {
@@ -146,7 +147,11 @@ func (w *workshop) seeRecords(s *sight) {
 			w.Fatal(err)
 		}
 		fields = slices.DeleteFunc(fields, func(f string) bool {
-			return !slices.ContainsFunc(visible, func(v testkit.FieldKind) bool { return v.Name == f })
+			if slices.ContainsFunc(visible, func(v testkit.FieldKind) bool { return v.Name == f }) {
+				return false
+			}
+			s.hidden[key.Name+"."+f] = true
+			return true
 		})
 		rows, err := w.loader.Query(w.Context(), "SELECT "+strings.Join(append([]string{"Id", "Name"}, fields...), ", ")+" FROM "+key.Name)
 		if err != nil {
@@ -286,8 +291,8 @@ func TestLaw11RandomDeploymentsOfProjects(t *testing.T) {
 			for n := range rounds {
 				w.round(n)
 			}
-			t.Logf("%d deployments: %d rolled back, %d units as before, %d later edits kept, %d conflicts, %d deletions, %d values back, %d refused by the org",
-				rounds, w.rolled, w.units, w.kept, w.conflicts, w.deletions, w.values, w.refused)
+			t.Logf("%d deployments: %d rolled back, %d units as before, %d later edits kept, %d gone with what they were about, %d conflicts, %d deletions, %d values back, %d refused by the org",
+				rounds, w.rolled, w.units, w.kept, w.gone, w.conflicts, w.deletions, w.values, w.refused)
 		})
 	}
 }

@@ -87,9 +87,12 @@ func (w *workshop) attempt(s sight, d *draft) bool {
 			}
 		}
 	}
+	var ahead []component.Entry
 	for _, files := range d.before {
-		off = append(off, entries(files)...)
+		ahead = append(ahead, entries(files)...)
 	}
+	off = append(ahead, off...) // a flow that goes is off, whatever it was switched to
+	off = lastOfEach(off)
 	if len(off) > 0 && !w.send(off, keysOf(off), nil) {
 		return false
 	}
@@ -97,6 +100,21 @@ func (w *workshop) attempt(s sight, d *draft) bool {
 		return true
 	}
 	return w.send(p.Files, p.Members, deleted)
+}
+
+// lastOfEach leaves of files with the same path the last: what is switched twice before a deployment is switched once.
+func lastOfEach(files []component.Entry) []component.Entry {
+	at := map[string]int{}
+	var out []component.Entry
+	for _, f := range files {
+		if i, twice := at[f.Path]; twice {
+			out[i] = f
+			continue
+		}
+		at[f.Path] = len(out)
+		out = append(out, f)
+	}
+	return out
 }
 
 func keysOf(files []component.Entry) []sf.ComponentKey {

@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func (w *workshop) judgeComponent(key sf.ComponentKey, before, after, later, now
 			want = whole(l)
 		}
 		w.count(touched, kept)
-		if got := whole(n); got != want && !w.mayStay(key, "", p) {
+		if got := whole(n); got != want && !w.mayStay(key, "", p) && !w.mayGo(key, "", got, p) {
 			w.Errorf("%s %s: before %q, after %q, later %q: is %q", key.Type, key.Name, short(whole(b)), short(whole(a)), short(whole(l)), short(got))
 		}
 		return
@@ -113,7 +114,7 @@ func (w *workshop) judgeComponent(key sf.ComponentKey, before, after, later, now
 	for k := range all {
 		want, touched, kept := expected(b[k], a[k], l[k])
 		w.count(touched, kept)
-		if n[k] != want && !(n[k] == l[k] && w.mayStay(key, k, p)) {
+		if n[k] != want && !(n[k] == l[k] && w.mayStay(key, k, p)) && !w.mayGo(key, k, n[k], p) {
 			w.Errorf("%s %s, %s: before %q, after %q, later %q: is %q", key.Type, key.Name, k, short(b[k]), short(a[k]), short(l[k]), short(n[k]))
 		}
 	}
@@ -139,6 +140,21 @@ func (w *workshop) mayStay(key sf.ComponentKey, unit string, p run.RollbackResul
 	return strings.HasPrefix(unit, "recordTypes ") && slices.ContainsFunc(p.Actions, func(a run.ActionRow) bool {
 		return a.Type == key.Type && a.Name == key.Name && strings.Contains(a.Why, "no deployment deletes a record type")
 	})
+}
+
+// mayGo reports later work that the platform takes away with what the change had made, which the plan must have said.
+func (w *workshop) mayGo(key sf.ComponentKey, unit, now string, p run.RollbackResult) bool {
+	of := fmt.Sprintf("%s %s ", key.Type, key.Name)
+	if unit != "" {
+		of = unit + " of " + of
+	}
+	gone := slices.ContainsFunc(p.Notes, func(n string) bool {
+		return now == "" && strings.HasPrefix(n, of+"goes with ") || strings.HasPrefix(n, of+"no longer shows ")
+	})
+	if gone {
+		w.gone++
+	}
+	return gone
 }
 
 func (w *workshop) judgeFlows(before, after, later, now sight) {
@@ -184,10 +200,11 @@ func (w *workshop) judgeRecords(before, after, later, now sight) {
 			for field, value := range was {
 				key := sf.ComponentKey{Type: "CustomField", Name: object + "." + field}
 				want := value
-				if field == "Id" || !now.names[key] {
+				if field == "Id" || !now.names[key] || now.hidden[object+"."+field] { // who sees it is judged with the profiles
 					continue
 				}
-				if survived && after.names[key] {
+				unseen := later.hidden[object+"."+field] // nobody wrote into it, as nobody saw it
+				if survived && after.names[key] && !unseen {
 					want = found[field]
 				}
 				if survived && !after.names[key] && later.names[key] { // somebody has made it anew

@@ -76,9 +76,8 @@ func (t *retrieve) compose(k key, c, properties Component) []byte {
 				parts = append(parts, p)
 			}
 		}
-		if k.kind == "Profile" && len(c.parts) == 0 {
-			parts = append(parts, part{element: "custom", body: "    <custom>false</custom>\n"},
-				part{element: "userLicense", body: "    <userLicense>Salesforce</userLicense>\n"})
+		if k.kind == "Profile" {
+			parts = append(parts, t.unsaid(k.name, c.parts)...)
 		}
 	}
 	kind := kindNamed(k.kind)

@@ -152,6 +152,46 @@ const permits = `<classAccesses><apexClass>Foo</apexClass><enabled>true</enabled
 	`<fieldPermissions><editable>true</editable><field>Thing__c.One__c</field><readable>true</readable></fieldPermissions>` +
 	`<fieldPermissions><editable>true</editable><field>Thing__c.Two__c</field><readable>true</readable></fieldPermissions>`
 
+// TestProfilesSayWhatIsSeen: what the administrator sees because the org opens fields by itself stands in the profile, and
+// where it opens none nothing does. Required fields and such as are computed: Metadata API Developer Guide, Profile.
+func TestProfilesSayWhatIsSeen(t *testing.T) {
+	permission := func(name string, editable bool) string {
+		return fmt.Sprintf("<fieldPermissions><editable>%t</editable><field>Thing__c.%s__c</field><readable>true</readable></fieldPermissions>", editable, name)
+	}
+	for _, strict := range []bool{false, true} {
+		o := org.New(org.Config{StrictFieldAccess: strict})
+		b := &bench{t: t, o: o, s: metadata.New(o, nil)}
+		b.must(map[string]string{
+			"package.xml": packageXML("CustomObject", "Thing__c", "Profile", "Admin"),
+			"objects/Thing__c.object": file("CustomObject", `<label>Thing</label><nameField><label>Name</label><type>Text</type></nameField><pluralLabel>Things</pluralLabel>`+
+				textField("Open__c")+textField("Shut__c")+field("<fullName>Must__c</fullName><label>M</label><type>Text</type><length>20</length><required>true</required>")+
+				field("<fullName>Sum__c</fullName><label>S</label><type>Text</type><formula>Name</formula>")),
+			"profiles/Admin.profile": file("Profile", "<fieldPermissions><editable>false</editable><field>Thing__c.Shut__c</field><readable>false</readable></fieldPermissions>"),
+		})
+		shut := "<fieldPermissions><editable>false</editable><field>Thing__c.Shut__c</field><readable>false</readable></fieldPermissions>"
+		want := permission("Open", true) + shut + permission("Sum", false)
+		if strict {
+			want = shut
+		}
+		for _, members := range [][]string{{"Profile", "*", "CustomObject", "Thing__c"}, {"Profile", "Admin", "CustomField", "Thing__c.Open__c", "CustomField", "Thing__c.Shut__c", "CustomField", "Thing__c.Sum__c", "CustomField", "Thing__c.Must__c"}} {
+			files, _ := b.ask(members...)
+			text := strings.Join(strings.Fields(files["unpackaged/profiles/Admin.profile"]), "")
+			if got := file("Profile", "<custom>false</custom>"+want+"<userLicense>Salesforce</userLicense>"); text != strings.Join(strings.Fields(got), "") {
+				t.Errorf("strict %t, %v: %s", strict, members, text)
+			}
+			if strings.Contains(files["unpackaged/profiles/Standard.profile"], "fieldPermissions") {
+				t.Error("a standard user sees no field that nobody gave")
+			}
+		}
+		object, _ := o.DescribeFor(o.Admin(), "Thing__c")
+		for name, seen := range map[string]bool{"Open__c": !strict, "Shut__c": false, "Must__c": true, "Sum__c": !strict} {
+			if (object.Field(name) != nil) != seen {
+				t.Errorf("strict %t: %s is seen: %t", strict, name, !seen)
+			}
+		}
+	}
+}
+
 func TestProfilesShowWhatTheSameRequestNames(t *testing.T) {
 	b := newBench(t)
 	b.must(map[string]string{

@@ -20,7 +20,7 @@ type Config struct {
 	DailyCalls int    // DailyApiRequests; default 15,000, as Developer Edition
 	// StrictFieldAccess hides newly deployed custom fields and objects from the system administrator, too, until a profile
 	// or permission set gives access, as a deploy through the Metadata API does on the platform. Without it they are
-	// open to the administrator, as those are that are made in Setup.
+	// open to the administrator, as those are that are made in Setup, and a retrieve of that profile says so.
 	StrictFieldAccess bool
 	Features          Features
 	// Edition is OrganizationType, such as "Enterprise Edition", and Sandbox is IsSandbox: by these clients, and the rules

@@ -40,6 +40,35 @@ type baseline struct {
 	every    bool // all records
 }
 
+// baseOf is what the profile of that name begins with.
+func (o *Org) baseOf(profile string) baseline {
+	switch profile {
+	case "System Administrator":
+		return baseline{standard: true, deployed: !o.cfg.StrictFieldAccess, every: true}
+	case "Standard User":
+		return baseline{standard: true}
+	}
+	return baseline{}
+}
+
+// GivesUnsaid reports what a profile gives of a custom field when no row of its own says anything: it is
+// what a retrieve of the profile shows, as the platform shows the rows that Setup writes.
+func (o *Org) GivesUnsaid(profile, object, field string) (read, edit bool) {
+	defer o.read()()
+	if !o.baseOf(profile).deployed {
+		return false, false
+	}
+	d := o.schema.object(object)
+	if d == nil {
+		return false, false
+	}
+	f := d.Field(field)
+	if f == nil || !f.Custom || !f.Permissionable {
+		return false, false
+	}
+	return true, f.Updateable
+}
+
 // withheld are user permissions that a system administrator has only when somebody gives them.
 // Source: Salesforce Help: "Bulk API Hard Delete" and "Query All Files" are off by default; "Set Audit Fields upon
 // Record Creation" and "Update Records with Inactive Owners" need a setting first.
@@ -87,12 +116,7 @@ func (o *Org) workOut(user sf.ID) *permits {
 	}
 	profile := o.record(sf.ID(u.t.text(u.r, "ProfileId")))
 	if profile.r != nil {
-		switch profile.t.text(profile.r, "Name") {
-		case "System Administrator":
-			p.base = baseline{standard: true, deployed: !o.cfg.StrictFieldAccess, every: true}
-		case "Standard User":
-			p.base.standard = true
-		}
+		p.base = o.baseOf(profile.t.text(profile.r, "Name"))
 		p.addSystem(profile)
 		for _, set := range o.rowsOf("permissionset", "ProfileId", profile.r.id) {
 			p.addSystem(found{o.tables["permissionset"], set})
