@@ -121,7 +121,8 @@ func (a *app) load(cmd *cobra.Command, name, path string, given loadFlags) error
 	shown := a.newProgress("load " + name)
 	in.Restore = run.RestoreInput{
 		Source: org, Store: store, Metadata: org, AutomationOff: given.automationOff, MaxRows: given.maxRows,
-		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
+		Journals: journalsBeside(given.plan),
+		Capture:  capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
 	}
 	result, err := run.Load(cmd.Context(), in)
 	shown.end()
@@ -139,6 +140,7 @@ func (a *app) load(cmd *cobra.Command, name, path string, given loadFlags) error
 func writeLoad(w io.Writer, r loadResult, rows int) {
 	fmt.Fprintf(w, "%s, on the org as of %s\n", plural(rows, "row"), stamp(r.Live.To))
 	writeSummary(w, r.Plan)
+	writeForecastOf(w, r.Forecast)
 	switch {
 	case len(r.Steps) == 0:
 		fmt.Fprintln(w, "nothing is to be done, so that there is no plan")
@@ -222,7 +224,7 @@ func (a *app) applyLoad(cmd *cobra.Command, name string, in run.LoadInput, given
 	shown := a.newProgress("load " + name)
 	applied, err := run.Apply(ctx, run.ApplyInput{
 		Org: at.org, Store: at.store, File: file, Digest: strings.TrimPrefix(given.approve, "sha256:"), Journal: given.plan + ".journal",
-		Deployer: at.org, HardDelete: given.hardDelete, Options: apply.Options{Progress: shown.applied},
+		Journals: journalsBeside(given.plan), Deployer: at.org, HardDelete: given.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()

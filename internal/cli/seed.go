@@ -123,6 +123,7 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 	}
 	shown := a.newProgress("seed " + name)
 	restore.Snapshot, restore.Source, restore.Store, restore.Metadata = prepared.Snapshot.ID, org, store, org
+	restore.Journals = journalsBeside(planFile)
 	restore.Capture = capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured}
 	if restore.Records, err = run.SeededIDs(ctx, store, prepared, restore.Records); err != nil {
 		return err
