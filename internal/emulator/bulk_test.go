@@ -42,6 +42,12 @@ func (c *client) settled(path string) job {
 // load runs an ingest job to its end.
 func (c *client) load(request, rows string) job {
 	c.t.Helper()
+	return c.settled("jobs/ingest/" + c.begin(request, rows).ID)
+}
+
+// begin uploads the rows of a job, which the org then works at.
+func (c *client) begin(request, rows string) job {
+	c.t.Helper()
 	var j job
 	c.do("POST", "jobs/ingest", request).ok(200).into(&j)
 	if j.State != "Open" || j.ContentURL != "services/data/v66.0/jobs/ingest/"+j.ID+"/batches" {
@@ -49,7 +55,7 @@ func (c *client) load(request, rows string) job {
 	}
 	c.do("PUT", "/"+j.ContentURL, rows).ok(201)
 	c.do("PATCH", "jobs/ingest/"+j.ID+"/", `{"state":"UploadComplete"}`).ok(200)
-	return c.settled("jobs/ingest/" + j.ID)
+	return j
 }
 
 func (c *client) export(request string) job {

@@ -3,7 +3,9 @@ package emulator_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"holdfast/internal/emulator"
 	"holdfast/internal/emulator/bulk"
@@ -146,5 +148,51 @@ func TestHardnessResultsAreOutOfOrder(t *testing.T) {
 	done, refused := c.rowsIn(j.ID, "successfulResults"), c.rowsIn(j.ID, "failedResults")
 	if j.State != "JobComplete" || done == 0 || refused == 0 || done+refused != 100 || j.NumberRecordsFailed != refused {
 		t.Errorf("%d done, %d refused: %+v", done, refused, j)
+	}
+}
+
+// Batches of two jobs that run at the same time contend as those of one do, and all together are written no faster than the
+// places of the org let them.
+func TestHardnessJobsShareThePlaces(t *testing.T) {
+	const chunk = 5 * time.Millisecond
+	c := hardened(t, 2, emulator.Hardness{Bulk: hard.Bulk{Parallel: 2, ChunkTime: hard.Duration(chunk), LockFailure: 1}})
+	ids := c.query("SELECT Id FROM Account").Records
+	var here sync.WaitGroup
+	c.s.InterceptBatch(func(b bulk.Batch) error {
+		if b.Done == 0 { // each waits for the other
+			here.Done()
+			here.Wait()
+		}
+		return nil
+	})
+	two := func(parent func(job int) string) (failed int) {
+		here.Add(2)
+		begun := time.Now()
+		var jobs [2]job
+		for n := range jobs {
+			var rows strings.Builder
+			rows.WriteString("LastName,AccountId\n")
+			for i := range 4_000 {
+				fmt.Fprintf(&rows, "C%d-%04d,%s\n", n, i, parent(n))
+			}
+			jobs[n] = c.begin(`{"object":"Contact","operation":"insert"}`, rows.String())
+		}
+		for n := range jobs {
+			jobs[n] = c.settled("jobs/ingest/" + jobs[n].ID)
+			if jobs[n].State != "JobComplete" || jobs[n].NumberRecordsProcessed != 4_000 {
+				t.Fatalf("job %+v", jobs[n])
+			}
+			failed += jobs[n].NumberRecordsFailed
+		}
+		if took := time.Since(begun); took < 19*chunk {
+			t.Errorf("40 chunks in two places took %s", took)
+		}
+		return failed
+	}
+	if n := two(func(int) string { return ids[0]["Id"].(string) }); n < 200 {
+		t.Errorf("%d rows of two jobs lost the lock of their parent", n)
+	}
+	if n := two(func(job int) string { return ids[job]["Id"].(string) }); n != 0 {
+		t.Errorf("%d rows lost a lock that nobody else wanted", n)
 	}
 }

@@ -36,7 +36,7 @@ func errTooOften(retries int) error {
 // errMidway fails a job between two batches; the words are unverified.
 var errMidway = errors.New("InternalServerError : Unable to process the job")
 
-// runBatches writes the rows of a job: batch after batch, or several side by side, each in chunks
+// runBatches writes the rows of a job: batch after batch, or side by side with others, each in chunks
 // of 200. An error fails the job; what has been written stays.
 func (j *Jobs) runBatches(b *job, columns []column, rows []row) error {
 	h := j.hardness()
@@ -45,38 +45,42 @@ func (j *Jobs) runBatches(b *job, columns []column, rows []row) error {
 	for from := 0; from < len(rows); from += size {
 		queue = append(queue, &batch{number: len(queue), from: from, to: min(from+size, len(rows)), at: from})
 	}
+	if h.Parallel > 0 || h.ChunkTime > 0 {
+		return j.runTogether(b, columns, rows, queue)
+	}
 	for len(queue) > 0 {
-		n := min(max(h.Parallel, 1), len(queue))
-		wave := queue[:n]
-		queue = queue[n:]
-		for len(wave) > 0 {
-			var next []*batch
-			held := map[sf.ID]int{} // a parent's Id, and the number of the batch that has locked it
-			for _, p := range wave {
-				if j.stopped(b) {
-					return nil
-				}
-				again, err := j.step(b, p, columns, rows, held)
-				switch {
-				case err != nil:
-					return err
-				case again:
-					if p.retries++; p.retries > cmp.Or(h.Retries, batchRetries) {
-						return errTooOften(cmp.Or(h.Retries, batchRetries))
-					}
-					queue = append(queue, p)
-				case p.at < p.to:
-					next = append(next, p)
-				}
+		p := queue[0]
+		queue = queue[1:]
+		for p.at < p.to {
+			if j.stopped(b) {
+				return nil
 			}
-			wave = next
+			again, err := j.step(b, p, columns, rows, nil)
+			if err == nil && again {
+				err = p.putBack(h)
+				queue = append(queue, p)
+			}
+			if err != nil {
+				return err
+			}
+			if again {
+				break
+			}
 		}
 	}
 	return nil
 }
 
+// putBack counts that the batch goes back into the queue.
+func (p *batch) putBack(h hard.Bulk) error {
+	if p.retries++; p.retries > cmp.Or(h.Retries, batchRetries) {
+		return errTooOften(cmp.Or(h.Retries, batchRetries))
+	}
+	return nil
+}
+
 // step writes one chunk of a batch. again means that the batch goes back into the queue.
-func (j *Jobs) step(b *job, p *batch, columns []column, rows []row, held map[sf.ID]int) (again bool, err error) {
+func (j *Jobs) step(b *job, p *batch, columns []column, rows []row, held map[sf.ID]*batch) (again bool, err error) {
 	key := fmt.Sprintf("%s %s batch %d", b.operation, b.object, p.number)
 	if p.at == p.from && j.draw(hard.JobFailure, key) {
 		return false, errMidway
@@ -86,7 +90,7 @@ func (j *Jobs) step(b *job, p *batch, columns []column, rows []row, held map[sf.
 		return true, nil
 	}
 	to := min(p.at+chunkRows, p.to)
-	if err := j.writeChunk(b, columns, rows[p.at:to], p.number, held); err != nil {
+	if err := j.writeChunk(b, columns, rows[p.at:to], p, held); err != nil {
 		return false, err
 	}
 	p.at = to
@@ -118,15 +122,15 @@ func (j *Jobs) draw(behaviour, key string) bool {
 // contended reports a row of a batch that loses the lock on a parent to another batch, which it has
 // to fail for, and takes the locks of one that does not. Source: Salesforce Help, "Record Locking
 // Cheat Sheet": a write locks the masters of the record.
-func (j *Jobs) contended(object string, parents []sf.ID, number int, held map[sf.ID]int) (sf.ID, bool) {
+func (j *Jobs) contended(object string, parents []sf.ID, p *batch, held map[sf.ID]*batch) (sf.ID, bool) {
 	for _, id := range parents {
-		if holder, ok := held[id]; ok && holder != number && j.draw(hard.LockFailure, object+" "+string(id)) {
+		if holder, ok := held[id]; ok && holder != p && j.draw(hard.LockFailure, object+" "+string(id)) {
 			return id, true
 		}
 	}
 	for _, id := range parents {
 		if _, ok := held[id]; !ok {
-			held[id] = number
+			held[id] = p
 		}
 	}
 	return "", false
@@ -134,14 +138,14 @@ func (j *Jobs) contended(object string, parents []sf.ID, number int, held map[sf
 
 // lock lets the rows of a chunk ask for their locks, one after the other, and returns those that got
 // them. The others are refused.
-func (j *Jobs) lock(b *job, load []org.Row, rows []*row, number int, held map[sf.ID]int) ([]org.Row, []*row) {
+func (j *Jobs) lock(b *job, load []org.Row, rows []*row, p *batch, held map[sf.ID]*batch) ([]org.Row, []*row) {
 	parents := j.cfg.Org.Locks(load)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var free []org.Row
 	var kept []*row
 	for i := range load {
-		id, lost := j.contended(b.object, parents[i], number, held)
+		id, lost := j.contended(b.object, parents[i], p, held)
 		if !lost {
 			free, kept = append(free, load[i]), append(kept, rows[i])
 			continue

@@ -76,6 +76,7 @@ type Jobs struct {
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 	closed   bool // guarded by mu
+	floor    floor
 }
 
 // New returns the jobs of an org: none yet. Close ends those that run.

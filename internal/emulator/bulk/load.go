@@ -145,7 +145,7 @@ func (j *Jobs) columns(b *job, header []string) ([]column, error) {
 
 // writeChunk writes up to 200 rows in one transaction, each row on its own. Rows that contend for a
 // lock with another batch fail.
-func (j *Jobs) writeChunk(b *job, columns []column, rows []row, batch int, held map[sf.ID]int) error {
+func (j *Jobs) writeChunk(b *job, columns []column, rows []row, p *batch, held map[sf.ID]*batch) error {
 	load, err := j.loadOf(b, columns, rows)
 	if err != nil {
 		return err
@@ -154,8 +154,8 @@ func (j *Jobs) writeChunk(b *job, columns []column, rows []row, batch int, held 
 	for i := range rows {
 		written[i] = &rows[i]
 	}
-	if j.hardness().Parallel > 1 {
-		load, written = j.lock(b, load, written, batch, held)
+	if held != nil {
+		load, written = j.lock(b, load, written, p, held)
 	}
 	results := j.cfg.Org.Write(b.caller, operations[b.operation], load, org.Options{ExternalID: b.external})
 	j.mu.Lock()

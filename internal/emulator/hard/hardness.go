@@ -115,9 +115,13 @@ type Bulk struct {
 	// BatchRows is how many rows one internal batch has; 0 means 10,000.
 	// Source: Bulk API 2.0, "Understanding Bulk API 2.0 Ingest".
 	BatchRows int `json:"batchRows,omitempty"`
-	// Parallel is how many batches of a job run at the same time; 0 means one after the other. Rows of
-	// such batches that lock the same parent at the same time contend.
+	// Parallel is how many batches run at the same time, of one job or of several; 0 means that each job runs
+	// beside the others, its batches one after the other. Rows of such batches that lock the same parent at the same time
+	// contend. How many an org runs is not documented.
 	Parallel int `json:"parallel,omitempty"`
+	// ChunkTime is how long a chunk of 200 rows takes, by the machine's time; 0 means as long as it takes. An org then
+	// writes at most Parallel times 200 rows in that time.
+	ChunkTime Duration `json:"chunkTime,omitempty"`
 	// LockFailure is how often contention ends in UNABLE_TO_LOCK_ROW instead of a wait.
 	LockFailure Share `json:"lockFailure,omitempty"`
 	// ChunkTimeout lets a chunk of 200 rows take more than 5 minutes, and BatchTimeout a batch more
@@ -173,7 +177,7 @@ func (h Hardness) check() error {
 		}
 	}
 	for name, d := range map[string]Duration{
-		"slowFor": h.SlowFor, "tick": h.Tick, "stampGrain": h.StampGrain, "others.lateFor": h.Others.LateFor,
+		"slowFor": h.SlowFor, "bulk.chunkTime": h.Bulk.ChunkTime, "tick": h.Tick, "stampGrain": h.StampGrain, "others.lateFor": h.Others.LateFor,
 	} {
 		if d < 0 {
 			return fmt.Errorf("hardness: %s is %s; a time is not negative", name, time.Duration(d))
