@@ -46,7 +46,7 @@ func (a *application) takeCompanions(ctx context.Context, step int) error {
 
 // settleCompanions asks for the Ids of the open batch. It only looks, so that it can be repeated.
 func (a *application) settleCompanions(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	by, known := companionOf[s.Object]
 	if !known {

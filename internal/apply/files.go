@@ -100,7 +100,7 @@ func (a *application) chooseFiles(step int, field *sf.Field) ([]int, int, error)
 // insertFiles makes the records of the open batch, and records the outcome. A record whose fate is not known leaves the
 // batch open.
 func (a *application) insertFiles(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	field := a.bodyField(s.Object)
 	to, ok := a.meter.Target.(FileTarget)
@@ -217,7 +217,7 @@ var sizeFields = []string{"ContentSize", "BodyLength"}
 
 // settleFiles finds out which records of the open batch the org has made. Of those that it has not, the rows are pending again.
 func (a *application) settleFiles(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	var out []entryRow
 	var rows []sending

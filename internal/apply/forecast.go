@@ -84,6 +84,8 @@ const (
 	plainID          = 21
 	jobCallsFixed    = 7 // to create, upload and begin a job, to ask for it once more, and for three files of results
 	switchCalls      = 14
+	// jobsReckoned is how many jobs an org is reckoned to work at together. It is not documented.
+	jobsReckoned = 5
 )
 
 // Estimate forecasts what Run takes for the plan, and observing the org again. It is a function of its arguments
@@ -167,7 +169,14 @@ func (e *estimate) time(s Spent, factor float64) time.Duration {
 		return time.Duration(s.Calls) * per(p.call)
 	}
 	_, waited := polled(per(p.job)+time.Duration(s.Rows/s.Jobs)*per(p.row), per(p.call))
-	return time.Duration(s.Jobs) * (waited + jobCallsFixed*per(p.call))
+	return time.Duration(waits(s.Rows, s.Jobs))*waited + time.Duration(s.Jobs*jobCallsFixed)*per(p.call)
+}
+
+// waits is how often the end of a job is waited for: jobs that are full are under way with others, and those that are not are
+// the last of their step, which the next one waits for.
+func waits(rows, jobs int64) int64 {
+	full := min(rows/JobRows, jobs)
+	return jobs - full + (full+jobsReckoned-1)/jobsReckoned
 }
 
 // polled says how often a job that takes so long is asked for, and when its end is seen.
@@ -445,7 +454,8 @@ func (e *estimate) job(rows, jobs int64) {
 	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
 	calls, _ := polled(scaled(p.job)+time.Duration(rows/jobs)*scaled(p.row), scaled(p.call))
 	b := e.of(KindBulk)
-	b.Rows, b.Jobs, b.Calls = b.Rows+rows, b.Jobs+jobs, b.Calls+jobs*(calls+jobCallsFixed)
+	waited := waits(rows, jobs)
+	b.Rows, b.Jobs, b.Calls = b.Rows+rows, b.Jobs+jobs, b.Calls+waited*calls+jobs-waited+jobs*jobCallsFixed
 }
 
 func (e *estimate) undelete(s plan.Step) {

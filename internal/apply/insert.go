@@ -121,13 +121,21 @@ func (a *application) chooseInsert(step int) ([]int, int, error) {
 		return a.chooseFiles(step, f)
 	}
 	pending, attempts := a.ledger.pending(step)
-	limit := max(1, a.opts.jobRows()>>(2*attempts))
+	limit := max(1, a.ledger.flowOf(step).rows(a.opts.jobRows())>>(2*attempts))
 	taken := map[echoKey]echoKey{}
 	var rows []int
 	size := 0
+	family, since := sf.ID(""), 0 // the parent of the rows from here on
 	for n := range pending {
-		if a.ledger.plan.Steps[step].Rows[n].With != "" {
-			continue // the org has made it
+		parent := a.parent(step, n)
+		if len(rows) == limit {
+			if parent == family && parent != "" && since*nearlyFull > limit*(nearlyFull-1) {
+				rows = rows[:since] // its children go together, in the next one
+			}
+			break
+		}
+		if a.ledger.plan.Steps[step].Rows[n].With != "" || a.contends(step, n) {
+			continue // the org has made it, or it waits for a job that is under way
 		}
 		r, err := a.resolve(step, n)
 		if err != nil {
@@ -144,9 +152,10 @@ func (a *application) chooseInsert(step int) ([]int, int, error) {
 			}
 			taken[key], size = sentKey(r), size+bytes
 		}
-		if rows = append(rows, n); len(rows) == limit {
-			break
+		if parent != family {
+			family, since = parent, len(rows)
 		}
+		rows = append(rows, n)
 	}
 	return rows, attempts, nil
 }
@@ -175,27 +184,20 @@ func sentKey(r sending) echoKey {
 	return keyOf(cells)
 }
 
-// sendJob sends the open batch in a job. The batch stays open until settleJob has its results.
-func (a *application) sendJob(ctx context.Context) error {
-	b := a.ledger.open
+// sendJob sends the rows of a batch that has some in a job. The batch stays open until settleJob has its results.
+func (a *application) sendJob(ctx context.Context, b *batch, in *insertion) error {
 	s := a.ledger.plan.Steps[b.step]
-	in, err := a.lay(b.step, b.rows)
+	job, err := a.start(ctx, s, in.fields)
 	if err != nil {
+		return fmt.Errorf("step %d, job to %s %d records of %s: %w", s.Number, s.Op, len(in.rows), s.Object, err)
+	}
+	if err := a.record(entry{T: entryJob, Batch: b.number, Job: job}); err != nil {
 		return err
 	}
-	if len(in.rows) > 0 {
-		job, err := a.start(ctx, s, in.fields)
-		if err != nil {
-			return fmt.Errorf("step %d, job to %s %d records of %s: %w", s.Number, s.Op, len(in.rows), s.Object, err)
-		}
-		if err := a.record(entry{T: entryJob, Batch: b.number, Job: job}); err != nil {
-			return err
-		}
-		if err := a.target.SendRows(ctx, job, in.fields, in.writes); err != nil {
-			return fmt.Errorf("step %d, upload %d records of %s to job %s: %w", s.Number, len(in.rows), s.Object, job, err)
-		}
+	if err := a.target.SendRows(ctx, job, in.fields, in.writes); err != nil {
+		return fmt.Errorf("step %d, upload %d records of %s to job %s: %w", s.Number, len(in.rows), s.Object, job, err)
 	}
-	return a.settleJob(ctx)
+	return nil
 }
 
 func (a *application) start(ctx context.Context, s plan.Step, fields []string) (job string, err error) {
@@ -205,9 +207,8 @@ func (a *application) start(ctx context.Context, s plan.Step, fields []string) (
 	return a.target.StartInsert(ctx, s.Object, fields)
 }
 
-// settleJob asks what became of the open batch that is a job, and records it.
-func (a *application) settleJob(ctx context.Context) error {
-	b := a.ledger.open
+// settleJob asks what became of an open batch that is a job, and records it.
+func (a *application) settleJob(ctx context.Context, b *batch) error {
 	in, err := a.lay(b.step, b.rows)
 	if err != nil {
 		return err
@@ -230,8 +231,12 @@ func (a *application) settleJob(ctx context.Context) error {
 		}
 		out = append(out, results...)
 	}
-	if err := a.record(entry{T: entryOutcome, Batch: b.number, Out: out}); err != nil || !aborted || b.stopped {
+	if err := a.record(entry{T: entryOutcome, Batch: b.number, Out: out}); err != nil {
 		return err
+	}
+	a.freeParents(b)
+	if !aborted || b.stopped {
+		return nil
 	}
 	return problem.Newf(problem.Interrupted, "job %s was aborted in the org, by somebody else", b.job).
 		Hint("find out who aborted it, and why; run the same command again to go on with what is left")

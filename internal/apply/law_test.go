@@ -88,7 +88,7 @@ func TestLaw12CrashAnywhereResumesToTheSameEnd(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(12, 12))
 	_, p := wreck()
 	approved := approve(t, p)
-	for _, opts := range []Options{{}, {CallRows: 1, JobRows: 2}} {
+	for _, opts := range []Options{{}, {CallRows: 1, JobRows: 2}, {CallRows: 2, JobRows: 1, Jobs: 1}} {
 		o, _ := wreck()
 		_, events := lives(t, o, approved, opts, rnd, func(int) int { return 0 })
 		if events < 100 {
@@ -124,7 +124,7 @@ func TestLaw12CrashesWhileResuming(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 12))
 		o, _ := wreck()
-		opts := Options{CallRows: 1 + rnd.IntN(4), JobRows: 1 + rnd.IntN(4)}
+		opts := Options{CallRows: 1 + rnd.IntN(4), JobRows: 1 + rnd.IntN(4), Jobs: rnd.IntN(4)}
 		result, _ := lives(t, o, approved, opts, rnd, func(n int) int {
 			if n > 20 {
 				return 0
@@ -146,10 +146,10 @@ func TestLaw13AnyBatchSizeEndsTheSame(t *testing.T) {
 			o, _ := wreck()
 			j, _ := freshJournal(t)
 			opts := noWait()
-			opts.CallRows, opts.JobRows = calls, jobs
+			opts.CallRows, opts.JobRows, opts.Jobs = calls, jobs, calls%3
 			result := mustRun(t, o, approved, j, opts)
 			if d := cmp.Diff(wreckRepaired, o.state(result.Pairs)); d != "" {
-				t.Fatalf("%d rows a call, %d a job: %s", calls, jobs, d)
+				t.Fatalf("%d rows a call, %d a job, %d jobs at once: %s", calls, jobs, opts.Jobs, d)
 			}
 		}
 	}

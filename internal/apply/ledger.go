@@ -23,15 +23,23 @@ const (
 	CodeHeld = "HOLDFAST_HELD"
 )
 
-// codeUnprocessed is what the client says of rows that a job did not reach.
-const codeUnprocessed = "UNPROCESSED"
+const (
+	// codeUnprocessed is what the client says of rows that a job did not reach.
+	codeUnprocessed = "UNPROCESSED"
+	// codeLocked is a row that somebody else holds, or whose parent somebody else holds.
+	codeLocked = "UNABLE_TO_LOCK_ROW"
+)
 
-// passing reports the codes of refusals that another attempt may not meet. A circle in a hierarchy is
-// opened when the rows that close it have moved.
-// Source: SOAP API Developer Guide, "API Faults" on UNABLE_TO_LOCK_ROW; Bulk API 2.0
-// Developer Guide, "Get Job Unprocessed Record Results".
+// passing reports the codes of refusals that another attempt may not meet: what is locked, what was not reached, and what
+// took the org too long. A circle in a hierarchy is opened when the rows that close it have moved.
+// Source: SOAP API Developer Guide, "API Faults" on UNABLE_TO_LOCK_ROW, QUERY_TIMEOUT, REQUEST_RUNNING_TOO_LONG and
+// SERVER_UNAVAILABLE; Bulk API 2.0 Developer Guide, "Get Job Unprocessed Record Results".
 func passing(code string) bool {
-	return code == "UNABLE_TO_LOCK_ROW" || code == "CIRCULAR_DEPENDENCY" || code == codeUnprocessed
+	switch code {
+	case codeLocked, codeUnprocessed, "CIRCULAR_DEPENDENCY", "QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG", "SERVER_UNAVAILABLE":
+		return true
+	}
+	return false
 }
 
 // rowState is where one row of the plan stands.
@@ -89,7 +97,8 @@ type ledger struct {
 	begun   bool
 	ended   bool
 	batches int
-	open    *batch
+	open    []*batch         // in the order in which they were begun; more than one only while they are insertions by job
+	flows   map[string]*flow // by object
 	seen    *Verification
 	spent   []Spent // by earlier runs, and by this one once it ends
 
@@ -150,15 +159,17 @@ func (l *ledger) foldEntry(e entry) error {
 	case entryIntent:
 		return l.foldIntent(e)
 	case entryJob:
-		if l.open == nil || l.open.number != e.Batch || l.open.job != "" || e.Job == "" {
+		b := l.numbered(e.Batch)
+		if b == nil || b.job != "" || e.Job == "" {
 			return fmt.Errorf("job of batch %d out of place", e.Batch)
 		}
-		l.open.job = e.Job
+		b.job = e.Job
 	case entryAbort:
-		if l.open == nil || l.open.number != e.Batch || l.open.job == "" {
+		b := l.numbered(e.Batch)
+		if b == nil || b.job == "" {
 			return fmt.Errorf("abort of batch %d out of place", e.Batch)
 		}
-		l.open.abort(e)
+		b.abort(e)
 	case entryOutcome:
 		return l.foldOutcome(e)
 	case entrySpent:
@@ -171,9 +182,38 @@ func (l *ledger) foldEntry(e entry) error {
 	return nil
 }
 
+// numbered returns the open batch of that number, or nil.
+func (l *ledger) numbered(number int) *batch {
+	for _, b := range l.open {
+		if b.number == number {
+			return b
+		}
+	}
+	return nil
+}
+
+// last returns the open batch that was begun last, or nil.
+func (l *ledger) last() *batch {
+	if len(l.open) == 0 {
+		return nil
+	}
+	return l.open[len(l.open)-1]
+}
+
+// beside reports that the batch of an intent may be open beside those that are: all are insertions of one step, and
+// those before have their jobs.
+func (l *ledger) beside(e entry) bool {
+	for _, b := range l.open {
+		if e.Op != plan.Insert.String() || b.op != e.Op || b.step != e.Step || b.job == "" {
+			return false
+		}
+	}
+	return true
+}
+
 func (l *ledger) foldIntent(e entry) error {
 	switch {
-	case l.open != nil || e.Batch != l.batches+1:
+	case e.Batch != l.batches+1 || !l.beside(e):
 		return fmt.Errorf("intent of batch %d out of place", e.Batch)
 	case e.Step < 0 || e.Step >= len(l.rows):
 		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
@@ -200,17 +240,22 @@ func (l *ledger) foldIntent(e entry) error {
 		}
 	}
 	l.batches++
-	l.open = &batch{number: e.Batch, step: e.Step, op: e.Op, rows: rows, sum: e.Sum}
+	l.open = append(l.open, &batch{number: e.Batch, step: e.Step, op: e.Op, rows: rows, sum: e.Sum})
 	return nil
 }
 
 func (l *ledger) foldOutcome(e entry) error {
-	if l.open == nil || l.open.number != e.Batch {
+	b := l.numbered(e.Batch)
+	if b == nil {
 		return fmt.Errorf("outcome of batch %d out of place", e.Batch)
 	}
-	step := l.rows[l.open.step]
+	step := l.rows[b.step]
+	of := make(map[int]bool, len(b.rows))
+	for _, r := range b.rows {
+		of[r] = true
+	}
 	for _, o := range e.Out {
-		if o.Row < 0 || o.Row >= len(step) || step[o.Row].state != rowOpen {
+		if !of[o.Row] || step[o.Row].state != rowOpen {
 			return fmt.Errorf("outcome of row %d, which batch %d does not have", o.Row, e.Batch)
 		}
 		p := &step[o.Row]
@@ -218,7 +263,7 @@ func (l *ledger) foldOutcome(e entry) error {
 		switch o.Code {
 		case "":
 			p.state, p.code, p.message, p.fields = rowDone, "", "", nil
-			if l.open.op == plan.Insert.String() || l.open.op == opCompanion || l.open.op == opFile {
+			if b.op == plan.Insert.String() || b.op == opCompanion || b.op == opFile {
 				if o.ID == "" {
 					return fmt.Errorf("row %d is inserted without an Id", o.Row)
 				}
@@ -232,12 +277,13 @@ func (l *ledger) foldOutcome(e entry) error {
 			}
 		}
 	}
-	for _, r := range l.open.rows {
+	for _, r := range b.rows {
 		if step[r].state == rowOpen {
 			step[r].state = rowPending
 		}
 	}
-	l.open = nil
+	l.learn(b, e.Out)
+	l.open = slices.DeleteFunc(l.open, func(o *batch) bool { return o == b })
 	return nil
 }
 

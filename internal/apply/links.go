@@ -41,7 +41,7 @@ func (a *application) takeLinks(ctx context.Context, step int) error {
 
 // settleLinks looks for the links of the open batch. What it writes makes no difference the second time.
 func (a *application) settleLinks(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	var out []entryRow
 	type place struct{ file, record string }

@@ -13,7 +13,7 @@ import (
 // load sends the open batch of an update, a deletion or an undeletion, and records its outcome. On
 // an error the outcome is unknown and the batch stays open.
 func (a *application) load(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	var out []entryRow
 	var rows []sending

@@ -227,7 +227,7 @@ func weighsOf(f *sf.Field, field string) bool {
 // settleByLooking finds out what became of the open batch of an update, a deletion or an
 // undeletion. Rows that it leaves out of the outcome were not reached.
 func (a *application) settleByLooking(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	rows := make([]sending, 0, len(b.rows))
 	fields := map[string]int{}

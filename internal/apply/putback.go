@@ -22,8 +22,10 @@ func (a *application) putBack(ctx context.Context) error {
 	if a.opts.Deployer == nil {
 		return problem.New(problem.Usage, "automation is switched off, and nothing was given to put it back with")
 	}
-	if err := a.stopJob(ctx); err != nil {
-		return err
+	for _, b := range a.ledger.open {
+		if err := a.stopJob(ctx, b); err != nil {
+			return err
+		}
 	}
 	if err := a.settleDeploy(ctx, true); err != nil {
 		return err
@@ -96,13 +98,12 @@ func (a *application) deployBack(ctx context.Context, prior []component.Entry, k
 	return id, nil
 }
 
-// stopJob sees to it that the job of the open batch does no more, so that no row of it is written with
+// stopJob sees to it that the job of an open batch does no more, so that no row of it is written with
 // automation on. The batch stays open: a run that goes on learns from the results which rows it did, and
 // sends the rest again. A job that the org does not know has ended: one that is open or at work cannot be
 // deleted. Source: Bulk API 2.0 Developer Guide, "Delete a Job".
-func (a *application) stopJob(ctx context.Context) error {
-	b := a.ledger.open
-	if b == nil || b.job == "" {
+func (a *application) stopJob(ctx context.Context, b *batch) error {
+	if b.job == "" {
 		return nil
 	}
 	delay := pollFirst
@@ -242,14 +243,14 @@ func (l *ledger) foldAlone(e entry) error {
 	case e.T == entryBegin:
 		l.org = sf.ID(e.Org)
 	case e.T == entryIntent:
-		l.open = &batch{number: e.Batch}
+		l.open = append(l.open, &batch{number: e.Batch})
 	case e.T == entryOutcome:
-		l.open = nil
-	case l.open == nil:
+		l.open = slices.DeleteFunc(l.open, func(b *batch) bool { return b.number == e.Batch })
+	case l.numbered(e.Batch) == nil:
 	case e.T == entryJob:
-		l.open.job = e.Job
+		l.numbered(e.Batch).job = e.Job
 	case e.T == entryAbort:
-		l.open.abort(e)
+		l.numbered(e.Batch).abort(e)
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func (a *application) byAnother(now seen) bool {
 // sendReturned updates the records of the open batch to what their rows would have inserted, and records the
 // outcome.
 func (a *application) sendReturned(ctx context.Context, rows []returned) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	s := a.ledger.plan.Steps[b.step]
 	var out []entryRow
 	var other []sending
@@ -157,7 +157,7 @@ func (a *application) sendReturned(ctx context.Context, rows []returned) error {
 // settleReturned closes the open batch by looking. Records that are not as their rows want them are pending again,
 // with what they were when they were found.
 func (a *application) settleReturned(ctx context.Context) error {
-	b := a.ledger.open
+	b := a.ledger.last()
 	rows, err := a.lookReturned(ctx, b.step, b.rows)
 	if err != nil {
 		return err

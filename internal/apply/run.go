@@ -27,6 +27,8 @@ type application struct {
 	early     bool                    // objects and fields of the plan may still have to come
 	sentFiles map[birthplace]entryRow // what the org has answered for rows of a batch of files that is open
 	looked    map[birthplace]bool     // rows that were expected to come back with another, and did not
+	locking   map[string][]string     // by object; see lockFields
+	parentsOf map[sf.ID]int           // of jobs under way: the number of the batch, by the parent that it locks
 }
 
 // Run applies the plan, or goes on where the journal says that an earlier run stopped. A journal
@@ -66,6 +68,7 @@ func newApplication(target Target, approved plan.Approved, journal *Journal, opt
 	return &application{
 		target: meter, meter: meter, journal: journal, ledger: newLedger(approved), opts: opts,
 		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
+		locking: map[string][]string{}, parentsOf: map[sf.ID]int{},
 	}
 }
 
@@ -102,10 +105,8 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 	if a.schema, err = a.target.Schema(ctx); err != nil {
 		return nil, err
 	}
-	if a.ledger.open != nil {
-		if err := a.settle(ctx); err != nil {
-			return nil, err
-		}
+	if err := a.settle(ctx); err != nil {
+		return nil, err
 	}
 	moved, err := a.stale(ctx)
 	if err != nil {
@@ -190,6 +191,13 @@ func (a *application) step(ctx context.Context, i int) error {
 		if err := a.takeLinks(ctx, i); err != nil {
 			return err
 		}
+	}
+	if s := a.ledger.plan.Steps[i]; s.Op == plan.Insert && a.bodyField(s.Object) == nil {
+		sent, err := a.insertStep(ctx, i)
+		if err != nil || !sent {
+			return err
+		}
+		return a.record(entry{T: entryStep, Step: i})
 	}
 	for {
 		rows, attempts, err := a.choose(i)
@@ -277,12 +285,12 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 		return err
 	}
 	e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: i, Op: sentAs(s.Op), Rows: rowRanges(rows)}
-	files := s.Op == plan.Insert && a.bodyField(s.Object) != nil
-	if files {
+	var in *insertion
+	switch s.Op {
+	case plan.Insert:
 		e.Op = opFile
-	} else if byJob(s.Op) {
-		in, err := a.lay(i, rows)
-		if err != nil {
+	case plan.HardDelete:
+		if in, err = a.lay(i, rows); err != nil {
 			return err
 		}
 		e.Sum = in.sum
@@ -291,10 +299,15 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 		return err
 	}
 	switch first := (birthplace{i, rows[0]}); {
-	case files:
+	case s.Op == plan.Insert:
 		return a.insertFiles(ctx)
-	case byJob(s.Op):
-		return a.sendJob(ctx)
+	case in != nil:
+		if len(in.rows) > 0 {
+			if err := a.sendJob(ctx, a.ledger.last(), in); err != nil {
+				return err
+			}
+		}
+		return a.settleJob(ctx, a.ledger.last())
 	case s.Rows[rows[0]].With != "" && !a.looked[first]:
 		for _, n := range rows {
 			a.looked[birthplace{i, n}] = true
@@ -305,20 +318,26 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 	}
 }
 
-// settle closes an open batch whose outcome is not known, by asking or by looking.
+// settle closes the open batches, whose outcome is not known, by asking or by looking.
 func (a *application) settle(ctx context.Context) error {
-	if a.ledger.open == nil {
-		return nil
+	for len(a.ledger.open) > 0 {
+		if err := a.settleBatch(ctx, a.ledger.open[0]); err != nil {
+			return err
+		}
 	}
-	switch a.ledger.open.op {
+	return nil
+}
+
+func (a *application) settleBatch(ctx context.Context, b *batch) error {
+	switch b.op {
 	case plan.Insert.String(), plan.HardDelete.String():
-		return a.settleJob(ctx)
+		return a.settleJob(ctx, b)
 	case opReturn:
 		return a.settleReturned(ctx)
 	case opFile:
 		return a.settleFiles(ctx)
 	case opCompanion:
-		if a.ledger.plan.Steps[a.ledger.open.step].Object == fileLinks {
+		if a.ledger.plan.Steps[b.step].Object == fileLinks {
 			return a.settleLinks(ctx)
 		}
 		return a.settleCompanions(ctx)

@@ -76,6 +76,7 @@ const (
 type Options struct {
 	CallRows int // records in a call, 0 means CallRows, the most that is allowed
 	JobRows  int // rows in a job, 0 means JobRows, the most that is allowed
+	Jobs     int // insert jobs at one time at most, 0 means as many as the org takes well
 
 	// Deployer switches automation; nil: a plan that switches any off is refused. Production says that
 	// the org is no sandbox and no developer org, where a change of Apex has to run its tests.
@@ -110,6 +111,7 @@ type Progress struct {
 
 func (o Options) callRows() int { return bounded(o.CallRows, CallRows) }
 func (o Options) jobRows() int  { return bounded(o.JobRows, JobRows) }
+func (o Options) jobs() int     { return bounded(o.Jobs, jobsMost) }
 
 func bounded(n, most int) int {
 	if n <= 0 || n > most {

@@ -51,6 +51,16 @@ func Owners(schema *sf.Schema, object string) []*sf.Field {
 	return slices.DeleteFunc(o.References(), func(f *sf.Field) bool { return !t.owned[f.Name] })
 }
 
+// Holding returns the references of an object to records with which its own are deleted, or which cannot be deleted because of
+// them. To insert a record of the object locks the records to which these refer.
+func Holding(schema *sf.Schema, object string) []*sf.Field {
+	o := schema.Object(object)
+	if o == nil {
+		return nil
+	}
+	return tiesOf(schema, o).holding(o)
+}
+
 // Holder is a reference whose records are deleted with the record that they refer to, or forbid that it is deleted.
 type Holder struct {
 	Object *sf.Object // that has the field

@@ -306,6 +306,56 @@ func TestTrap26LocksOfRowsThatShareAParent(t *testing.T) {
 	w.same(want, out.NewIDs)
 }
 
+// Trap 26: jobs that are under way at one time meet no lock of each other, on an org that refuses every row whose
+// parent another job holds; and there are as many of them as the org has places at least.
+func TestTrap26JobsAtOneTimeMeetNoLock(t *testing.T) {
+	w := emptyWard(t, 26, emulator.Options{})
+	accounts := make([]testkit.Row, 40)
+	for i := range accounts {
+		accounts[i] = testkit.Row{"Name": fmt.Sprint("Parent ", i)}
+	}
+	parents := w.added("Account", accounts...)
+	contacts := make([]testkit.Row, 1200)
+	for i := range contacts {
+		contacts[i] = testkit.Row{"LastName": fmt.Sprint("Child ", i), "AccountId": parents[min(w.rnd.IntN(60), 39)]} // the last has a third of them
+	}
+	ids := w.added("Contact", contacts...)
+	want := w.dump()
+	before := w.backup()
+	w.purge(ids...)
+	const places = 4
+	w.must(w.server.SetHardness(emulator.Hardness{Seed: 26, Bulk: hard.Bulk{Parallel: places, ChunkTime: hard.Duration(5 * time.Millisecond), LockFailure: 1}}))
+	var mu sync.Mutex
+	now, most := 0, 0
+	w.intercept(func(q emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		switch q.Op {
+		case "PUT jobs/ingest/*/batches":
+			now++
+			most = max(most, now)
+		case "GET jobs/ingest/*/successfulResults":
+			now--
+		}
+		return emulator.Fault{}
+	})
+	in := w.input(w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID}), filepath.Join(t.TempDir(), "plan.journal"))
+	in.Options.JobRows = 50
+	out, err := run.Apply(t.Context(), in)
+	w.must(err)
+	w.must(w.server.SetHardness(emulator.Hardness{}))
+	w.intercept(nil)
+	for _, i := range w.server.Injected() {
+		if i.Behaviour == hard.LockFailure {
+			t.Errorf("two jobs met at %s", i.Key)
+		}
+	}
+	if most < places {
+		t.Errorf("%d jobs at one time, on an org that works at %d", most, places)
+	}
+	w.same(want, out.NewIDs)
+}
+
 // Trap 27: people and clocks. An owner who left, a queue that is gone, who made a record and when,
 // person accounts, record types, and prices that need a standard price: each is decided in the dry run,
 // and the result is what was decided.
