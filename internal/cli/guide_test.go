@@ -185,3 +185,21 @@ func TestGuideCompare(t *testing.T) {
 		t.Error("the page needs something else")
 	}
 }
+
+// TestGuides runs the commands of the guides that leave nothing else to look at.
+func TestGuides(t *testing.T) {
+	t.Parallel()
+	for page, project := range map[string]bool{
+		"backup.md": false, "find.md": false, "restore.md": false, "seed.md": false, "load.md": false, "drill.md": false, "rollback.md": true,
+	} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			runGuide(t, page, project)
+		})
+	}
+	t.Run("prepare.md", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		runText(t, "prepare.md", document(t, "guide/prepare.md"), dir, append(os.Environ(), "HOME="+dir))
+	})
+}
