@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -105,28 +104,7 @@ func (b *bench) metadata(ctx context.Context, what string, objects []string, com
 		return err
 	}
 	b.in = filepath.Join(b.dir, "project")
-	if err := b.tried(ctx, figure{fmt.Sprintf("sf project retrieve, %d commands", len(all)), 0, all}); err != nil {
-		return err
-	}
-	for tool, dir := range map[string]string{"exported": "export", "retrieved by sf": "project"} {
-		n, err := files(filepath.Join(b.dir, dir, "force-app"))
-		if err != nil {
-			return err
-		}
-		fmt.Printf("    %d files %s\n", n, tool)
-	}
-	return nil
-}
-
-// files is how many there are below a folder.
-func files(dir string) (n int, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			n++
-		}
-		return err
-	})
-	return n, err
+	return b.tried(ctx, figure{fmt.Sprintf("sf project retrieve, %d commands", len(all)), 0, all})
 }
 
 func className(i int) string  { return fmt.Sprintf("Gen%05d", i) }

@@ -1,7 +1,8 @@
 // Command bench measures Holdfast beside a peer, in one run against the same emulated org: rows
 // extracted, CPU seconds for a gigabyte backed up, and bytes stored when little changed. Each
 // figure is of a whole child process, as the operating system accounts for it. Run it with
-// `make bench`; it judges nothing, it prints a table and the seeds.
+// `make bench`; it judges nothing, it prints a table and the seeds. Within a limit of memory alone it demands, too, that
+// what is backed up is whole.
 package main
 
 import (
