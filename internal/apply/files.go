@@ -25,6 +25,8 @@ type FileTarget interface {
 	Target
 	// InsertFile makes one record, with the bytes of a file when body is not nil. It is sent once.
 	InsertFile(ctx context.Context, object string, fields []string, row sf.Write, body *sf.Upload) (sf.Outcome, error)
+	// UpdateFile gives the bytes of a file to a record that is there, and values to its fields. It is sent once.
+	UpdateFile(ctx context.Context, object string, fields []string, row sf.Write, body sf.Upload) (sf.Outcome, error)
 	// Body writes the bytes of a base64 field of a record to w. It ends with an error rather than short.
 	Body(ctx context.Context, object, field string, id sf.ID, w io.Writer) error
 }
@@ -43,13 +45,11 @@ const (
 // connection broke. What it finishes later than that it makes twice; no call that takes a file has a key to prevent it.
 var lateFiles = []time.Duration{time.Second, 4 * time.Second, 25 * time.Second}
 
-// bodyField returns the field of the object that takes the bytes of a file when a record is made, or nil. No Bulk job carries it.
-// Source: Bulk API 2.0 Developer Guide: base64 fields are not supported.
-func (a *application) bodyField(object string) *sf.Field {
-	return bodyFieldOf(a.schema.Object(object))
-}
+func (a *application) bodyField(object string) *sf.Field { return BodyField(a.schema.Object(object)) }
 
-func bodyFieldOf(o *sf.Object) *sf.Field {
+// BodyField returns the field of the object that takes the bytes of a file when a record is made, or nil. No Bulk job carries it.
+// Source: Bulk API 2.0 Developer Guide: base64 fields are not supported.
+func BodyField(o *sf.Object) *sf.Field {
 	if o == nil {
 		return nil
 	}
@@ -159,10 +159,7 @@ func (a *application) insertFile(ctx context.Context, to FileTarget, object stri
 	var up *sf.Upload
 	src := &sourceError{}
 	if has {
-		up = &sf.Upload{Field: field.Name, Name: nameOfFile(r.fields), Size: body.Size, Open: func() io.Reader {
-			src.r = a.opts.Bodies.OpenBody(ctx, body)
-			return src
-		}}
+		up = a.upload(ctx, field, body, nameOfFile(r.fields), src)
 	}
 	o, err := to.InsertFile(ctx, object, fields, writes[0], up)
 	carried.rows.Add(1)
@@ -176,6 +173,14 @@ func (a *application) insertFile(ctx context.Context, to FileTarget, object stri
 		return new(r.outcome(o.ID)), nil
 	}
 	return new(r.refused(o)), nil
+}
+
+// upload is the file that the bytes of a body make; src keeps what goes wrong while they are read.
+func (a *application) upload(ctx context.Context, field *sf.Field, body snapshot.Body, name string, src *sourceError) *sf.Upload {
+	return &sf.Upload{Field: field.Name, Name: name, Size: body.Size, Open: func() io.Reader {
+		src.r = a.opts.Bodies.OpenBody(ctx, body)
+		return src
+	}}
 }
 
 func withoutField(fields []state.FieldChange, name string) []state.FieldChange {

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/internal/plan"
 	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
 	"holdfast/internal/state"
 )
 
@@ -222,7 +223,7 @@ func (e *estimate) count() {
 		e.look(s, s.Rows, lookRows, s.Op == plan.Insert || s.Op == plan.Undelete)
 		switch s.Op {
 		case plan.Insert:
-			if body := bodyFieldOf(e.object(s.Object)); body != nil {
+			if body := BodyField(e.object(s.Object)); body != nil {
 				e.files(s, body)
 			} else {
 				e.insert(s, undeletes)
@@ -237,7 +238,7 @@ func (e *estimate) count() {
 				e.job(int64(len(s.Rows)), ceil(len(s.Rows), aheadRows))
 				e.of(KindBulk).Bytes += int64(len(s.Rows)) * (3*idBytes + 2*valueBytes)
 			} else {
-				e.write(s)
+				e.write(e.replace(s))
 			}
 		}
 	}
@@ -445,6 +446,37 @@ func (e *estimate) files(s plan.Step, field *sf.Field) {
 			f.Bytes += body.Size
 		}
 	}
+}
+
+// replace counts the files that are read and then put in the place of others, and returns the step without their rows.
+func (e *estimate) replace(s plan.Step) plan.Step {
+	field := BodyField(e.object(s.Object))
+	if field == nil || s.Op != plan.Update {
+		return s
+	}
+	f := e.of(KindFile)
+	var rest []plan.Row
+	for _, r := range s.Rows {
+		v := valueOf(r.Fields, field.Name)
+		if !v.IsText() {
+			rest = append(rest, r)
+			continue
+		}
+		f.Calls, f.Rows, f.Bytes = f.Calls+2, f.Rows+1, f.Bytes+idBytes
+		for _, c := range r.Fields {
+			switch before, err := snapshot.ParseBody(c.Before.Text()); {
+			case c.Field != field.Name:
+				f.Bytes += int64(len(c.After.Text())) + valueBytes
+			case err == nil:
+				f.Bytes += before.Size
+			}
+		}
+		if want, err := snapshot.ParseBody(v.Text()); err == nil {
+			f.Bytes += want.Size
+		}
+	}
+	s.Rows = rest
+	return s
 }
 
 // job counts jobs of so many rows together.

@@ -26,6 +26,14 @@ func (a *application) load(ctx context.Context) error {
 			out = append(out, r.outcome(""))
 			continue
 		}
+		if field := a.replaces(b.step, n); field != nil {
+			row, err := a.replaceFile(ctx, s, field, r)
+			if err != nil {
+				return err
+			}
+			out = append(out, row)
+			continue
+		}
 		rows = append(rows, r)
 	}
 	outcomes, err := a.call(ctx, s, rows)

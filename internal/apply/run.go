@@ -260,7 +260,13 @@ func (a *application) choose(i int) ([]int, int, error) {
 	}
 	limit := max(1, most>>(2*attempts))
 	var rows, carried []int
+	files := 0
 	for n := range pending {
+		if a.replaces(i, n) != nil { // sent one by one: fewer have to be looked at again when an answer is lost
+			if files++; files > fileRows {
+				continue
+			}
+		}
 		if s.Rows[n].With != "" && !a.looked[birthplace{i, n}] {
 			if len(carried) < a.opts.callRows() {
 				carried = append(carried, n)

@@ -129,16 +129,15 @@ type FilesResult struct {
 	Kept   int64          // files that a run which was cut short had read
 }
 
-// wantsFiles reports whether files are read by this run.
-func (c *capture) wantsFiles() (FileSource, bool) {
+// wantsFiles reports whether the files of an object are read by this run.
+func (c *capture) wantsFiles(object string) (FileSource, bool) {
 	src, ok := c.src.(FileSource)
-	return src, ok && c.opts.Files
+	return src, ok && (c.opts.Files || names(c.opts.FilesOf, object))
 }
 
 // captureFiles reads the files of every object whose records this snapshot holds anew, and takes over those of
 // the others.
 func (c *capture) captureFiles(ctx context.Context) error {
-	src, wanted := c.wantsFiles()
 	soFar, err := c.snap.SoFar()
 	if err != nil {
 		return fmt.Errorf("read what was captured: %w", err)
@@ -156,6 +155,7 @@ func (c *capture) captureFiles(ctx context.Context) error {
 			c.noFiles(shape, "its records are not held")
 			continue
 		}
+		src, wanted := c.wantsFiles(object.Name)
 		if !wanted || len(c.opts.Include) > 0 && !names(c.opts.Include, object.Name) {
 			if err := c.carryFiles(shape); err != nil {
 				return err
@@ -176,7 +176,7 @@ func (c *capture) carryFiles(s fileShape) error {
 		if err := c.snap.Carry(s.name()); err != nil {
 			return fmt.Errorf("carry the files of %s over: %w", s.object.Name, err)
 		}
-		if _, wanted := c.wantsFiles(); !wanted {
+		if _, wanted := c.wantsFiles(s.object.Name); !wanted {
 			c.gap(gap(s.name(), "", RuleFilesEarlier, "the bytes of files were not read: those are held that an earlier snapshot read by %s",
 				part.To.UTC().Format(sf.DatetimeLayout)))
 		}

@@ -52,6 +52,8 @@ type Options struct {
 	// Files reads the bytes of files, too, where the Source is a FileSource. Without it those that the last
 	// snapshot holds are taken over.
 	Files bool
+	// FilesOf names objects whose files are read even without Files.
+	FilesOf []string
 
 	Parallel int           // objects, and then files, at once; 0 is DefaultParallel
 	Overlap  time.Duration // 0 is DefaultOverlap; negative is none

@@ -22,7 +22,7 @@ type AppliedFiles struct {
 	Other int64 `json:"other"` // files that have other bytes, or that the org does not give
 }
 
-// proveFiles reads the files of the records that the plan brought back, and compares their SHA-256.
+// proveFiles reads the files of the records that the plan brought back or gave their bytes back, and compares their SHA-256.
 func (in ApplyInput) proveFiles(ctx context.Context, p *plan.Plan, w *wanted, applied apply.Result, out *ApplyResult) error {
 	source, ok := in.Org.(capture.FileSource)
 	if !ok {
@@ -36,8 +36,8 @@ func (in ApplyInput) proveFiles(ctx context.Context, p *plan.Plan, w *wanted, ap
 		refused[f.Step][f.ID] = true
 	}
 	for _, s := range p.Steps {
-		field := bodyField(w.eq.Schema.Object(s.Object))
-		if field == nil || s.Op != plan.Insert && s.Op != plan.Undelete {
+		field := apply.BodyField(w.eq.Schema.Object(s.Object))
+		if field == nil || s.Op != plan.Insert && s.Op != plan.Undelete && s.Op != plan.Update {
 			continue
 		}
 		held, err := w.bodiesOf(ctx, s, field)

@@ -246,6 +246,7 @@ func (in RestoreInput) observe(ctx context.Context, kind string, want *snapshot.
 			}
 		}
 	}
+	opts.FilesOf = replaceables(want)
 	captured, err := capture.Run(ctx, in.Source, in.Store, opts)
 	if err != nil && problem.KindOf(err) != problem.Partial {
 		return nil, fmt.Errorf("read the live org: %w", err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"holdfast/internal/apply"
 	"holdfast/internal/plan"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -28,6 +29,8 @@ type RestoreFilesRow struct {
 	Files  int64  `json:"files"`  // files
 	Bytes  int64  `json:"bytes"`  // of these
 	Lost   int64  `json:"lost"`   // files that do not come back: their bytes are not held, or the org does not take so many
+
+	Replaced int64 `json:"replaced,omitempty"` // files of records that are there and get their bytes back; Bytes are of these, too
 }
 
 const (
@@ -35,19 +38,6 @@ const (
 	fileVersion = "ContentVersion"
 	fileLink    = "ContentDocumentLink"
 )
-
-// bodyField returns the field of the object that takes the bytes of a file when a record is made, or nil.
-func bodyField(o *sf.Object) *sf.Field {
-	if o == nil {
-		return nil
-	}
-	for _, f := range o.Fields {
-		if f.Type == sf.TypeBase64 && f.Createable {
-			return f
-		}
-	}
-	return nil
-}
 
 // withTheirVersions adds the versions of the files that come along because a link does.
 func (w *wanted) withTheirVersions(ctx context.Context) error {
@@ -83,7 +73,7 @@ func (w *wanted) withTheirVersions(ctx context.Context) error {
 // files in order. What is in the Recycle Bin keeps its bytes there.
 func (w *wanted) withFiles(ctx context.Context, bin map[sf.ID]sf.Record) error {
 	for _, object := range w.delta.Objects() {
-		field := bodyField(w.eq.Schema.Object(object))
+		field := apply.BodyField(w.eq.Schema.Object(object))
 		if field == nil {
 			continue
 		}
@@ -169,9 +159,15 @@ func (w *wanted) bodies(ctx context.Context, object string, field *sf.Field, bin
 	if row.Files > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d files of %s are sent with their records, %d bytes", row.Files, object, row.Bytes))
 	}
-	if row.Files+row.Lost > 0 {
-		w.files = append(w.files, row)
+	if row.Files+row.Lost == 0 {
+		return nil
 	}
+	if i := slices.IndexFunc(w.files, func(f RestoreFilesRow) bool { return f.Object == object }); i >= 0 {
+		f := &w.files[i]
+		f.Files, f.Bytes, f.Lost = f.Files+row.Files, f.Bytes+row.Bytes, f.Lost+row.Lost
+		return nil
+	}
+	w.files = append(w.files, row)
 	return nil
 }
 

@@ -102,14 +102,18 @@ func (c *cabinet) fill() {
 	}
 }
 
+// sum is the beginning of the SHA-256 of what the org gives of a file.
+func (c *cabinet) sum(object, field, id string) string {
+	c.Helper()
+	h := sha256.New()
+	c.must(c.client.Body(c.Context(), object, field, sf.ID(id), h))
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}
+
 // contents says what hangs on which record, without Ids: names, sharing, versions and the SHA-256 of what the org gives.
 func (c *cabinet) contents() string {
 	c.Helper()
-	sum := func(object, field, id string) string {
-		h := sha256.New()
-		c.must(c.client.Body(c.Context(), object, field, sf.ID(id), h))
-		return fmt.Sprintf("%x", h.Sum(nil)[:6])
-	}
+	sum := c.sum
 	rows := func(query string) []map[string]any {
 		r, err := c.loader.Query(c.Context(), query)
 		c.must(err)

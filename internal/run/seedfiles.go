@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"holdfast/internal/apply"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -24,12 +25,12 @@ func isPlace(field string, object *sf.Object) bool {
 	case fileLink:
 		return field == "LinkedEntityId"
 	}
-	return field == "ParentId" && bodyField(object) != nil
+	return field == "ParentId" && apply.BodyField(object) != nil
 }
 
 // homeless reports a file or link whose record does not come along.
 func homeless(object *sf.Object, r sf.Record) bool {
-	if object.Name == fileVersion || object.Name != fileLink && bodyField(object) == nil {
+	if object.Name == fileVersion || object.Name != fileLink && apply.BodyField(object) == nil {
 		return false
 	}
 	return slices.ContainsFunc(object.References(), func(f *sf.Field) bool {
@@ -40,7 +41,7 @@ func homeless(object *sf.Object, r sf.Record) bool {
 // files writes which bytes the records of an object have, and returns how many files there are. The bytes are where they were, in
 // the one repository; where that is another, records come without them, and the plan says so.
 func (s *seed) files(ctx context.Context, w *snapshot.Writer, object, there *sf.Object, away map[sf.ID]bool) (int64, error) {
-	name, field := snapshot.Files.Name(object.Name), bodyField(there)
+	name, field := snapshot.Files.Name(object.Name), apply.BodyField(there)
 	part, held := s.from.Part(name)
 	if field == nil || s.in.Origin != s.in.Store || !held || part.State != snapshot.Whole || !slices.Contains(part.Fields, field.Name) {
 		return 0, nil

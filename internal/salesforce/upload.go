@@ -50,10 +50,7 @@ func (o *Org) InsertFile(ctx context.Context, object string, fields []string, ro
 			limit = maxVersionUpload
 		}
 		if body.Size > limit {
-			return sf.Outcome{
-				Code: "FILE_SIZE_LIMIT_EXCEEDED", Fields: []string{body.Field},
-				Message: fmt.Sprintf("the file has %d bytes, and the REST API takes %d for %s", body.Size, limit, object),
-			}, nil
+			return tooLarge(object, *body, limit), nil
 		}
 		var kind string
 		if kind, c.body, err = partsOf(object, entity, *body); err != nil {
@@ -72,17 +69,8 @@ func (o *Org) InsertFile(ctx context.Context, object string, fields []string, ro
 		}
 		return nil
 	})
-	if f, refused := errors.AsType[*Fault](err); refused && f.Refused() && f.Code != "" {
-		switch problem.KindOf(err) {
-		case problem.Unauthorized, problem.Limits, problem.Unreachable:
-			return sf.Outcome{}, err
-		}
-		out := sf.Outcome{Code: f.Code, Message: f.Message, Fields: f.Fields}
-		o.clean(&out)
-		return out, nil
-	}
-	if err != nil {
-		return sf.Outcome{}, err
+	if out, refused, err := o.refusedFile(err); refused || err != nil {
+		return out, err
 	}
 	id, err := sf.ParseID(answer.ID)
 	if answer.Success && err != nil {
@@ -91,6 +79,56 @@ func (o *Org) InsertFile(ctx context.Context, object string, fields []string, ro
 	out := answer.outcome(id)
 	o.clean(&out)
 	return out, nil
+}
+
+// UpdateFile gives the bytes of a file to a record that is there, and values to its fields. The call is sent once, as that of
+// InsertFile; a record that the org refuses is an outcome. Source: as of InsertFile.
+func (o *Org) UpdateFile(ctx context.Context, object string, fields []string, row sf.Write, body sf.Upload) (sf.Outcome, error) {
+	what := fmt.Sprintf("update %s %s", object, row.ID)
+	described, err := o.describe(ctx, object, false)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	entity, err := entityOf(described, fields, row)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	if body.Size > maxUpload {
+		return tooLarge(object, body, maxUpload), nil
+	}
+	c := call{what: what, method: http.MethodPatch, path: o.data("sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(string(row.ID)))}
+	kind := ""
+	if kind, c.body, err = partsOf(object, entity, body); err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	c.header = map[string]string{"Content-Type": kind}
+	err = o.do(ctx, c, func(*http.Response) error { return nil }) // 204, without a body
+	if out, refused, err := o.refusedFile(err); refused || err != nil {
+		return out, err
+	}
+	return sf.Outcome{ID: row.ID, Success: true}, nil
+}
+
+// refusedFile tells a record that the org refuses from a call that did not get through.
+func (o *Org) refusedFile(err error) (sf.Outcome, bool, error) {
+	f, refused := errors.AsType[*Fault](err)
+	if !refused || !f.Refused() || f.Code == "" {
+		return sf.Outcome{}, false, err
+	}
+	switch problem.KindOf(err) {
+	case problem.Unauthorized, problem.Limits, problem.Unreachable:
+		return sf.Outcome{}, false, err
+	}
+	out := sf.Outcome{Code: f.Code, Message: f.Message, Fields: f.Fields}
+	o.clean(&out)
+	return out, true, nil
+}
+
+func tooLarge(object string, body sf.Upload, limit int64) sf.Outcome {
+	return sf.Outcome{
+		Code: "FILE_SIZE_LIMIT_EXCEEDED", Fields: []string{body.Field},
+		Message: fmt.Sprintf("the file has %d bytes, and the REST API takes %d for %s", body.Size, limit, object),
+	}
 }
 
 // entityOf writes the fields of a record that is to be made.

@@ -1,6 +1,7 @@
 package salesforce_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -94,6 +96,16 @@ func TestInsertFileStreams(t *testing.T) {
 
 // A file is sent once: when the answer is lost the error says that nobody knows, and nothing is sent again. What the org
 // refuses is an outcome, and what is too large is not sent at all.
+// insertOne makes a record of one field.
+func insertOne(t *testing.T, client *salesforce.Org, object, field string, v sf.Value) sf.ID {
+	t.Helper()
+	out, err := client.InsertFile(t.Context(), object, []string{field}, sf.Write{Values: []sf.Value{v}}, nil)
+	if err != nil || !out.Success {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	return out.ID
+}
+
 func TestInsertFileOutcomes(t *testing.T) {
 	server, err := emulator.Start(t.Context(), emulator.Options{})
 	if err != nil {
@@ -131,6 +143,29 @@ func TestInsertFileOutcomes(t *testing.T) {
 		t.Errorf("sent %d times: %v", sent.Load(), err)
 	}
 	server.Intercept(nil)
+	account := insertOne(t, client, "Account", "Name", sf.Text("Acme"))
+	note, err := client.InsertFile(t.Context(), "Attachment", []string{"Name", "ParentId"}, sf.Write{Values: []sf.Value{sf.Text("a.txt"), sf.Text(string(account))}},
+		&sf.Upload{Field: "Body", Name: "a", Size: 3, Open: func() io.Reader { return strings.NewReader("old") }})
+	if err != nil || !note.Success {
+		t.Fatalf("%+v, %v", note, err)
+	}
+	update := func(name sf.Value, size int64) (sf.Outcome, error) {
+		return client.UpdateFile(t.Context(), "Attachment", []string{"Name"}, sf.Write{ID: note.ID, Values: []sf.Value{name}},
+			sf.Upload{Field: "Body", Name: "a", Size: size, Open: func() io.Reader { return strings.NewReader("new ones"[:min(size, 8)]) }})
+	}
+	if out, err := update(sf.Text("b.txt"), 8); err != nil || !out.Success || out.ID != note.ID {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if out, err := update(sf.Null(), 3); err != nil || out.Success || out.Code == "" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if out, err := update(sf.Text("b.txt"), 500<<20+1); err != nil || out.Code != "FILE_SIZE_LIMIT_EXCEEDED" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	var is bytes.Buffer
+	if err := client.Body(t.Context(), "Attachment", "Body", note.ID, &is); err != nil || is.String() != "new ones" {
+		t.Errorf("%q, %v", is.String(), err)
+	}
 	schema, err := client.Schema(t.Context())
 	if err != nil {
 		t.Fatal(err)
