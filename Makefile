@@ -12,6 +12,10 @@ COMPONENTS ?= 25000
 # A hard limit of memory in MiB: Holdfast alone is measured within it, with a file of the size FILE, such as 2G, beside the rows.
 LIMIT ?=
 FILE ?=
+# What bench-restore brings back: how many rows, by an org that works at PLACES batches at one time, 200 rows of each in CHUNK.
+RESTORED ?= 1000000
+PLACES ?= 10
+CHUNK ?= 500ms
 
 # The sf command line, installed by .ci/tools: tests talk to the emulator with it.
 export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
@@ -23,7 +27,7 @@ export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-repository conformance clean
+.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-restore bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -102,6 +106,10 @@ ifeq ($(LIMIT),)
 else
 	$(GO) run ./bench -scale $(ROWS) -limit $(LIMIT) -file "$(FILE)"
 endif
+
+bench-restore: build ## a lost tree and ring brought back beside SFDMU where it is installed, and the rate of RESTORED rows beside the model's
+	$(GO) run ./bench -restore
+	$(GO) run ./bench -rows $(RESTORED) -places $(PLACES) -chunk $(CHUNK)
 
 bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags
 	$(GO) build -o bin/bench-repository ./bench/repository

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"holdfast/bench/process"
 	"holdfast/internal/testkit"
@@ -27,13 +28,17 @@ func main() {
 	flag.StringVar(&b.peer, "peer", "bin/bench-peer", "extraction by go-salesforce")
 	flag.IntVar(&b.rows, "rows", 100_000, "rows of 40 columns")
 	flag.IntVar(&b.runs, "runs", 5, "counted runs of each command, after one that does not count")
-	flag.StringVar(&b.sf, "sf", os.Getenv("HOLDFAST_SF"), "the official command line, for -scale, -components and -npsp; empty: without it")
+	flag.StringVar(&b.sf, "sf", os.Getenv("HOLDFAST_SF"), "the official command line, for -scale, -components, -npsp and -restore; empty: without it")
+	flag.StringVar(&b.sfdmu, "sfdmu", os.Getenv("HOLDFAST_SFDMU"), "the folder of npm sfdmu, for -restore; empty: without it")
 	sizes := flag.String("scale", "", "numbers of rows, such as 120000,1000000: measure first backups of large objects instead")
 	flag.IntVar(&b.limit, "limit", 0, "with -scale: measure Holdfast alone, within so many MiB of memory")
 	flag.StringVar(&b.file, "file", "", "with -limit: a file of this size, such as 2G, beside the rows")
 	components := flag.Int("components", 0, "measure a first backup of an org with so many components beside `sf project retrieve` instead")
 	npsp := flag.Bool("npsp", false, "measure the metadata of the Nonprofit Success Pack, of the real test data, beside `sf project retrieve` instead")
-	do := flag.String("do", "", "a step that the program runs as a process of its own: fill, change, classes, npsp or take")
+	restored := flag.Bool("restore", false, "measure a restore of a tree and a ring beside SFDMU instead")
+	places := flag.Int("places", 0, "measure the rate of a restore of -rows rows by an org that works at so many batches at one time instead")
+	chunk := flag.Duration("chunk", 500*time.Millisecond, "how long 200 rows of a batch take, for -places")
+	do := flag.String("do", "", "a step that the program runs as a process of its own: fill, change, classes, npsp, plant, clear, judge, stock, unstock or take")
 	instance := flag.String("instance", "", "address of the org, for -do")
 	share := flag.Int("n", 0, "change one row in so many, or deploy so many classes, for -do")
 	flag.Parse()
@@ -51,6 +56,16 @@ func main() {
 		run = func(ctx context.Context) error { return b.deployMany(ctx, *share) }
 	case *do == "npsp":
 		run = b.deployNPSP
+	case *do == "plant":
+		run = b.plant
+	case *do == "clear":
+		run = b.clear
+	case *do == "judge":
+		run = b.judge
+	case *do == "stock":
+		run = b.stock
+	case *do == "unstock":
+		run = b.unstock
 	case *do == "take":
 		run = func(context.Context) error { return process.Take(b.limit) }
 	case *sizes != "" && b.limit > 0:
@@ -61,6 +76,12 @@ func main() {
 		run = func(ctx context.Context) error { return b.components(ctx, *components) }
 	case *npsp:
 		run = b.npsp
+	case *restored:
+		run = func(ctx context.Context) error { return b.withOrg(ctx, nil, b.restore) }
+	case *places > 0:
+		run = func(ctx context.Context) error {
+			return b.withOrg(ctx, []string{"--permission", "BulkApiHardDelete"}, func(ctx context.Context) error { return b.rate(ctx, model{*places, *chunk}) })
+		}
 	}
 	for _, path := range []*string{&b.holdfast, &b.extract, &b.peer} {
 		if absolute, err := filepath.Abs(*path); err == nil {
@@ -79,9 +100,9 @@ func main() {
 }
 
 type bench struct {
-	holdfast, extract, peer, sf string
-	rows, runs, limit           int
-	file                        string
+	holdfast, extract, peer, sf, sfdmu string
+	rows, runs, limit                  int
+	file                               string
 
 	dir    string // of this measurement alone
 	in     string // folder of the measured processes; empty: that of this one
