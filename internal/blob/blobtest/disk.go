@@ -24,7 +24,7 @@ var ErrCrashed = errors.New("the machine has crashed")
 type Call struct {
 	N    int    // position among the operations that change something, or among the others; from 0
 	Verb string // create, write, sync, link, remove, mkdir, syncdir; open, read, stat, size, list
-	Name string // temporary files are "tmp/*"
+	Name string // temporary files are "tmp/*", but for the reserve
 }
 
 // Changes reports whether the operation changes something.
@@ -332,7 +332,7 @@ func (d *Disk) Create(name string) (file.File, error) {
 
 // anonymous leaves the random names of temporary files out of the trace.
 func anonymous(name string) string {
-	if strings.HasPrefix(name, "tmp/") {
+	if strings.HasPrefix(name, "tmp/") && name != "tmp/reserve" {
 		return "tmp/*"
 	}
 	return name
