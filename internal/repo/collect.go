@@ -125,13 +125,17 @@ func (p *pruning) sweep(ctx context.Context) error {
 // were taken back is returned.
 func (r *Repository) Unexpire(ctx context.Context, refs []Ref) (int, error) {
 	n := 0
+	found := make(map[Ref]bool) // expired when it was first seen: an attempt may succeed and yet end with an error
 	err := r.inReserve(ctx, func() error {
 		_, err := r.keys.succeed(ctx, succession{change: func(_ context.Context, _ *tableState, next *seal.Table) error {
 			n = 0
 			for i := range next.Roots {
 				root := &next.Roots[i]
-				if !root.Expired.IsZero() && slices.Contains(refs, Ref{Class(root.Class), root.ID}) {
-					root.Expired = time.Time{}
+				ref := Ref{Class(root.Class), root.ID}
+				if !root.Expired.IsZero() && slices.Contains(refs, ref) {
+					root.Expired, found[ref] = time.Time{}, true
+				}
+				if found[ref] {
 					n++
 				}
 			}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,6 +77,38 @@ func TestFullDiskCanBeReadAndPruned(t *testing.T) {
 		disk.Limit(reserveBytes + 200_000 + room*1_237)
 		if again, err := fillUp(t.Context(), open()); problem.KindOf(err) != problem.NoSpace || len(again) == 0 {
 			t.Errorf("room %d: %d roots, %v", room, len(again), err)
+		}
+	}
+}
+
+// TestUnexpireCountsOnceOnAFullDisk lets the room end at every call of taking roots back, so also between the two copies
+// of the generation that did it: what is told is what was done.
+func TestUnexpireCountsOnceOnAFullDisk(t *testing.T) {
+	operator, recovery := identity(t), identity(t)
+	disk := blobtest.NewDisk()
+	if err := Init(t.Context(), file.New(disk, "disk"), operator.Recipient(), recovery.Recipient()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(t.Context(), file.New(disk, "disk"), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Limit(disk.Used() + reserveBytes + 20_000)
+	roots, err := fillUp(t.Context(), r)
+	if problem.KindOf(err) != problem.NoSpace {
+		t.Fatal(err)
+	}
+	give := pruneInput(r)
+	give.Expire = slices.Collect(maps.Keys(roots))
+	for spare := 0; spare < 60_000; spare += 4_000 {
+		disk.Limit(disk.Used() + 2*reserveBytes)
+		if _, err := r.Prune(t.Context(), give); err != nil {
+			t.Fatalf("%d bytes to spare: %v", spare, err)
+		}
+		disk.Limit(disk.Used() + spare)
+		n, err := r.Unexpire(t.Context(), give.Expire)
+		if err := wrongUnless(n == len(give.Expire), err); err != nil {
+			t.Fatalf("%d bytes to spare: %d of %d taken back: %v", spare, n, len(give.Expire), err)
 		}
 	}
 }
