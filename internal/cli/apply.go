@@ -48,7 +48,7 @@ is observed again, and what is not as planned is listed.`,
 		example: `holdfast apply incident.plan
 holdfast apply incident.plan --approve 9f2c… --json`,
 		kinds: []problem.Kind{
-			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound, problem.NoSpace,
+			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.NotVerified, problem.Limits,
 		},
 		result: applyResult{}, min: 1, max: 1,

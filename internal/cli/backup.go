@@ -62,7 +62,7 @@ holdfast backup prod --full --json
 holdfast backup prod --exclude-field 'Contact.SSN__c' --api-share 30 --window 22:00-06:00`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
-			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: run.BackupResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error { return a.backup(cmd.Context(), args[0], given) })

@@ -71,6 +71,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	}
 	a.json = a.json || asksForJSON(args)
+	err = onFullDisk(err)
 	if ctx.Err() != nil {
 		// Whatever failed did so because it was told to stop.
 		err = problem.Wrap(problem.Interrupted, err, "interrupted").
@@ -152,7 +153,7 @@ type spec struct {
 }
 
 // anyCommand are the kinds of error that every command may end with.
-var anyCommand = []problem.Kind{problem.Failed, problem.Usage, problem.Interrupted}
+var anyCommand = []problem.Kind{problem.Failed, problem.Usage, problem.NoSpace, problem.Interrupted}
 
 // kindsOf returns every kind that the command may end with, in the order of the table.
 func (s spec) kindsOf() []problem.Line {

@@ -28,7 +28,7 @@ either place can repair the other. Write backups to one of them only. A place th
 repository, is left as it is. When something is damaged it is named, the copy stays in its earlier state, and the exit code
 is 13; with --with-damage the copy goes on and lacks what is damaged.`,
 		example: "holdfast copy /mnt/second/holdfast\nholdfast copy 's3://backups-two/acme?endpoint=https://s3.example.com' --delete",
-		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace, problem.Unreachable}, readKinds...),
+		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.Unreachable}, readKinds...),
 		result:  run.CopyResult{}, min: 1, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
 		r, identity, err := a.openRepository(cmd.Context())
@@ -49,7 +49,9 @@ is 13; with --with-damage the copy goes on and lacks what is damaged.`,
 			return err
 		}
 		if err == nil && !in.DryRun {
-			err = a.meetCopy(cmd.Context(), args[0], in.To, identity)
+			if err = a.meetCopy(cmd.Context(), args[0], in.To, identity); err != nil {
+				err = fmt.Errorf("the copy is up to date, but what was seen of it is not remembered: %w", err)
+			}
 		}
 		return errors.Join(a.print(result, func(w io.Writer) { writeCopied(w, args[0], result) }), err)
 	}))
@@ -113,7 +115,7 @@ a place; damaged bytes are kept under quarantine/ in the repository. Nothing is 
 repository has given up or erased since it was copied. No other command should write to the repository meanwhile. When
 something is still wrong the exit code is 13.`,
 		example: "holdfast repair --from /mnt/second/holdfast --dry-run\nholdfast repair --from /mnt/second/holdfast",
-		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace, problem.Unreachable, problem.Findings}, readKinds...),
+		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.Unreachable, problem.Findings}, readKinds...),
 		result:  run.RepairResult{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()

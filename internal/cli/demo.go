@@ -37,7 +37,7 @@ witness who reads the org without Holdfast compares at the end.
 It needs no network and no settings, and touches nothing outside a folder of its own.`,
 		example: `holdfast demo
 holdfast demo --seed 42 --keep ./demo`,
-		kinds:  []problem.Kind{problem.NoSpace, problem.Conflict, problem.NotVerified},
+		kinds:  []problem.Kind{problem.Conflict, problem.NotVerified},
 		result: demoResult{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		return a.demo(cmd, seed, keep)

@@ -89,7 +89,7 @@ holdfast diff 4f1c 9ab2 --object components/Profile --changes
 holdfast diff ./force-app org:prod --how changed --how removed
 holdfast diff git:v1.4:force-app git:main:force-app --html release.html
 holdfast diff latest org:prod --type Profile --component PermissionSet:Sales* --changes`,
-		kinds:  append([]problem.Kind{problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Limits}, readKinds...),
+		kinds:  append([]problem.Kind{problem.Unreachable, problem.Unauthorized, problem.Limits}, readKinds...),
 		result: run.DiffResult{}, min: 2, max: 2,
 	}, func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()

@@ -30,7 +30,7 @@ Beside a project, what the org has and the project has not is a finding, too; ` 
 holdfast drift prod --type ApexClass --type Flow --changes
 holdfast drift prod --against git:main:force-app --how changed --how removed --html drift.html`,
 		kinds: append([]problem.Kind{
-			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Findings, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Findings, problem.Limits,
 		}, readKinds...),
 		result: run.DiffResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {

@@ -44,7 +44,7 @@ no managed packages and no users but one: docs/guide/drill.md says what a drill 
 holdfast drill 4f1c --object Account --object Contact
 holdfast drill --from prod --statement drill.txt --json`,
 		kinds: []problem.Kind{
-			problem.Findings, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.NoSpace, problem.Limits, problem.Conflict,
+			problem.Findings, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Limits, problem.Conflict,
 		},
 		result: run.DrillResult{}, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {

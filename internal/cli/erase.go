@@ -34,7 +34,7 @@ is looked through, by the same command with the same approval.`,
 		example: `holdfast erase 003A0000012bXyzIAE
 holdfast erase 003A0000012bXyzIAE --approve 5f0c9a7be2134d68
 holdfast find "SELECT Id FROM Contact WHERE Email = 'ann@example.com'" | holdfast erase --records -`,
-		kinds:  append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace}, readKinds...),
+		kinds:  append([]problem.Kind{problem.Locked, problem.Conflict}, readKinds...),
 		result: run.EraseResult{}, max: snapshot.MaxErased,
 	}, func(cmd *cobra.Command, args []string) error {
 		var err error

@@ -62,7 +62,7 @@ holdfast export out 4f1c --type Flow --type ApexClass
 holdfast export out 2026-03-01T12:00 --format csv --object Account --object Contact
 holdfast export warehouse --format parquet
 holdfast export --git /srv/prod-history`,
-		kinds:  append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
+		kinds:  append([]problem.Kind{problem.Partial}, readKinds...),
 		result: exportResult{}, min: 1, max: 2,
 	}, func(cmd *cobra.Command, args []string) error {
 		if err := given.fit(cmd); err != nil {

@@ -23,7 +23,7 @@ func (a *app) fileCommand() *cobra.Command {
 resource, or of another record with a base64 field. They are compared with the SHA-256 under which they were stored. The
 file that is written is not encrypted, and nothing is overwritten. ` + "`holdfast rescue`" + ` writes all of them.`,
 		example: "holdfast file latest 068000000000001AAA --to contract.pdf",
-		kinds:   append([]problem.Kind{problem.NoSpace}, readKinds...),
+		kinds:   readKinds,
 		result:  run.FileResult{}, min: 2, max: 2,
 	}, func(cmd *cobra.Command, args []string) error {
 		if to == "" {

@@ -56,7 +56,7 @@ func (a *app) guardCommand() *cobra.Command {
 
 var guardKinds = []problem.Kind{
 	problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Locked,
-	problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Findings, problem.Limits,
+	problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Findings, problem.Limits,
 }
 
 func (a *app) guardBefore() *cobra.Command {

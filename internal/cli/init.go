@@ -40,7 +40,7 @@ that file away. Without one of the two keys nobody can read the repository, its 
 		example: `holdfast init --repo /backups/prod --key-file ~/.config/holdfast/prod.key \
     --recovery-key-file /media/usb/prod-recovery.key
 holdfast init --recovery-recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p`,
-		kinds:  []problem.Kind{problem.Conflict, problem.NoRepository, problem.NoSpace},
+		kinds:  []problem.Kind{problem.Conflict, problem.NoRepository},
 		result: initResult{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		return a.initRepository(cmd, recovery, recoveryFile)

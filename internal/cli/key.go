@@ -29,7 +29,7 @@ func (a *app) keyCommand() *cobra.Command {
 
 // onKeys makes a command that does something with the keys and lists them afterwards.
 func (a *app) onKeys(s spec, do func(ctx context.Context, r *repo.Repository, args []string) error) *cobra.Command {
-	s.kinds = append([]problem.Kind{problem.Conflict, problem.Locked, problem.NoSpace}, readKinds...)
+	s.kinds = append([]problem.Kind{problem.Conflict, problem.Locked}, readKinds...)
 	s.result = keyResult{}
 	return a.repoFlags(a.command(s, func(cmd *cobra.Command, args []string) error {
 		r, identity, err := a.openRepository(cmd.Context())

@@ -63,7 +63,7 @@ holdfast load prod contacts.csv --object Contact --op upsert --key Email --plan 
 holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan
 holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan --approve 9f2c… --hard-delete 120`,
 		kinds: []problem.Kind{
-			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound, problem.NoSpace,
+			problem.Partial, problem.NoRepository, problem.Locked, problem.WrongKey, problem.Damaged, problem.NotFound,
 			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.NotVerified, problem.Limits,
 		},
 		result: loadResult{}, min: 2, max: 2, org: true,

@@ -25,7 +25,7 @@ expired snapshot can be taken back with unexpire until its undo window is over. 
 relies on is deleted after the grace period, at a later prune; what the storage has locked is counted as
 retained. Backups may go on meanwhile.`,
 		example: "holdfast prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run\nholdfast prune --keep-within-days 90",
-		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict, problem.NoSpace}, readKinds...),
+		kinds:   append([]problem.Kind{problem.Locked, problem.Conflict}, readKinds...),
 		result:  run.PruneResult{},
 	}, func(cmd *cobra.Command, _ []string) error {
 		for _, n := range []int{in.Rules.Last, in.Rules.Hourly, in.Rules.Daily, in.Rules.Weekly, in.Rules.Monthly, in.Rules.Yearly, withinDays} {
@@ -104,7 +104,7 @@ func (a *app) unexpireCommand() *cobra.Command {
 		short:   "take back snapshots that expired",
 		long:    "Takes back the expired snapshot, or all of them, as long as the undo window of the prune that let them expire is not over.",
 		example: "holdfast unexpire 3f9c2a81d0\nholdfast unexpire",
-		kinds:   append([]problem.Kind{problem.Locked, problem.NoSpace}, readKinds...),
+		kinds:   append([]problem.Kind{problem.Locked}, readKinds...),
 		result:  run.UnexpireResult{}, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
 		store, err := a.openStore(cmd.Context())

@@ -35,7 +35,7 @@ func (a *app) rescueCommand() *cobra.Command {
 		short:   "write a snapshot out as plain files",
 		long:    rescueText,
 		example: "holdfast rescue latest --to /secure/out\nholdfast rescue 3f9c2a81d0 --object Account --object Contact --format parquet --to out",
-		kinds:   append([]problem.Kind{problem.Partial, problem.NoSpace}, readKinds...),
+		kinds:   append([]problem.Kind{problem.Partial}, readKinds...),
 		result:  run.RescueResult{}, min: 1, max: 1,
 	}, func(cmd *cobra.Command, args []string) error {
 		if to == "" {

@@ -59,7 +59,7 @@ holdfast restore prod --to 4f1c --query "SELECT Id FROM Account WHERE Industry =
 holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomField:Invoice__c.Number__c --plan pay.plan`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
-			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: restoreResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {

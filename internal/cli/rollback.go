@@ -48,7 +48,7 @@ holdfast rollback prod --undo 4f1c..9ab2 --config-data Price_Rule__c --config-da
 holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component CustomObject:Invoice__c --plan pay.plan`,
 		kinds: []problem.Kind{
 			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
-			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: rollbackResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {

@@ -73,7 +73,7 @@ holdfast seed sandbox --from prod --object Contact --mask rules.txt --mask-key-f
 holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNumber`,
 		kinds: []problem.Kind{
 			problem.Partial, problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
-			problem.NoSpace, problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Limits,
 		},
 		result: seedResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
