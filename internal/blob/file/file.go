@@ -228,7 +228,7 @@ func (b *Bucket) get(key string, offset, length int64) ([]byte, error) {
 		return nil, err
 	}
 	if to-from > blob.MaxObject {
-		return nil, fmt.Errorf("%d bytes, at most %d", to-from, blob.MaxObject)
+		return nil, problem.Newf(problem.Damaged, "%d bytes, at most %d", to-from, blob.MaxObject)
 	}
 	body := make([]byte, to-from)
 	n, err := f.ReadAt(body, from)

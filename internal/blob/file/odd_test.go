@@ -52,6 +52,29 @@ func TestWhatIsNoFileIsNoObject(t *testing.T) {
 	}
 }
 
+// TestTooLargeIsDamage makes a file larger than any object: that is damage, which one copy of a key table survives, and a
+// verification goes on after.
+func TestTooLargeIsDamage(t *testing.T) {
+	dir := t.TempDir()
+	b, err := file.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put(t.Context(), "key", []byte("bytes")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "key")
+	if err := errors.Join(os.Chmod(path, 0o600), os.Truncate(path, blob.MaxObject+1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(t.Context(), "key", 0, -1); problem.KindOf(err) != problem.Damaged {
+		t.Error(err)
+	}
+	if part, err := b.Get(t.Context(), "key", 0, 5); err != nil || string(part) != "bytes" {
+		t.Errorf("part: %q, %v", part, err)
+	}
+}
+
 // TestReadingThatTheSystemRefusesSaysWhatToDo lets the system refuse every way of reading.
 func TestReadingThatTheSystemRefusesSaysWhatToDo(t *testing.T) {
 	for refusal, want := range map[error]problem.Kind{

@@ -118,12 +118,12 @@ func (b *Bucket) getOnce(ctx context.Context, key, version string, offset, lengt
 // readAll reads a body of size bytes, or of unknown size when that is negative.
 func readAll(stream io.Reader, size int64) ([]byte, error) {
 	if size > blob.MaxObject {
-		return nil, settledError{fmt.Errorf("%d bytes, at most %d", size, blob.MaxObject)}
+		return nil, settledError{problem.Newf(problem.Damaged, "%d bytes, at most %d", size, blob.MaxObject)}
 	}
 	if size < 0 {
 		body, err := io.ReadAll(io.LimitReader(stream, blob.MaxObject+1))
 		if err == nil && len(body) > blob.MaxObject {
-			err = settledError{fmt.Errorf("more than %d bytes", blob.MaxObject)}
+			err = settledError{problem.Newf(problem.Damaged, "more than %d bytes", blob.MaxObject)}
 		}
 		return body, err
 	}
