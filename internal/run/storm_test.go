@@ -74,6 +74,9 @@ func (m *mazeOrg) stormed(seed uint64) {
 	stamps := m.stamps(r)
 	in := m.input(r, filepath.Join(m.TempDir(), "plan.journal"))
 	in.Options.Wait = func(ctx context.Context, _ time.Duration) error { time.Sleep(time.Millisecond); return ctx.Err() }
+	if seed%2 == 1 { // several jobs are under way at one time
+		in.Options.JobRows = 1 + int(seed/2%3)
+	}
 	rnd := rand.New(rand.NewPCG(seed, 22))
 	var log []string
 	var out run.ApplyResult
