@@ -48,26 +48,10 @@ func main() {
 	}
 	run := b.run
 	switch {
-	case *do == "fill":
-		run = func(ctx context.Context) error { return b.fill(ctx) }
-	case *do == "change":
-		run = func(ctx context.Context) error { return b.change(ctx, *share) }
-	case *do == "classes":
-		run = func(ctx context.Context) error { return b.deployMany(ctx, *share) }
-	case *do == "npsp":
-		run = b.deployNPSP
-	case *do == "plant":
-		run = b.plant
-	case *do == "clear":
-		run = b.clear
-	case *do == "judge":
-		run = b.judge
-	case *do == "stock":
-		run = b.stock
-	case *do == "unstock":
-		run = b.unstock
-	case *do == "take":
-		run = func(context.Context) error { return process.Take(b.limit) }
+	case *do != "":
+		if run = b.steps(*share)[*do]; run == nil {
+			run = func(context.Context) error { return fmt.Errorf("-do %q is no step", *do) }
+		}
 	case *sizes != "" && b.limit > 0:
 		run = func(ctx context.Context) error { return b.limited(ctx, *sizes) }
 	case *sizes != "":
@@ -96,6 +80,22 @@ func main() {
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
+	}
+}
+
+// steps are what the program runs as a process of its own, by name.
+func (b *bench) steps(n int) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"fill":    b.fill,
+		"change":  func(ctx context.Context) error { return b.change(ctx, n) },
+		"classes": func(ctx context.Context) error { return b.deployMany(ctx, n) },
+		"npsp":    b.deployNPSP,
+		"plant":   b.plant,
+		"clear":   b.clear,
+		"judge":   b.judge,
+		"stock":   b.stock,
+		"unstock": b.unstock,
+		"take":    func(context.Context) error { return process.Take(b.limit) },
 	}
 }
 

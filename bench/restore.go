@@ -93,7 +93,8 @@ func (b *bench) judged(ctx context.Context) error {
 
 // sfdmuRuns links SFDMU into a home of its own and returns how it is run from one side to the other; nil without it.
 func (b *bench) sfdmuRuns(ctx context.Context) (func(source, target string) []string, error) {
-	if _, err := os.Stat(b.sfdmu); b.sf == "" || b.sfdmu == "" || err != nil {
+	_, missing := os.Stat(b.sfdmu)
+	if b.sf == "" || b.sfdmu == "" || missing != nil {
 		fmt.Println("sfdmu run: NOT MEASURED: set HOLDFAST_SF and HOLDFAST_SFDMU")
 		return nil, nil
 	}
@@ -235,9 +236,9 @@ func (b *bench) judge(ctx context.Context) error {
 	}
 	wrong, missing, extra := 0, 0, 0
 	see := func(found, wanted string) {
-		switch {
-		case found == wanted:
-		case found == "":
+		switch found {
+		case wanted:
+		case "":
 			missing++
 		default:
 			wrong++

@@ -44,9 +44,6 @@ func cellsOf(w sf.Write) []string {
 	return cells
 }
 
-// byJob reports the operations whose batches are Bulk jobs.
-func byJob(op plan.Op) bool { return op == plan.Insert || op == plan.HardDelete }
-
 // insertion is the content of one batch that is a job: what goes into it, and what does not go.
 type insertion struct {
 	rows    []sending // sent, aligned with writes

@@ -134,7 +134,7 @@ func (w *wanted) replacedOf(ctx context.Context, object string, field *sf.Field)
 	}
 	if row.Replaced > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d files of %s are put back as they were, %d bytes", row.Replaced, object, row.Bytes))
-		w.files = append(w.files, row)
+		w.countFiles(row)
 	}
 	return nil
 }

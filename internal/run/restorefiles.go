@@ -159,16 +159,21 @@ func (w *wanted) bodies(ctx context.Context, object string, field *sf.Field, bin
 	if row.Files > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d files of %s are sent with their records, %d bytes", row.Files, object, row.Bytes))
 	}
-	if row.Files+row.Lost == 0 {
-		return nil
+	w.countFiles(row)
+	return nil
+}
+
+// countFiles adds to what the plan says of the files of an object.
+func (w *wanted) countFiles(row RestoreFilesRow) {
+	if row.Files+row.Lost+row.Replaced == 0 {
+		return
 	}
-	if i := slices.IndexFunc(w.files, func(f RestoreFilesRow) bool { return f.Object == object }); i >= 0 {
+	if i := slices.IndexFunc(w.files, func(f RestoreFilesRow) bool { return f.Object == row.Object }); i >= 0 {
 		f := &w.files[i]
-		f.Files, f.Bytes, f.Lost = f.Files+row.Files, f.Bytes+row.Bytes, f.Lost+row.Lost
-		return nil
+		f.Files, f.Bytes, f.Lost, f.Replaced = f.Files+row.Files, f.Bytes+row.Bytes, f.Lost+row.Lost, f.Replaced+row.Replaced
+		return
 	}
 	w.files = append(w.files, row)
-	return nil
 }
 
 // hadBytes reports a record of which the org said that it had a file.

@@ -97,11 +97,11 @@ func (o *Org) UpdateFile(ctx context.Context, object string, fields []string, ro
 		return tooLarge(object, body, maxUpload), nil
 	}
 	c := call{what: what, method: http.MethodPatch, path: o.data("sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(string(row.ID)))}
-	kind := ""
-	if kind, c.body, err = partsOf(object, entity, body); err != nil {
+	kind, parts, err := partsOf(object, entity, body)
+	if err != nil {
 		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
 	}
-	c.header = map[string]string{"Content-Type": kind}
+	c.body, c.header = parts, map[string]string{"Content-Type": kind}
 	err = o.do(ctx, c, func(*http.Response) error { return nil }) // 204, without a body
 	if out, refused, err := o.refusedFile(err); refused || err != nil {
 		return out, err
