@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"holdfast/bench/process"
 )
@@ -42,7 +43,7 @@ func main() {
 	flag.BoolVar(&s.unverified, "unverified", false, "do not verify before writing, of a step")
 	flag.IntVar(&s.reads, "reads", 2000, "single records to read, of a step")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := func() error { return b.run(ctx, strings.Split(parts, ",")) }
 	if s.do != "" {
