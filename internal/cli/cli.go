@@ -42,7 +42,8 @@ type app struct {
 
 	specs map[*cobra.Command]spec // what the commands say of themselves, for the reference
 
-	opened []sighting // by this command, to be remembered at its end
+	opened   []sighting // by this command, to be remembered at its end
+	rescuing bool       // what is remembered is no condition
 }
 
 // Main runs one command line and returns its exit code. An interrupt cancels the command once; a

@@ -93,8 +93,8 @@ func (a *app) initRepository(cmd *cobra.Command, recovery []string, recoveryFile
 	recipients = append([]seal.Recipient{daily.Recipient()}, recipients...)
 	if err := repo.Init(cmd.Context(), bucket, recipients...); err != nil {
 		err = fmt.Errorf("repository %s: %w", dir, err)
-		if k := problem.KindOf(err); k == problem.Conflict || k == problem.Usage {
-			// Nothing was made, so nothing needs the new keys. After any other error something
+		if k := problem.KindOf(err); k == problem.Conflict || k == problem.Usage || k == problem.NoSpace {
+			// No repository was made, so nothing needs the new keys. After any other error something
 			// may have been, and a key is never thrown away on a guess.
 			// Except the daily key, when another init that ran beside this one took it from the file
 			// and was first.

@@ -45,6 +45,7 @@ func (a *app) rescueCommand() *cobra.Command {
 		if in.MaskRules, in.MaskKey, err = masks.read(); err != nil {
 			return err
 		}
+		a.rescuing = true
 		if in.Store, err = a.openStore(cmd.Context()); err != nil {
 			return err
 		}

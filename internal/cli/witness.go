@@ -29,6 +29,10 @@ const maxSeen = 64 << 20
 // it has seen a later state, or another one.
 func (a *app) meet(ctx context.Context, location string, r *repo.Repository) error {
 	path, w, err := a.seen(location, r.ID())
+	if err != nil && a.rescuing {
+		fmt.Fprintf(a.err, "holdfast: %v; the repository is read all the same\n", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
