@@ -22,6 +22,7 @@ export HOLDFAST_SF ?= $(CURDIR)/.cache/bin/sf
 # Other clients that are tested unmodified: jsforce, which this node finds, and the SFDMU plugin of sf.
 export HOLDFAST_NODE ?= $(CURDIR)/.cache/bin/node
 export HOLDFAST_SFDMU ?= $(CURDIR)/.cache/sfdmu/node_modules/sfdmu
+export HOLDFAST_GIT_DELTA ?= $(CURDIR)/.cache/gitdelta/node_modules/sfdx-git-delta
 # A reader of Parquet by other authors.
 export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.

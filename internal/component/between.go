@@ -28,9 +28,9 @@ func Between(before, after []Entry) Package {
 			p.changed(key, was, files)
 		}
 	}
-	for key := range a {
+	for key, files := range a {
 		if b[key] == nil {
-			p.Deleted = append(p.Deleted, InManifest(key))
+			p.Deleted = append(p.Deleted, Deletions(key, files)...)
 		}
 	}
 	slices.SortFunc(p.Files, func(x, y Entry) int { return strings.Compare(x.Path, y.Path) })

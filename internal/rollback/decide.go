@@ -82,7 +82,10 @@ func (d *decision) remove(c Change) {
 		return
 	}
 	d.act(Action{Key: c.Key, Verb: Remove})
-	d.gone = append(d.gone, deletion{c.Key, c.Now.words()})
+	words := c.Now.words()
+	for _, key := range component.Deletions(c.Key, c.Now.Files) {
+		d.gone = append(d.gone, deletion{key, words})
+	}
 }
 
 // undeletable says why no deployment deletes a component, or "".

@@ -241,6 +241,7 @@ func (d *deploy) keep() {
 			store.promote(k.name)
 		}
 	}
+	store.emptied(d.dropped)
 	for k, c := range d.kept {
 		if !d.gone[k] {
 			d.put(k, c)

@@ -106,6 +106,8 @@ func (d *deploy) undeletable(k key, member string, c Component, stored bool) str
 	case k.kind == "CustomObject" && found && o.Kind == org.StandardObject:
 		// Source: public deploy results (IlluminatedCloud issue 1822).
 		return "The CustomObject called '" + k.name + "' is standard and cannot be deleted"
+	case holders[k.kind] && stored: // unverified: what it holds can be deleted, and that is all it is
+		return "Cannot delete " + k.kind + " " + k.name + ": delete the components in it"
 	case k.kind == "RecordType" && stored:
 		return "Cannot delete record type through API" // source: public deploy results; the exact text is unverified
 	case stored && c.Namespace != "" && c.Type != "InstalledPackage":

@@ -57,6 +57,27 @@ var holders = map[string]bool{
 	"AutoResponseRules": true, "EscalationRules": true,
 }
 
+// emptied drops those that hold nothing any more once these are dropped. The caller holds mu.
+func (s *Store) emptied(dropped map[key]bool) {
+	empty := map[key]bool{}
+	for k := range dropped {
+		if parent, ok := parentOf(k.kind, k.name); ok && holders[parent.kind] && len(s.components[parent].parts) == 0 {
+			empty[parent] = true
+		}
+	}
+	if len(empty) == 0 {
+		return
+	}
+	for k := range s.components {
+		if parent, ok := parentOf(k.kind, k.name); ok {
+			delete(empty, parent)
+		}
+	}
+	for k := range empty {
+		delete(s.components, k)
+	}
+}
+
 // shown is a component as lists and retrieves show it: standard objects and what only holds others have no
 // Id and the epoch for dates, whatever was deployed into them. That standard objects stay so is unverified.
 func (s *Store) shown(c Component) Component {
