@@ -28,7 +28,7 @@ export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-restore bench-repository conformance clean
+.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-restore bench-rollback bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -111,6 +111,10 @@ endif
 bench-restore: build ## a lost tree and ring brought back beside SFDMU where it is installed, and the rate of RESTORED rows beside the model's
 	$(GO) run ./bench -restore
 	$(GO) run ./bench -rows $(RESTORED) -places $(PLACES) -chunk $(CHUNK)
+
+bench-rollback: build ## COMPONENTS components and a real project compared, and a deployment to them taken back
+	$(GO) run ./bench -components $(COMPONENTS) -oops
+	$(GO) run ./bench -npsp -oops
 
 bench-repository: build ## the repository by itself and beside restic and borg, where they are installed; BENCH=flags
 	$(GO) build -o bin/bench-repository ./bench/repository

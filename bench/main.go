@@ -36,6 +36,7 @@ func main() {
 	flag.StringVar(&b.file, "file", "", "with -limit: a file of this size, such as 2G, beside the rows")
 	components := flag.Int("components", 0, "measure a first backup of an org with so many components beside `sf project retrieve` instead")
 	npsp := flag.Bool("npsp", false, "measure the metadata of the Nonprofit Success Pack, of the real test data, beside `sf project retrieve` instead")
+	oops := flag.Bool("oops", false, "with -components or -npsp: measure a comparison, and how a deployment is taken back, instead")
 	restored := flag.Bool("restore", false, "measure a restore of a tree and a ring beside SFDMU instead")
 	places := flag.Int("places", 0, "measure the rate of a restore of -rows rows by an org that works at so many batches at one time instead")
 	chunk := flag.Duration("chunk", 500*time.Millisecond, "how long 200 rows of a batch take, for -places")
@@ -57,6 +58,8 @@ func main() {
 		run = func(ctx context.Context) error { return b.limited(ctx, *sizes) }
 	case *sizes != "":
 		run = func(ctx context.Context) error { return b.scale(ctx, *sizes) }
+	case *oops && (*components > 0 || *npsp):
+		run = func(ctx context.Context) error { return b.oops(ctx, *components) }
 	case *components > 0:
 		run = func(ctx context.Context) error { return b.components(ctx, *components) }
 	case *npsp:
