@@ -93,8 +93,7 @@ func (b *bench) judged(ctx context.Context) error {
 
 // sfdmuRuns links SFDMU into a home of its own and returns how it is run from one side to the other; nil without it.
 func (b *bench) sfdmuRuns(ctx context.Context) (func(source, target string) []string, error) {
-	_, missing := os.Stat(b.sfdmu)
-	if b.sf == "" || b.sfdmu == "" || missing != nil {
+	if b.sf == "" || !there(b.sfdmu) {
 		fmt.Println("sfdmu run: NOT MEASURED: set HOLDFAST_SF and HOLDFAST_SFDMU")
 		return nil, nil
 	}
@@ -126,6 +125,11 @@ func (b *bench) sfdmuRuns(ctx context.Context) (func(source, target string) []st
 	return func(source, target string) []string {
 		return []string{b.sf, "sfdmu", "run", "-s", source, "-u", target, "--noprompt", "--path", files}
 	}, nil
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && err == nil
 }
 
 // references are what the planted records refer to, by key: a parent for each account, an account and a superior for each contact.
