@@ -129,6 +129,8 @@ emulator and its authors read it.
 
 - It executes no Apex, no flow and no process. What a trigger or a flow does is declared in it
   ([reactions](../adr/0015-declared-reactions.md)); what is not declared does not happen. Apex tests pass unless told otherwise.
+- A field that is deployed is open to the system administrator, as one is that is made in Setup, and the administrator's profile says so;
+  with ` + "`StrictFieldAccess`" + ` it is seen by nobody until it is granted, as on the platform.
 - Approval processes, entitlements, escalation and auto-response rules, path, reports and dashboards are stored as metadata and do nothing.
 - Sharing knows the default of an object, the owner, roles, shares and the permissions that see everything; sharing rules, teams,
   territories and implicit shares give nothing.
