@@ -87,6 +87,9 @@ func (w *wanted) compute(ctx context.Context) error {
 	if err := w.circles(ctx); err != nil {
 		return err
 	}
+	if err := w.uniques(ctx); err != nil {
+		return err
+	}
 	if n := w.party.unknown; n > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d deletions are not undone: the Recycle Bin does not say that they are of that user or time", n))
 	}
