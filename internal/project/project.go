@@ -104,7 +104,11 @@ func FromZip(raw []byte) ([]component.Entry, error) {
 	return files, nil
 }
 
-// budget counts what is read against the limits of an archive.
+// maxProjectFiles bounds the files of a project. An archive has 25,000 at most; in source format each field, rule and list
+// view has a file of its own, and each class two.
+const maxProjectFiles = 250_000
+
+// budget counts what is read against the limits of an archive, but for the number of files.
 type budget struct {
 	files int
 	bytes int64
@@ -117,8 +121,8 @@ func (b *budget) spend(name string, size int64) error {
 	switch {
 	case size > limits.File:
 		return problem.Newf(problem.Usage, "%s has %d bytes, at most %d", name, size, limits.File)
-	case b.files > limits.Entries:
-		return problem.Newf(problem.Usage, "more than %d files", limits.Entries).Hint("name a folder that holds components alone")
+	case b.files > maxProjectFiles:
+		return problem.Newf(problem.Usage, "more than %d files", maxProjectFiles).Hint("name a folder that holds components alone")
 	case b.bytes > limits.Unpacked:
 		return problem.Newf(problem.Usage, "more than %d bytes of files", limits.Unpacked).Hint("name a folder that holds components alone")
 	}

@@ -1,6 +1,7 @@
 package project_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,5 +150,18 @@ func TestARevisionIsReadAsItWas(t *testing.T) {
 	}
 	if _, err := project.Revision(t.Context(), t.TempDir(), "main"); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("no repository: %v", err)
+	}
+}
+
+// A project has more files than an archive may have: in source format each field has one of its own.
+func TestAProjectOfManyFilesIsRead(t *testing.T) {
+	files := map[string]string{"objects/Thing__c/Thing__c.object-meta.xml": `<CustomObject xmlns="http://soap.sforce.com/2006/04/metadata"><label>T</label></CustomObject>`}
+	for i := range 25_001 {
+		name := fmt.Sprintf("F%05d__c", i)
+		files["objects/Thing__c/fields/"+name+".field-meta.xml"] = `<CustomField xmlns="http://soap.sforce.com/2006/04/metadata"><fullName>` + name + `</fullName></CustomField>`
+	}
+	p, err := project.Open(write(t, t.TempDir(), files))
+	if err != nil || len(p.Files) != 1 || len(p.Foreign) > 0 {
+		t.Fatalf("%v, %d files", err, len(p.Files))
 	}
 }
