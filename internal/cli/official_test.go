@@ -127,7 +127,8 @@ func TestAnExportHasWhatTheOfficialCommandLineRetrieves(t *testing.T) {
 	house.must("init", "--recovery-key-file", house.path("recovery.key"))
 	house.backup()
 	house.must("export", house.path("project"), "--format", "sfdx", "--managed")
-	if err := sf.ask(t.Context(), &struct{}{}, "project", "generate", "manifest", "--from-org", "emu", "--name", "all.xml"); err != nil {
+	list := []string{"project", "generate", "manifest", "--from-org", "emu", "--name", "all.xml", "--include-packages", "managed"}
+	if err := sf.ask(t.Context(), &struct{}{}, list...); err != nil {
 		t.Fatal(err)
 	}
 	var got struct{ Messages []struct{ Problem string } }
