@@ -286,6 +286,20 @@ func bulkBehaviours() []behaviour {
 		})},
 		{"bulk.parallel", bulk(hard.Bulk{BatchRows: 200, LockFailure: 1}), bulk(hard.Bulk{BatchRows: 200, Parallel: 2, LockFailure: 1}), contend},
 		{"bulk.lockFailure", bulk(hard.Bulk{BatchRows: 200, Parallel: 2}), bulk(hard.Bulk{BatchRows: 200, Parallel: 2, LockFailure: 1}), contend},
+		{"bulk.chunkTime", emulator.Hardness{}, bulk(hard.Bulk{ChunkTime: hard.Duration(time.Hour)}), func(c *client, on bool) bool {
+			j := c.begin(insertAccounts, names(201))
+			var since time.Time
+			for ; j.State != "JobComplete"; time.Sleep(time.Millisecond) {
+				c.do("GET", "jobs/ingest/"+j.ID, "").ok(200).into(&j)
+				if j.NumberRecordsProcessed == 200 && since.IsZero() {
+					since = time.Now()
+				}
+				if on && !since.IsZero() && time.Since(since) > 100*time.Millisecond && j.NumberRecordsProcessed == 200 {
+					return true // the second chunk waits
+				}
+			}
+			return false
+		}},
 		{"bulk.chunkTimeout", emulator.Hardness{}, bulk(hard.Bulk{ChunkTimeout: 1}), insert(10, timeouts(21))},
 		{"bulk.retries", bulk(hard.Bulk{ChunkTimeout: 1}), bulk(hard.Bulk{ChunkTimeout: 1, Retries: 2}), insert(10, timeouts(3))},
 		{"bulk.batchTimeout", bulk(hard.Bulk{BatchRows: 400}), bulk(hard.Bulk{BatchRows: 400, BatchTimeout: 1}), insert(401, func(c *client, j job) bool {
