@@ -22,12 +22,14 @@ type AppliedFiles struct {
 	Other int64 `json:"other"` // files that have other bytes, or that the org does not give
 }
 
-// proveFiles reads the files of the records that the plan brought back or gave their bytes back, and compares their SHA-256.
-func (in ApplyInput) proveFiles(ctx context.Context, p *plan.Plan, w *wanted, applied apply.Result, out *ApplyResult) error {
+// proveFiles reads the files of the records that the plan brought back or gave their bytes back, and compares their SHA-256. It
+// returns the records whose files it has read, under the Ids that they have now.
+func (in ApplyInput) proveFiles(ctx context.Context, p *plan.Plan, w *wanted, applied apply.Result, out *ApplyResult) (map[sf.ID]bool, error) {
 	source, ok := in.Org.(capture.FileSource)
 	if !ok {
-		return nil
+		return nil, nil
 	}
+	read := map[sf.ID]bool{}
 	refused := map[int]map[sf.ID]bool{}
 	for _, f := range applied.Failed {
 		if refused[f.Step] == nil {
@@ -42,19 +44,21 @@ func (in ApplyInput) proveFiles(ctx context.Context, p *plan.Plan, w *wanted, ap
 		}
 		held, err := w.bodiesOf(ctx, s, field)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range s.Rows {
 			b, has := held[r.ID]
 			if !has || refused[s.Number][r.ID] {
 				continue
 			}
-			if err := in.proveFile(ctx, source, s.Object, field.Name, w.eq.Identity.Map(r.ID), b, out); err != nil {
-				return err
+			id := w.eq.Identity.Map(r.ID)
+			if err := in.proveFile(ctx, source, s.Object, field.Name, id, b, out); err != nil {
+				return nil, err
 			}
+			read[id] = true
 		}
 	}
-	return nil
+	return read, nil
 }
 
 // bodiesOf returns which bytes the records of the step are to have: what the plan says, or for those from the Recycle Bin
@@ -118,7 +122,7 @@ func (in ApplyInput) proveFile(ctx context.Context, source capture.FileSource, o
 	}
 	out.Files.Other++
 	out.differ(DifferenceRow{
-		Object: object, ID: id, Field: field, Kind: state.Update.String(), Wanted: Value{sf.Text("sha256:" + b.Hex())}, Live: Value{is},
+		Object: object, ID: id, Field: field, Kind: state.Update.String(), Wanted: Value{shownBody(b)}, Live: Value{is},
 	})
 	return nil
 }

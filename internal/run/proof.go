@@ -48,11 +48,11 @@ func (in ApplyInput) prove(ctx context.Context, w *wanted, p *plan.Plan, applied
 			return fmt.Errorf("verify: %w", err)
 		}
 	}
-	out.judge(w, excuses)
-	if err := in.proveFiles(ctx, p, w, applied, out); err != nil {
+	read, err := in.proveFiles(ctx, p, w, applied, out)
+	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	var err error
+	out.judge(w, excuses, read)
 	if out.Mentions, err = mentions(ctx, w.live, applied.Pairs); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
@@ -179,9 +179,12 @@ func (e excuses) known(id sf.ID, field string) bool {
 	return e.failed[id][field] || e.failed[id][""] || e.conflict[id][field] || e.conflict[id][""]
 }
 
-// judge sorts what is still different into what is known and what is not.
-func (out *ApplyResult) judge(w *wanted, e excuses) {
+// judge sorts what is still different into what is known and what is not. Bytes of files that were read are judged by what
+// was read.
+func (out *ApplyResult) judge(w *wanted, e excuses, read map[sf.ID]bool) {
 	for _, c := range w.delta {
+		object := w.eq.Schema.Object(c.Object)
+		body := apply.BodyField(object)
 		reduced, _, something := w.eq.Reduce(c)
 		switch {
 		case !something, c.Kind == state.Delete && !e.deleted[c.ID]:
@@ -191,11 +194,17 @@ func (out *ApplyResult) judge(w *wanted, e excuses) {
 			}
 		default:
 			for _, f := range reduced.Fields {
-				if !e.known(c.ID, f.Field) {
-					out.differ(DifferenceRow{
-						Object: c.Object, ID: c.ID, Field: f.Field, Kind: c.Kind.String(), Wanted: Value{f.After}, Live: Value{f.Before},
-					})
+				if e.known(c.ID, f.Field) || body != nil && f.Field == body.Name && read[c.ID] {
+					continue
 				}
+				var field *sf.Field
+				if object != nil {
+					field = object.Field(f.Field)
+				}
+				out.differ(DifferenceRow{
+					Object: c.Object, ID: c.ID, Field: f.Field, Kind: c.Kind.String(),
+					Wanted: shownValue(field, f.After), Live: shownValue(field, f.Before),
+				})
 			}
 		}
 	}

@@ -123,7 +123,7 @@ func (w *wanted) replacedOf(ctx context.Context, object string, field *sf.Field)
 			case was.Sum != live[id].Sum:
 				w.conflicts = append(w.conflicts, state.Conflict{
 					Object: object, ID: id, Field: field.Name, Reason: reasonReplaced,
-					Wanted: c.Fields[0].After, Base: sf.Text(was.Text()), Live: c.Fields[0].Before,
+					Wanted: shownBody(want[id]), Base: shownBody(was), Live: shownBody(live[id]),
 				})
 				continue
 			}
@@ -141,6 +141,19 @@ func (w *wanted) replacedOf(ctx context.Context, object string, field *sf.Field)
 
 // reasonReplaced is the reason of a conflict over the bytes of a file.
 const reasonReplaced = "the file was replaced since"
+
+// shownBody is how bytes are told to people: by their SHA-256.
+func shownBody(b snapshot.Body) sf.Value { return sf.Text("sha256:" + b.Hex()) }
+
+// shownValue is the value of a field of a difference as it is told to people.
+func shownValue(field *sf.Field, v sf.Value) Value {
+	if field != nil && field.Type == sf.TypeBase64 && v.IsText() {
+		if b, err := snapshot.ParseBody(v.Text()); err == nil {
+			return Value{shownBody(b)}
+		}
+	}
+	return Value{v}
+}
 
 // put adds a change of a record that is there to the delta, to what is changed of it anyway.
 func (w *wanted) put(c state.Change) {
