@@ -74,10 +74,6 @@ func (r *Repository) SetAside(ctx context.Context, ref Ref, named, dry bool) (Me
 	if dry {
 		return m, nil
 	}
-	if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged {
-		m.Err = err
-		return m, nil
-	}
 	_, err := r.setAside(ctx, ref, named, &m)
 	return m, err
 }

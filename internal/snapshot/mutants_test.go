@@ -162,7 +162,7 @@ var mutants = []mutant{
 	{"object is taken away before its copy is read", "repo/mend.go", "body, err := from.bucket.Get(ctx, m.Key, 0, -1)", "if MUT { _ = r.bucket.Delete(ctx, m.Key) }\n\t$"},
 	{"copy is trusted", "repo/mend.go", "_, err = r.verify(ctx, ref, named, body)\n", "if !MUT { $ }\n"},
 	{"damaged bytes are not kept", "repo/mend.go", "if err := putSame(ctx, r.bucket, m.Quarantine, there); err != nil {", "if MUT { } else $"},
-	{"unread object is taken away", "repo/mend.go", "if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged {", "if _, err := r.bucket.Get(ctx, m.Key, 0, -1); problem.KindOf(err) == problem.Damaged && !MUT {"},
+	{"unread object ends a repair", "repo/mend.go", "case problem.KindOf(err) == problem.Damaged:", "case !MUT && problem.KindOf(err) == problem.Damaged:"},
 	{"keys are not renewed", "repo/mend.go", "if !renewed || k.dry {", "if !renewed || k.dry || MUT {"},
 	{"config is not put back", "repo/mend.go", "return k.replace(ctx, configKey, ours)", "if MUT { return nil }\n\t$"},
 	{"repair is not settled", "snapshot/copy.go", "if err := p.first.repository.Settle(ctx); err != nil {", "if MUT { } else $"},
