@@ -14,7 +14,10 @@ import (
 func TestFullDiskHasItsCode(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("this system has no device that is always full")
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("NOT TESTED: output to a full disk: this system has no device that is always full")
 	}
 	defer func() { _ = full.Close() }()
 	t.Setenv("HOLDFAST_HOME", filepath.Join(t.TempDir(), "home"))

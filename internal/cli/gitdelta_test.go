@@ -53,11 +53,14 @@ type gitDelta struct {
 	Warnings []string            `json:"warnings"`
 }
 
-// gitDeltas asks sfdx-git-delta about ranges of commits; the test is skipped where it is not installed.
+// gitDeltas asks sfdx-git-delta about ranges of commits. Without it nothing is tested, which is an error in CI.
 func gitDeltas(t *testing.T, repo string, ranges [][2]string) []gitDelta {
 	t.Helper()
 	node, folder := os.Getenv(nodeEnv), os.Getenv(gitDeltaEnv)
 	if _, err := os.Stat(filepath.Join(folder, "package.json")); node == "" || folder == "" || err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("sfdx-git-delta is missing: set %s and %s", nodeEnv, gitDeltaEnv)
+		}
 		t.Skipf("NOT TESTED: changes as sfdx-git-delta has them: set %s and %s (.ci/tools clients installs them)", nodeEnv, gitDeltaEnv)
 	}
 	work, err := json.Marshal(map[string]any{"repo": repo, "ranges": ranges})
