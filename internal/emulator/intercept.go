@@ -77,7 +77,8 @@ type requests struct {
 func newRequests() *requests { return &requests{byOp: map[string]int64{}} }
 
 // Intercept installs a function that is asked about every request and says what goes wrong with it;
-// nil removes it. It may be called by several requests at the same time.
+// nil removes it. It may be called by several requests at the same time. What it, Before and After did for
+// a request that the client has seen end, though it were by a cut, is visible after Intercept or Calls.
 func (s *Server) Intercept(f func(Request) Fault) {
 	s.requests.mu.Lock()
 	defer s.requests.mu.Unlock()
@@ -113,6 +114,13 @@ func (q *requests) arrive(r Request) Fault {
 		}
 	}
 	return q.storm.befall(r)
+}
+
+// settle ends a request. A cut connection carries nothing that orders memory, so that without it what hooks
+// wrote would be read in a race by those who saw the cut.
+func (q *requests) settle() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 }
 
 func (q *requests) batchRule(b bulk.Batch) error {

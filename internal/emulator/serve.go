@@ -35,6 +35,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if soap.Is(segments) {
 		r = soap.Peek(r)
 	}
+	defer s.requests.settle()
 	fault := s.requests.arrive(Request{
 		Op: opOf(r, segments), Method: r.Method, Path: "/" + strings.Join(segments, "/"), Query: r.URL.RawQuery, Header: r.Header,
 	})
