@@ -33,7 +33,7 @@ npe01__OppPayment__c.npe01__Payment_Amount__c
 
 // TestNonprofitSuccessPackSeedsAnotherOrg: the data set comes into an empty second org with masks. Every relation and every
 // value that is not masked is equal, none that is masked is anywhere in what the second org, its snapshots, the plan, the journal and
-// the reports hold; a drill of the same of the same brings no value back otherwise.
+// the reports hold; a drill of the same brings no value back otherwise.
 func TestNonprofitSuccessPackSeedsAnotherOrg(t *testing.T) {
 	if os.Getenv("HOLDFAST_LONG") == "" {
 		t.Skip("NOT TESTED: two orgs with the whole pack, and all that they tell: HOLDFAST_LONG=1; a small one is testdata/seed.txt")
