@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +83,9 @@ type guard struct {
 	intents []rollback.Intent
 	archive []byte
 	kinds   []string // types that are looked at
+
+	changes []rollback.Change // that are expected
+	way     *rollback.Plan    // that takes them back, as far as it can be told before; nil until it is worked out
 
 	validated sf.Deployment // of the package, by this run; the zero value when there was none, or it was refused
 }
@@ -188,7 +190,7 @@ func (g *guard) prepare(ctx context.Context, fresh bool) error {
 	g.readIntents()
 	var err error
 	if fresh {
-		err = g.capture(ctx)
+		g.before, err = g.observeBefore(ctx)
 	} else {
 		g.before, err = g.in.Store.Load(ctx, g.journal.Before)
 	}
@@ -303,46 +305,6 @@ func ownerOf(key sf.ComponentKey) (owner sf.ComponentKey, part bool) {
 		name = parent.Name
 	}
 	return sf.ComponentKey{Type: parent.Name, Name: name}, true
-}
-
-// capture takes the snapshot before: of the types that are touched, and of the records at risk.
-func (g *guard) capture(ctx context.Context) error {
-	if err := g.take(ctx, nil); err != nil {
-		return err
-	}
-	if err := g.know(ctx); err != nil {
-		return err
-	}
-	objects := slices.Concat(g.in.Objects, g.in.Config)
-	for _, in := range g.intents {
-		if fields, records := rollback.AtRisk(in); in.Key.Type == "CustomObject" && (records || len(fields) > 0) {
-			objects = append(objects, in.Key.Name)
-		}
-	}
-	if len(objects) == 0 {
-		return nil
-	}
-	slices.Sort(objects)
-	return g.take(ctx, slices.Compact(objects))
-}
-
-// take takes a snapshot of the types that are touched and of some objects. What profiles say depends on what else is
-// read with them, so that with them everything is.
-func (g *guard) take(ctx context.Context, objects []string) error {
-	opts := g.in.Capture
-	opts.Kind, opts.Metadata, opts.Include = "", g.in.Org, slices.Clone(objects)
-	for _, kind := range g.kinds {
-		opts.Include = append(opts.Include, snapshot.Components.Name(kind))
-	}
-	if slices.ContainsFunc(g.kinds, component.Dependent) {
-		opts.Include = append(slices.Clone(objects), snapshot.Components.Name("*"))
-	}
-	captured, err := capture.Run(ctx, g.in.Org, g.in.Store, opts)
-	if err != nil && problem.KindOf(err) != problem.Partial {
-		return fmt.Errorf("read the org: %w", err)
-	}
-	g.before, err = g.in.Store.Load(ctx, captured.Snapshot.ID)
-	return err
 }
 
 // know fills in what the snapshot holds of what is touched.

@@ -9,6 +9,7 @@ import (
 	"holdfast/internal/problem"
 	"holdfast/internal/rollback"
 	"holdfast/internal/sf"
+	"holdfast/internal/snapshot"
 )
 
 // grade grades every component, with the data that the snapshot holds of it.
@@ -56,8 +57,8 @@ func (g *guard) data(ctx context.Context, object, field string) (rollback.Data, 
 	return rollback.Data{Held: rows[0].Held, Records: rows[0].Records, Values: rows[0].Values}, nil
 }
 
-// foresee works out how the deployment would be taken back, and has the org validate that and the package.
-func (g *guard) foresee(ctx context.Context) error {
+// expect works out what the deployment changes and how that would be taken back.
+func (g *guard) expect(ctx context.Context) error {
 	input := rollback.Input{APIVersion: g.in.Version}
 	g.out.Cannot, g.out.Foreseen = nil, nil
 	for _, in := range g.intents {
@@ -86,6 +87,16 @@ func (g *guard) foresee(ctx context.Context) error {
 		}
 	}
 	g.out.Foreseen = ShownRollback(plan, nil).Deployments
+	g.changes, g.way = input.Changes, &plan
+	return nil
+}
+
+// foresee has the org validate the package, and how it would be taken back.
+func (g *guard) foresee(ctx context.Context) error {
+	if err := g.expect(ctx); err != nil {
+		return err
+	}
+	plan := g.way
 	g.out.Validated = []ValidationRow{}
 	if g.journal.Done {
 		return nil
@@ -184,13 +195,11 @@ func (g *guard) finish(ctx context.Context) error {
 	}
 	g.readIntents()
 	var err error
-	before := g.before
-	if before == nil {
-		if before, err = g.in.Store.Load(ctx, g.journal.Before); err != nil {
+	if g.before == nil {
+		if g.before, err = g.in.Store.Load(ctx, g.journal.Before); err != nil {
 			return err
 		}
-		g.before = before
-		g.out.Before, g.out.Made, g.out.OrgID = before.Info().ID, before.Info().To, before.Info().OrgID
+		g.out.Before, g.out.Made, g.out.OrgID = g.before.Info().ID, g.before.Info().To, g.before.Info().OrgID
 		if err := g.know(ctx); err != nil {
 			return err
 		}
@@ -199,12 +208,12 @@ func (g *guard) finish(ctx context.Context) error {
 		}
 	}
 	g.out.Sent, g.out.Deployed = sentRows(g.journal.Sent), g.journal.Done
+	var live *snapshot.Snapshot // nil: people may have worked since, so that the org is looked at again
 	if g.out.After = g.journal.After; g.out.After == "" {
-		if err := g.take(ctx, g.in.Config); err != nil {
+		if live, err = g.observeAfter(ctx); err != nil {
 			return err
 		}
-		g.out.After = g.before.Info().ID
-		g.before = before
+		g.out.After = live.Info().ID
 		// From here on, what people do is not the deployment's: a run that dies below does not look again.
 		if err := g.journal.Finish(g.out.After); err != nil {
 			return err
@@ -215,6 +224,7 @@ func (g *guard) finish(ctx context.Context) error {
 	}
 	plan, err := Rollback(ctx, RollbackInput{
 		Org: g.in.Org, Store: g.in.Store, Before: g.out.Before, After: g.out.After, ConfigData: g.in.Config, APIVersion: g.in.Version, Capture: g.in.Capture,
+		live: live,
 	})
 	if err != nil {
 		return err

@@ -28,13 +28,15 @@ func (r *reversal) withRecords(ctx context.Context, p rollback.Plan) (rollback.P
 	if err := r.readConfig(); err != nil {
 		return p, err
 	}
-	r.objects = r.concerned(p)
+	r.objects = r.concerned(p, r.live.Schema())
 	if len(r.objects) == 0 {
 		return p, nil
 	}
-	p, err := r.decide(ctx)
-	if err != nil {
-		return p, err
+	if !r.sees(r.in.live) { // else it was decided from just that
+		var err error
+		if p, err = r.decide(ctx); err != nil {
+			return p, err
+		}
 	}
 	values := r.values(p)
 	var going []sf.ComponentKey
@@ -62,9 +64,9 @@ func (r *reversal) withRecords(ctx context.Context, p rollback.Plan) (rollback.P
 		for _, name := range r.in.ConfigData {
 			chosen[name] = true
 		}
-		err = r.phase(ctx, &p, &wanted{want: r.before, base: r.after, live: live, chosen: chosen, closure: true, limit: plan.MaxRows}, nil)
+		return p, r.phase(ctx, &p, &wanted{want: r.before, base: r.after, live: live, chosen: chosen, closure: true, limit: plan.MaxRows}, nil)
 	}
-	return p, err
+	return p, nil
 }
 
 // readConfig checks the objects whose records are part of the change.
@@ -141,9 +143,9 @@ func writable(schema *sf.Schema, object, field string) bool {
 }
 
 // concerned returns the objects whose records have to be observed: those that get values back, those that lose some for
-// good, so that they are held, and what these refer to, as far as the snapshot before holds it. Sorted; none when no
-// records are concerned.
-func (r *reversal) concerned(p rollback.Plan) []string {
+// good, so that they are held, and what these refer to, as far as the snapshot before holds it, and as far as the org has
+// it now. Sorted; none when no records are concerned.
+func (r *reversal) concerned(p rollback.Plan, now *sf.Schema) []string {
 	own := map[string]bool{}
 	for _, name := range r.in.ConfigData {
 		own[name] = true
@@ -185,7 +187,6 @@ func (r *reversal) concerned(p rollback.Plan) []string {
 			}
 		}
 	}
-	now := r.live.Schema()
 	maps.DeleteFunc(all, func(name string, _ bool) bool { o := now.Object(name); return o == nil || !o.Queryable })
 	return slices.Sorted(maps.Keys(all))
 }

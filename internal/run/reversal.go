@@ -184,6 +184,10 @@ func rowsOf(ctx context.Context, sn *snapshot.Snapshot, kind string) (map[string
 // observe captures the components of these types as they are now. What profiles say depends on what else is
 // read with them, so that with them everything is.
 func (r *reversal) observe(ctx context.Context, kinds []string) error {
+	if r.sees(r.in.live) {
+		r.live = r.in.live
+		return nil
+	}
 	opts := r.in.Capture
 	opts.Metadata, opts.Include = r.in.Org, nil
 	if opts.Kind == "" {
@@ -203,6 +207,19 @@ func (r *reversal) observe(ctx context.Context, kinds []string) error {
 	}
 	r.live, err = r.in.Store.Load(ctx, captured.Snapshot.ID)
 	return err
+}
+
+// sees reports a snapshot that tells what the org has of the records that are to be observed.
+func (r *reversal) sees(sn *snapshot.Snapshot) bool {
+	if sn == nil {
+		return false
+	}
+	for _, name := range r.objects {
+		if p, held := wholePart(sn, name); !held || p.Stale || p.From.Before(sn.Info().Started) {
+			return false
+		}
+	}
+	return true
 }
 
 // changes returns the components of a type that the change touched, in three states.

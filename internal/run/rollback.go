@@ -40,6 +40,8 @@ type RollbackInput struct {
 	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
 
 	exact bool // Only is what a plan says: nothing is looked for that it needs
+	// live is the org as it was observed a moment ago, with every type that changed; nil: it is observed.
+	live *snapshot.Snapshot
 }
 
 // RollbackResult is a plan: nothing was deployed.
