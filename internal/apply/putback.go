@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -253,4 +254,30 @@ func (l *ledger) foldAlone(e entry) error {
 		l.numbered(e.Batch).abort(e)
 	}
 	return nil
+}
+
+// StillOff returns the components, as "Type Name", that by the journal at path an application switched off, or was
+// about to, and did not put back; none where there are none. The error is NotFound where there is no such journal, and
+// otherwise that of OpenJournal: Locked while an application, or whoever puts automation back, is at work.
+func StillOff(path string) ([]string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, problem.Newf(problem.NotFound, "there is no journal %s", path)
+	}
+	j, err := OpenJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Close(); err != nil {
+		return nil, err
+	}
+	l := &ledger{switchesOnly: true}
+	for _, e := range j.entries {
+		if err := l.fold(e); err != nil {
+			return nil, err
+		}
+	}
+	if l.prior == nil || l.back {
+		return nil, nil
+	}
+	return l.prior.Names, nil
 }

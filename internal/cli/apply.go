@@ -63,6 +63,7 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 	flags.StringVar(&in.report, "report", "", "new `file` for the report, .html or .json")
 	flags.IntVar(&in.hardDelete, "hard-delete", 0, hardDeleteUsage)
 	flags.BoolVar(&in.resume, "resume", false, "go on with a plan that was approved and begun; its journal has the approval")
+	flags.BoolVar(&in.unwatched, "no-watchdog", false, noWatchdogUsage)
 	flags.BoolVar(&in.putBack, "put-back", false, "put back automation that an application of this plan switched off, and do nothing else")
 	return a.repoFlags(cmd)
 }
@@ -73,10 +74,13 @@ const maxPlanFile = 2 << 30
 // hardDeleteUsage is the usage of the flag without which no record is deleted for good.
 const hardDeleteUsage = "`number` of records that the plan deletes for good: a plan that does so is applied only when it is told how many"
 
+// noWatchdogUsage is the usage of the flag that goes without a watchdog.
+const noWatchdogUsage = "start no process that puts automation back when this one is killed"
+
 // applyFlags are the flags of apply.
 type applyFlags struct {
 	approve, journal, org, report string
-	resume, putBack               bool
+	resume, putBack, unwatched    bool
 	hardDelete                    int
 }
 
@@ -130,6 +134,11 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	if err != nil {
 		return err
 	}
+	watched, err := a.watch(ctx, p, at, path, in.journal, in.unwatched)
+	if err != nil {
+		return err
+	}
+	defer watched.release()
 	if in.putBack {
 		return a.putBack(ctx, at.org, in.journal)
 	}

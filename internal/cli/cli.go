@@ -42,17 +42,31 @@ type app struct {
 
 	specs map[*cobra.Command]spec // what the commands say of themselves, for the reference
 
+	alone   bool // this process is nothing but this program, and may start it again
+	watches bool // it is a watchdog, and warns of nothing
+
 	opened   []sighting // by this command, to be remembered at its end
 	rescuing bool       // what is remembered is no condition
 }
 
 // Main runs one command line and returns its exit code. An interrupt cancels the command once; a
-// second one ends the process as usual.
+// second one ends the process as usual. It starts no watchdog: the process may be another program.
 func Main(args []string, in io.Reader, out, err io.Writer) int {
+	return newApp(in, out, err).main(args)
+}
+
+// Program is Main of a process that is this program and nothing else, so that it may start itself again.
+func Program(args []string, in io.Reader, out, err io.Writer) int {
+	a := newApp(in, out, err)
+	a.alone = true
+	return a.main(args)
+}
+
+func (a *app) main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return newApp(in, out, err).run(ctx, args)
+	return a.run(ctx, args)
 }
 
 func newApp(in io.Reader, out, err io.Writer) *app {
@@ -68,6 +82,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	a.remember()
+	if !a.watches {
+		a.remind()
+	}
 	if err == nil {
 		return 0
 	}

@@ -36,5 +36,6 @@ func (a *app) commands() []*cobra.Command {
 		a.emulateCommand(),
 		a.orgCommand(),
 		a.versionCommand(),
+		a.watchdogCommand(),
 	}
 }

@@ -35,7 +35,7 @@ type loadResult struct {
 // loadFlags are the flags of load.
 type loadFlags struct {
 	object, op, key, plan, approve, results string
-	automationOff                           bool
+	automationOff, unwatched                bool
 	maxRows, hardDelete                     int
 }
 
@@ -76,6 +76,7 @@ holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan -
 	flags.StringVar(&given.plan, "plan", "", "`file` to write the plan to, or with --approve that of the plan")
 	flags.StringVar(&given.approve, "approve", "", "`digest` of the plan that was reviewed: it is applied")
 	flags.StringVar(&given.results, "results", "", "with --approve: new `folder` for success.csv and error.csv")
+	flags.BoolVar(&given.unwatched, "no-watchdog", false, noWatchdogUsage)
 	flags.BoolVar(&given.automationOff, "automation-off", false, "switch off the triggers, flows and rules that act on the rows while the plan is applied, and put them back")
 	flags.IntVar(&given.hardDelete, "hard-delete", 0, "with --approve: "+hardDeleteUsage)
 	flags.IntVar(&given.maxRows, "max-rows", 0, "`number` of records that the plan may touch at most; 0 is 100,000")
@@ -214,6 +215,11 @@ func (a *app) applyLoad(cmd *cobra.Command, name string, in run.LoadInput, given
 	if err := planHas(p, ids); err != nil {
 		return err
 	}
+	watched, err := a.watch(ctx, p, at, given.plan, given.plan+".journal", given.unwatched)
+	if err != nil {
+		return err
+	}
+	defer watched.release()
 	var root *os.Root
 	if given.results != "" {
 		if root, err = newFolder(given.results); err != nil {

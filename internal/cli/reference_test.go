@@ -83,6 +83,9 @@ func TestReferenceOfTheCommandLine(t *testing.T) {
 func leaves(cmd *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, sub := range cmd.Commands() {
+		if sub.Hidden { // of no use to anybody who reads
+			continue
+		}
 		if sub.HasSubCommands() {
 			all = append(all, leaves(sub)...)
 		} else {

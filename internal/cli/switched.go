@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+)
+
+// switchedDir is the folder, below that of the orgs, with a file for each application that is about to switch
+// automation off: docs/format/journal.md, "Reminders". It is what a machine that died in between knows afterwards.
+const switchedDir = "switched"
+
+const reminderVersion = "holdfast-switched/1"
+
+// maxReminder bounds such a file, which has three short lines.
+const maxReminder = 64 << 10
+
+// reminder is what such a file holds.
+type reminder struct {
+	Version string `json:"version"`
+	Org     string `json:"org"`     // what it is called here
+	Plan    string `json:"plan"`    // path
+	Journal string `json:"journal"` // path
+}
+
+// command is what puts the automation back.
+func (r reminder) command() string {
+	line := "holdfast apply " + plain(r.Plan) + " --put-back"
+	if r.Journal != r.Plan+".journal" {
+		line += " --journal " + plain(r.Journal)
+	}
+	return line
+}
+
+func reminderPath(home, journal string) string {
+	digest := sha256.Sum256([]byte(journal))
+	return filepath.Join(home, switchedDir, hex.EncodeToString(digest[:16])+".json")
+}
+
+// write puts the file there whole, before anything is switched.
+func (r reminder) write(home string) error {
+	r.Version = reminderVersion
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	path := reminderPath(home, r.Journal)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(body, '\n'))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// forget removes the file of an application whose automation is back.
+func (r reminder) forget(home string) {
+	_ = os.Remove(reminderPath(home, r.Journal)) // one that stays is looked at again by the next command
+}
+
+// remind says at the end of a command which orgs have automation off, because of an application that has died. What is
+// at work is left alone.
+func (a *app) remind() {
+	home, err := config.HomeDir(a.getenv)
+	if err != nil {
+		return
+	}
+	paths, err := filepath.Glob(filepath.Join(globbed(filepath.Join(home, switchedDir)), "*.json"))
+	if err != nil {
+		return
+	}
+	for _, path := range paths {
+		if text := a.reminded(home, path); text != "" {
+			fmt.Fprintln(a.err, "holdfast: WARNING: "+text)
+		}
+	}
+}
+
+// reminded reads one file, and says what is to be said because of it.
+func (a *app) reminded(home, path string) string {
+	r, err := readReminder(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "" // taken away meanwhile
+	}
+	if err != nil {
+		return fmt.Sprintf("%s cannot be read, so that it is not known whether an org has automation off: %v; see to it, and remove the file", path, err)
+	}
+	off, err := apply.StillOff(r.Journal)
+	switch {
+	case problem.KindOf(err) == problem.Locked: // whoever has it sees to it
+		return ""
+	case err != nil:
+		return fmt.Sprintf("org %s may have automation off, and the journal that tells what was there cannot be read: %s; see to it in the org, and remove %s",
+			plain(r.Org), plain(err.Error()), path)
+	case len(off) == 0:
+		r.forget(home)
+		return ""
+	}
+	return fmt.Sprintf("org %s has automation off since an application died: %s. Put it back with `%s`, or go on with `--resume` in place of `--put-back`",
+		plain(r.Org), plain(some(off)), r.command())
+}
+
+func readReminder(path string) (reminder, error) {
+	var r reminder
+	info, err := os.Stat(path)
+	if err != nil {
+		return r, err
+	}
+	if info.Size() > maxReminder {
+		return r, errors.New("it is too long")
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return r, err
+	}
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return r, err
+	}
+	if r.Version != reminderVersion {
+		return r, fmt.Errorf("version %q is not %q", r.Version, reminderVersion)
+	}
+	return r, nil
+}
+
+// some names the first of many.
+func some(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
