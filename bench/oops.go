@@ -99,7 +99,7 @@ func (b *bench) takenBack(ctx context.Context, what string) error {
 		return err
 	}
 	guard := filepath.Join(b.dir, "guard")
-	if err := show("guard deploy", "guard", "deploy", "bench", folder, "--to", guard, "--quiet"); err != nil {
+	if err := show("guard deploy", "guard", "deploy", "bench", folder, "--to", guard, "--quiet", "--rehearse", "0"); err != nil {
 		return err
 	}
 	if err := b.applied(ctx, "from oops to verified, guarded", filepath.Join(guard, "rollback.plan")); err != nil {

@@ -9,19 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/blob/file"
-	"holdfast/internal/emulator"
-	"holdfast/internal/emulator/org"
 	"holdfast/internal/problem"
-	"holdfast/internal/repo"
 	"holdfast/internal/run"
-	"holdfast/internal/salesforce"
-	"holdfast/internal/seal"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -73,25 +66,13 @@ func (a *app) drill(cmd *cobra.Command, in run.DrillInput, statement string) (er
 	if err != nil {
 		return err
 	}
-	if in.Dir, err = os.MkdirTemp("", "holdfast-drill-"); err != nil {
-		return fmt.Errorf("folder for the drill: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(in.Dir)) }()
-	if in.Scratch, err = scratch(ctx, filepath.Join(in.Dir, "repository")); err != nil {
-		return fmt.Errorf("repository for the drill: %w", err)
-	}
-	server, err := emulator.Start(ctx, emulator.Options{Name: "drill", Clock: org.NewClock(a.now), DailyCalls: drillCalls})
+	on, err := a.stage(ctx, "drill")
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	in.Org, err = salesforce.Connect(ctx, salesforce.Config{
-		InstanceURL: server.URL, Credentials: salesforce.Credentials{AccessToken: salesforce.Secret(server.AccessToken)},
-	})
-	if err != nil {
-		return err
-	}
-	in.Store, in.Now, in.Look = store, a.now, plainClient{server.URL, server.AccessToken}.look
+	defer func() { err = errors.Join(err, on.close()) }()
+	in.Dir, in.Scratch, in.Org = on.dir, on.store, on.org
+	in.Store, in.Now, in.Look = store, a.now, plainClient{on.server.URL, on.server.AccessToken}.look
 	shown := a.newProgress("drill")
 	result, found := run.Drill(ctx, in)
 	shown.end()
@@ -104,33 +85,6 @@ func (a *app) drill(cmd *cobra.Command, in run.DrillInput, statement string) (er
 		}
 	}
 	return errors.Join(a.print(result, func(w io.Writer) { writeDrill(w, result) }), found)
-}
-
-// drillCalls is a day's calls of an org that is nobody's.
-const drillCalls = 10_000_000
-
-// scratch is a repository whose keys are in memory alone: whatever is left of it is unreadable.
-func scratch(ctx context.Context, dir string) (*snapshot.Store, error) {
-	bucket, err := file.Create(dir)
-	if err != nil {
-		return nil, err
-	}
-	operator, err := seal.NewIdentity()
-	if err != nil {
-		return nil, err
-	}
-	recovery, err := seal.NewIdentity()
-	if err != nil {
-		return nil, err
-	}
-	if err := repo.Init(ctx, bucket, operator.Recipient(), recovery.Recipient()); err != nil {
-		return nil, err
-	}
-	opened, err := repo.Open(ctx, bucket, operator)
-	if err != nil {
-		return nil, err
-	}
-	return snapshot.Open(opened), nil
 }
 
 // plainClient reads an org with nothing of the client that restores.

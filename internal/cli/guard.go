@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,8 @@ import (
 // guardResult is what the commands of guard print with --json.
 type guardResult struct {
 	run.GuardResult
+	Rehearsal run.RehearsalResult `json:"rehearsal" doc:"of the way back, on an emulated copy of the org"`
+
 	Folder  string   `json:"folder" doc:"where the journal, the runbook and the rollback plan are"`
 	Foreign []string `json:"foreign,omitempty" doc:"files of the package that belong to no component that is known, and are not deployed"`
 }
@@ -40,6 +43,7 @@ const (
 type guardFlags struct {
 	folder, minGrade, tests string
 	objects, config         []string
+	rehearse                time.Duration
 }
 
 const packagesText = `PACKAGE is what is deployed:
@@ -74,6 +78,8 @@ gives each component a grade:
 The rollback is worked out ahead, and the org validates (check-only) the package and as much of the rollback as can be
 validated by now. With --min-grade the exit code is 22 when the deployment is worse, and so it is when the org refuses the
 package: let the pipeline stop there. The folder of --to gets a runbook, as Markdown and as a page.
+
+` + rehearsalText + `
 
 ` + packagesText,
 		example: `holdfast guard before prod ./force-app --to guard
@@ -148,6 +154,7 @@ func (a *app) guarded(s spec, read func(context.Context, string) (project.Change
 	flags.StringVar(&f.tests, "tests", "", "`level` of the Apex tests that the deployment runs; default is what the org does by itself")
 	flags.StringArrayVar(&f.objects, "object", nil, "hold the records of this `object`, too; may be repeated")
 	flags.StringArrayVar(&f.config, "config-data", nil, "`object` whose records are part of the deployment: they are held before and after, and go back with it; may be repeated")
+	flags.DurationVar(&f.rehearse, "rehearse", rehearsalTime, "rehearse the way back on an emulated copy of the org for this `time` at most; 0 does not")
 	more(cmd)
 	return a.repoFlags(cmd)
 }
@@ -178,17 +185,18 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
 		return onDisk(fmt.Errorf("folder %s: %w", f.folder, err))
 	}
 	watch := a.newProgress(below(cmd) + " " + name)
-	result, err := verb(ctx, run.GuardInput{
+	in := run.GuardInput{
 		Org: org, Store: store, Source: change.Source, Package: change.Package, First: change.First,
 		Version: cmp.Or(change.Version, salesforce.DefaultAPIVersion), Journal: filepath.Join(f.folder, guardJournal),
 		Objects: f.objects, Config: f.config, MinGrade: f.minGrade, Tests: tests,
-		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured},
-	})
+		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured}, Now: a.now,
+	}
+	result, err := verb(ctx, in)
 	watch.end()
 	if err != nil && result.Before == "" {
 		return fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
-	out := guardResult{GuardResult: result, Folder: f.folder, Foreign: change.Foreign}
+	out := guardResult{GuardResult: result, Folder: f.folder, Foreign: change.Foreign, Rehearsal: a.rehearse(ctx, in, result, f.rehearse, err)}
 	return errors.Join(writeGuard(name, cmp.Or(change.Range, what), out), a.print(out, func(w io.Writer) { writeGuarded(w, out) }), err)
 }
 
@@ -295,5 +303,6 @@ func writeGuarded(w io.Writer, r guardResult) {
 		fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: holdfast apply %s\n", r.After, text,
 			plain(filepath.Join(r.Folder, guardRollback)))
 	}
+	writeRehearsed(w, r.Rehearsal)
 	fmt.Fprintf(w, "runbook %s\n", plain(filepath.Join(r.Folder, guardRunbook)))
 }

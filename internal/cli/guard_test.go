@@ -16,8 +16,11 @@ func TestGuideGuard(t *testing.T) {
 	t.Parallel()
 	dir := runGuide(t, "guard.md", true)
 	for name, parts := range map[string][]string{
-		"runbook.md":   {"| B | deploy | CustomObject | Invoice__c |", "holdfast apply guard/rollback.plan", "- deletes CustomObject Invoice__c", "## Messages"},
-		"runbook.html": {"<td class=\"g\">B</td>", "deletes CustomObject Invoice__c", "Content-Security-Policy"},
+		"runbook.md": {
+			"| B | deploy | CustomObject | Invoice__c |", "holdfast apply guard/rollback.plan", "- deletes CustomObject Invoice__c", "## Messages",
+			"Rehearsed on an emulated copy of the org", "| validation 1 | ", "| deployment 1 | ", "| verification | ", ": what the org took to deploy the package |",
+		},
+		"runbook.html": {"<td class=\"g\">B</td>", "deletes CustomObject Invoice__c", "Content-Security-Policy", "<td>deployment 1</td><td>"},
 	} {
 		page, err := os.ReadFile(filepath.Join(dir, "project", "guard", name))
 		if err != nil {

@@ -72,7 +72,10 @@ func cell(text string) string {
 	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(plain(text))
 }
 
-var runbookText = texttemplate.Must(texttemplate.New("runbook").Funcs(texttemplate.FuncMap{"cell": cell, "stamp": stamp, "join": strings.Join, "inc": inc}).Parse(
+var runbookText = texttemplate.Must(texttemplate.New("runbook").Funcs(texttemplate.FuncMap{
+	"cell": cell, "stamp": stamp, "join": strings.Join, "inc": inc,
+	"step": stepText, "took": tookText, "forecast": forecastText,
+}).Parse(
 	`# Deployment of {{cell .Package}} to {{cell .Org}}: grade {{.Grade}}
 
 Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, package {{printf "%.10s" .Digest}}.
@@ -109,6 +112,19 @@ Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, p
 {{end}}{{else}}Nothing would have to be deployed.
 {{end}}{{range .Back}}- then brings back {{cell .}}, from the snapshot before
 {{end}}
+## How long the way back takes
+
+{{with .Rehearsal}}{{if .Steps}}{{if .Walked}}Rehearsed{{else}}Begun to rehearse, and not ended ({{cell .Why}}),{{end}} on an emulated copy of the org with {{.Components}} components and {{.Records}} records. The times
+of the copy are an emulator's, on the machine that made this document: a real org is slower. Beside them is what the org will probably take.
+
+| Step | Emulated copy | Forecast for the org |
+|---|---:|---|
+{{range .Steps}}| {{step .}} | {{took .Seconds}} | {{cell (forecast .)}} |
+{{end}}{{else if .Walked}}Rehearsed on an emulated copy of the org: there was nothing to take back.
+{{else}}Not rehearsed: {{cell .Why}}.
+{{end}}{{range .Lacks}}- not in the copy: {{.Type}} {{cell .Name}}: {{cell .Problem}}
+{{end}}{{range .Notes}}- not in the rehearsal: {{cell .}}
+{{end}}{{end}}
 ## What does not come back as it was
 
 {{range .Lost}}- {{cell .}}
@@ -128,7 +144,7 @@ func writeRunbook(w io.Writer, b runbook) error { return runbookText.Execute(w, 
 func writeRunbookPage(w io.Writer, b runbook) error { return runbookPage.Execute(w, b) }
 
 // runbookPage is one page that needs nothing else: no script, no style and no picture from elsewhere.
-var runbookPage = template.Must(template.New("runbook").Funcs(template.FuncMap{"stamp": stamp, "inc": inc}).Parse(`<!DOCTYPE html>
+var runbookPage = template.Must(template.New("runbook").Funcs(template.FuncMap{"stamp": stamp, "inc": inc, "step": stepText, "took": tookText, "forecast": forecastText}).Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Deployment of {{.Package}} to {{.Org}}</title>
 <style>body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em}table{border-collapse:collapse;margin:.5em 0 1.5em}
@@ -146,6 +162,9 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 <h2>Checks made</h2><ul>{{range .Validated}}<li>validation of the {{.What}}: {{if .Success}}the org would take it{{else}}the org refuses it{{end}}{{with .Note}}; {{.}}{{end}}</li>{{end}}
 {{range .Beyond}}<li>beyond the package: {{.How}} {{.Type}} {{.Name}}</li>{{end}}{{range .Otherwise}}<li>not as the package has it: {{.Type}} {{.Name}}</li>{{end}}</ul>
 <h2>The way back</h2>{{range .Foreseen}}<p>Deployment {{.Number}}:</p><ul>{{range .Deploy}}<li>deploys {{.}}</li>{{end}}{{range .Delete}}<li>deletes {{.}}</li>{{end}}</ul>{{else}}<p>Nothing would have to be deployed.</p>{{end}}<ul>{{range .Back}}<li>then brings back {{.}}, from the snapshot before</li>{{end}}</ul>
+<h2>How long the way back takes</h2>{{with .Rehearsal}}{{if .Steps}}<p>{{if .Walked}}Rehearsed{{else}}Begun to rehearse, and not ended ({{.Why}}),{{end}} on an emulated copy of the org with {{.Components}} components and {{.Records}} records. The times of the copy are an emulator’s, on the machine that made this document: a real org is slower. Beside them is what the org will probably take.</p>
+<table><tr><th>Step</th><th>Emulated copy</th><th>Forecast for the org</th></tr>{{range .Steps}}<tr><td>{{step .}}</td><td>{{took .Seconds}}</td><td>{{forecast .}}</td></tr>
+{{end}}</table>{{else if .Walked}}<p>Rehearsed on an emulated copy of the org: there was nothing to take back.</p>{{else}}<p>Not rehearsed: {{.Why}}.</p>{{end}}<ul>{{range .Lacks}}<li>not in the copy: {{.Type}} {{.Name}}: {{.Problem}}</li>{{end}}{{range .Notes}}<li>not in the rehearsal: {{.}}</li>{{end}}</ul>{{end}}
 <h2>What does not come back as it was</h2><ul>{{range .Lost}}<li>{{.}}</li>{{else}}<li>nothing</li>{{end}}</ul>
 <h2>Messages</h2><ul>
 <li>Before: “{{.Package}} is deployed to {{.Org}}; {{len .Components}} components are touched. It can be taken back with grade {{.Grade}}.”</li>

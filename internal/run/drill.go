@@ -115,6 +115,8 @@ type drill struct {
 	rules   map[string]string // names of validation rules by object and message
 	out     DrillResult
 	at      time.Time
+
+	deployed int // components that the empty org took
 }
 
 // Drill restores the records of a snapshot into an empty org with the metadata of the newest one, compares by

@@ -57,6 +57,11 @@ func (d *drill) deployKind(ctx context.Context, kind string) error {
 			d.learn(row.Name, own)
 		}
 	}
+	return d.send(ctx, kind, keys, files)
+}
+
+// send deploys components to the empty org, and notes what it does not take.
+func (d *drill) send(ctx context.Context, kind string, keys []sf.ComponentKey, files []component.Entry) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -74,6 +79,9 @@ func (d *drill) deployKind(ctx context.Context, kind string) error {
 		return fmt.Errorf("deploy the components of %s: %w", kind, err)
 	}
 	for _, r := range done.Results {
+		if r.Success && r.Type != "" {
+			d.deployed++
+		}
 		if !r.Success && r.Type != "" {
 			d.out.NotDeployed = append(d.out.NotDeployed, ProblemRow{Type: r.Type, Name: r.Name, Problem: r.Problem, Line: r.Line})
 		}

@@ -32,6 +32,7 @@ type GuardInput struct {
 	MinGrade string            // A to D; "" is D: everything may be deployed
 	Tests    sf.TestLevel      // that the deployment runs
 	Capture  capture.Options   // how the org is read; Kind and Include are set by the guard
+	Now      func() time.Time  // for the stopwatch; nil is time.Now
 }
 
 // GuardResult says what a deployment touches, how far it can be taken back, and what became of it.
@@ -54,6 +55,14 @@ type GuardResult struct {
 	Beyond     []ComponentDiff `json:"beyond,omitempty"`    // that changed without being in the package
 	Otherwise  []ComponentDiff `json:"otherwise,omitempty"` // that are not as the package has them
 	Rollback   *RollbackResult `json:"rollback,omitempty"`  // the plan that takes the deployment back
+	Took       GuardTimes      `json:"seconds"`             // what the org took, by the clock of this machine
+}
+
+// GuardTimes are how long an org took for parts of a guarded deployment, in seconds; 0 is not measured by this run.
+type GuardTimes struct {
+	Observe  float64 `json:"observe"`  // a snapshot of what is touched
+	Validate float64 `json:"validate"` // the package, check-only
+	Deploy   float64 `json:"deploy"`   // the package, its validation included
 }
 
 // GuardRow is one component that a package touches.
@@ -130,6 +139,9 @@ func GuardAfter(ctx context.Context, in GuardInput) (GuardResult, error) {
 
 // openGuard opens the journal; done closes it, and passes an error on.
 func openGuard(in GuardInput) (*guard, func(error) error, error) {
+	if in.Now == nil {
+		in.Now = time.Now
+	}
 	g := &guard{in: in, out: GuardResult{Source: in.Source, Components: []GuardRow{}, Validated: []ValidationRow{}}}
 	var err error
 	if g.archive, err = in.archive(); err != nil {
@@ -246,10 +258,14 @@ func (g *guard) deploy(ctx context.Context) error {
 			return err
 		}
 	}
+	began, whole := g.in.Now(), len(g.journal.Sent) == 0
 	err := g.journal.Deploy(ctx, g.in.Org, g.archive, g.in.Tests, g.validated, g.arrived)
 	g.out.Sent, g.out.Deployed = sentRows(g.journal.Sent), g.journal.Done
 	if err != nil {
 		return err
+	}
+	if whole {
+		g.out.Took.Deploy = g.in.Now().Sub(began).Seconds()
 	}
 	return g.finish(ctx)
 }

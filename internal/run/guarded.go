@@ -172,6 +172,7 @@ func (g *guard) foreseeFlow(ctx context.Context, in rollback.Intent) ([]rollback
 
 // validate has the org check an archive without doing anything.
 func (g *guard) validate(ctx context.Context, what string, archive []byte, tests sf.TestLevel, note string) error {
+	began := g.in.Now()
 	id, err := g.in.Org.StartDeploy(ctx, archive, sf.DeployOptions{CheckOnly: true, RollbackOnError: true, TestLevel: tests})
 	if err != nil {
 		return fmt.Errorf("validate the %s: %w", what, err)
@@ -181,6 +182,7 @@ func (g *guard) validate(ctx context.Context, what string, archive []byte, tests
 		return fmt.Errorf("validate the %s: %w", what, err)
 	}
 	if what == "package" && d.Success {
+		g.out.Took.Validate = g.in.Now().Sub(began).Seconds()
 		g.validated = d
 		g.validated.ID = id
 	}

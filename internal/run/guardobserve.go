@@ -59,10 +59,12 @@ func (g *guard) take(ctx context.Context, objects []string) (*snapshot.Snapshot,
 			opts.Include = append(opts.Include, snapshot.Components.Name(kind))
 		}
 	}
+	began := g.in.Now()
 	captured, err := capture.Run(ctx, g.in.Org, g.in.Store, opts)
 	if err != nil && problem.KindOf(err) != problem.Partial {
 		return nil, fmt.Errorf("read the org: %w", err)
 	}
+	g.out.Took.Observe = g.in.Now().Sub(began).Seconds()
 	return g.in.Store.Load(ctx, captured.Snapshot.ID)
 }
 

@@ -32,6 +32,8 @@ type ApplyRollbackInput struct {
 	Capture  capture.Options // how the org is observed; Kind and Include are set by ApplyRollback
 	Progress func(apply.Deploying)
 	Options  apply.Options // of its records
+
+	watch *stopwatch // nil: nobody measures
 }
 
 // RolledBackResult says what was deployed, and what was found when the org was observed again.
@@ -94,8 +96,15 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 	}
 	records := recordsBack{in: ApplyInput{Org: in.Org, Store: in.Store, Journal: in.Journal, Options: in.Options}, plan: plan, reversal: r}
 	done, err := apply.Rollback(ctx, in.Org, approved, journal, apply.RollbackOptions{
-		Progress: in.Progress, Target: in.Org, Options: in.Options,
+		Progress: func(d apply.Deploying) {
+			in.watch.deploying(d)
+			if in.Progress != nil {
+				in.Progress(d)
+			}
+		},
+		Target: in.Org, Options: in.Options,
 		Observe: func(ctx context.Context, end bool) (apply.Observation, error) {
+			in.watch.observing(end)
 			if end {
 				r.withRecordsOf(plan)
 			}
