@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/apply"
 	"holdfast/internal/capture"
 	"holdfast/internal/problem"
 	"holdfast/internal/project"
@@ -229,7 +229,11 @@ func writeGuard(org, what string, out guardResult) error {
 	if out.Rollback == nil || out.Rollback.File == nil {
 		return nil
 	}
-	if _, err := os.Lstat(plan + ".journal"); !errors.Is(err, fs.ErrNotExist) {
+	switch _, err := apply.Begun(plan + ".journal"); problem.KindOf(err) {
+	case problem.NotFound: // nothing was, though a plan that was refused as stale may have left a journal without an entry
+	case problem.Locked:
+		return nil
+	default:
 		return err
 	}
 	return replaceFile(plan, func(w io.Writer) error { _, err := w.Write(out.Rollback.File); return err })

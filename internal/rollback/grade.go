@@ -24,7 +24,7 @@ const (
 // Intent is what a deployment is about to do to one component.
 type Intent struct {
 	Key     sf.ComponentKey
-	Before  *Component        // as the org has it; nil when it is not there
+	Before  *Component        // as the org has it, of a flow the active version or else the newest; nil when it is not there
 	Files   []component.Entry // that are deployed
 	Deleted bool
 	Parts   []sf.ComponentKey // components inside of it that are deleted
@@ -92,6 +92,8 @@ func (g *grading) flow() {
 		g.because(GradeB, "the version that was active comes back as a new version")
 	case g.in.Before == nil:
 		g.because(GradeB, "it is switched off and deleted; what it has done to records stays")
+	case g.in.Before.Status != "Active":
+		g.because(GradeB, "no version is active now, and none is then; the new version stays, and what it has done to records")
 	default:
 		g.because(GradeB, "the version that is active now is active again; the new version stays, and what it has done to records")
 	}

@@ -333,11 +333,13 @@ func (g *guard) know(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for name, row := range rows {
-			if name == in.Key.Name || in.Key.Type == "Flow" && in.Before == nil && wholeName(row.ComponentKey) == in.Key.Name {
-				if in.Before, err = r.component(ctx, row); err != nil {
-					return err
-				}
+		row, there := rows[in.Key.Name]
+		if in.Key.Type == "Flow" {
+			row, there = versionNow(rows, in.Key.Name)
+		}
+		if there {
+			if in.Before, err = r.component(ctx, row); err != nil {
+				return err
 			}
 		}
 		if slices.Contains(notGiven(g.before, in.Key.Type), in.Key.Name) {
@@ -345,6 +347,19 @@ func (g *guard) know(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// versionNow returns the version of a flow that is active, or else its newest.
+func versionNow(rows map[string]component.Row, flow string) (now component.Row, there bool) {
+	for _, row := range rows {
+		if wholeName(row.ComponentKey) != flow {
+			continue
+		}
+		if is, was := row.Status == "Active", now.Status == "Active"; !there || is && !was || is == was && row.Version > now.Version {
+			now, there = row, true
+		}
+	}
+	return now, there
 }
 
 func sentRows(sent []apply.Deploying) []SentRow {

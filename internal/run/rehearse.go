@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
 	"holdfast/internal/component"
+	"holdfast/internal/rollback"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -120,15 +121,15 @@ func (in RehearseInput) copyOrg(ctx context.Context, out *RehearsalResult) error
 	if err != nil {
 		return err
 	}
+	g := &guard{in: in.Guard}
+	g.readIntents()
 	d := &drill{
-		in:   DrillInput{Store: in.Guard.Store, Org: in.Stage, Scratch: in.Scratch, Dir: in.Dir, Objects: rehearsable(before), Now: in.Now},
+		in:   DrillInput{Store: in.Guard.Store, Org: in.Stage, Scratch: in.Scratch, Dir: in.Dir, Objects: rehearsable(before, g.intents), Now: in.Now},
 		from: before, against: before, rules: map[string]string{}, at: in.Now(),
 	}
 	if err := d.deploy(ctx); err != nil {
 		return err
 	}
-	g := &guard{in: in.Guard}
-	g.readIntents()
 	for _, kind := range g.kinds {
 		switch {
 		case slices.Contains(drilled, kind):
@@ -160,13 +161,13 @@ func (in RehearseInput) copyOrg(ctx context.Context, out *RehearsalResult) error
 	return nil
 }
 
-// rehearsable returns the objects of whose records the snapshot was taken for a deployment, as far as an empty org can have
-// them.
-func rehearsable(sn *snapshot.Snapshot) []string {
+// rehearsable returns the objects whose records may get values back, as far as an empty org can have them.
+func rehearsable(sn *snapshot.Snapshot, intents []rollback.Intent) []string {
 	var out []string
 	for _, p := range sn.Parts() {
 		o := sn.Schema().Object(p.Object)
-		if o == nil || p.State != snapshot.Whole || p.Stale || p.Records == 0 || p.From.Before(sn.Info().Started) || !o.Createable || isStable(p.Object) ||
+		touched := func(in rollback.Intent) bool { return in.Key == sf.ComponentKey{Type: "CustomObject", Name: p.Object} }
+		if o == nil || !slices.ContainsFunc(intents, touched) || p.State != snapshot.Whole || p.Stale || p.Records == 0 || p.From.Before(sn.Info().Started) || !o.Createable || isStable(p.Object) ||
 			slices.ContainsFunc(o.Fields, func(f *sf.Field) bool { return f.Type == sf.TypeBase64 }) {
 			continue
 		}
