@@ -32,7 +32,7 @@ func (a *application) takeCompanions(ctx context.Context, step int) error {
 			pending = append(pending, n)
 		}
 	}
-	for rows := range slices.Chunk(pending, lookRows) {
+	for rows := range slices.Chunk(pending, freshRows) {
 		e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: step, Op: opCompanion, Rows: rowRanges(rows)}
 		if err := a.record(e); err != nil {
 			return err

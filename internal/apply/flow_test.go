@@ -51,9 +51,9 @@ func (c *crowd) SendRows(ctx context.Context, job string, fields []string, rows 
 	return c.smallOrg.SendRows(ctx, job, fields, rows)
 }
 
-func (c *crowd) JobResults(ctx context.Context, job string, fields []string) iter.Seq2[sf.JobResult, error] {
+func (c *crowd) JobResults(ctx context.Context, job string, fields []string, rows int) iter.Seq2[sf.JobResult, error] {
 	delete(c.now, job)
-	return c.smallOrg.JobResults(ctx, job, fields)
+	return c.smallOrg.JobResults(ctx, job, fields, rows)
 }
 
 // children is a plan that inserts rows below parents, sorted by them: so many below each.

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"math"
-	"net/url"
 	"slices"
 	"time"
 
@@ -77,13 +76,7 @@ const (
 // "Batch"; the rest is how the client asks, see docs/design/forecast.md.
 const (
 	describesPerCall = 25
-	queryRoom        = 14_000 // bytes of the URL of a query
-	queryIDs         = 1_000  // Ids of a query
-	queryShortest    = 100    // fewer Ids than that, and the query goes into a body
-	queryBody        = 50_000
-	escapedID        = 27 // bytes of an Id in a URL, its quotes and comma included
-	plainID          = 21
-	jobCallsFixed    = 7 // to create, upload and begin a job, to ask for it once more, and for three files of results
+	jobCallsFixed    = 4 // to create, upload and begin a job, and for its results
 	switchCalls      = 14
 	// jobsReckoned is how many jobs an org is reckoned to work at together. It is not documented.
 	jobsReckoned = 5
@@ -212,15 +205,10 @@ func (e *estimate) count() {
 		e.of(KindMetadata).Calls = switchCalls
 		e.of(KindDescribe).Calls += describes // whether the org is in production
 	}
-	looks := 0
-	undeletes := false
-	for _, s := range e.plan.Steps {
-		looks += int(ceil(len(s.Rows), lookRows))
-		undeletes = undeletes || s.Op == plan.Undelete
-	}
+	looks := e.first()
+	undeletes := slices.ContainsFunc(e.plan.Steps, func(s plan.Step) bool { return s.Op == plan.Undelete })
 	again := looks > 1 || len(e.plan.SwitchedOff()) > 0
 	for _, s := range e.plan.Steps {
-		e.look(s, s.Rows, lookRows, s.Op == plan.Insert || s.Op == plan.Undelete)
 		switch s.Op {
 		case plan.Insert:
 			if body := BodyField(e.object(s.Object)); body != nil {
@@ -230,8 +218,10 @@ func (e *estimate) count() {
 			}
 		case plan.Undelete:
 			e.undelete(s)
+		case plan.Second:
+			e.second(s)
 		default:
-			if known := withBefore(s); again && len(known) > 0 {
+			if known := withBefore(s); (again || len(s.Rows) > freshRows) && len(known) > 0 {
 				e.look(s, known, aheadRows, false)
 			}
 			if s.Op == plan.HardDelete {
@@ -260,134 +250,12 @@ func withBefore(s plan.Step) []plan.Row {
 	return out
 }
 
-// look counts the queries that read these rows, so many at a time, bare or with the fields of the step.
-func (e *estimate) look(s plan.Step, rows []plan.Row, atOnce int, bare bool) {
-	object := e.object(s.Object)
-	fields := map[string]int64{}
-	if object == nil || object.Field("IsDeleted") != nil {
-		fields["IsDeleted"] = int64(len("false")) + valueBytes
-	}
-	size := int64(0)
-	if !bare {
-		size = e.fieldsOf(s, rows, object, fields, atOnce == lookRows)
-	}
-	length := len("SELECT Id  FROM  WHERE Id IN ()") + len(s.Object)
-	for f := range fields {
-		length += len(f) + len("%2C+")
-	}
-	for left := len(rows); left > 0; left -= atOnce {
-		e.of(KindQuery).Calls += queries(min(left, atOnce), length)
-	}
-	e.of(KindQuery).Rows += int64(len(rows))
-	there := int64(0)
-	for _, r := range rows {
-		if _, comes := e.comes[r.ID]; !comes || atOnce != lookRows { // what is to be inserted is not there at the first look
-			there++
-		}
-	}
-	e.of(KindQuery).Bytes += there*(idBytes+fields["IsDeleted"]) + size
-	if s.Op.Deletes() {
-		e.holders(s, rows, atOnce)
-	}
-}
-
-// fieldsOf adds the fields in which rows are compared, and returns how many bytes their values have: as the state has
-// them that the plan was made on, or the plan for what it inserts. Other records are taken to be as the plan's rows are.
-func (e *estimate) fieldsOf(s plan.Step, rows []plan.Row, object *sf.Object, fields map[string]int64, first bool) int64 {
-	seen, texts := map[string]int64{}, map[string]int64{}
-	for _, r := range rows {
-		for _, f := range r.Fields {
-			if s.Op.Deletes() && !weighsIn(object, f.Field) {
-				continue
-			}
-			fields[f.Field] = max(fields[f.Field], 0)
-			seen[f.Field]++
-			texts[f.Field] += int64(len(f.Before.Text()))
-		}
-	}
-	if _, stamped := fields["LastModifiedDate"]; s.Op.Deletes() && stamped {
-		fields["LastModifiedById"] = 0
-		seen["LastModifiedById"], texts["LastModifiedById"] = 1, idBytes
-	}
-	delete(fields, "Id")
-	var names []string
-	for _, name := range sortedKeys(fields) {
-		if name != "IsDeleted" {
-			names = append(names, name)
-		}
-	}
-	mean := 0.0
-	for _, name := range names {
-		mean += float64(texts[name]) / float64(max(seen[name], 1))
-	}
-	held := map[sf.ID]int64{}
-	if e.basis.Held != nil && len(names) > 0 {
-		ids := make([]sf.ID, len(rows))
-		for i, r := range rows {
-			ids[i] = r.ID
-		}
-		slices.Sort(ids)
-		held = e.basis.Held(s.Object, slices.Compact(ids), names)
-	}
-	size, guessed := int64(0), 0
-	for _, r := range rows {
-		came, comes := e.comes[r.ID]
-		bytes, known := held[r.ID]
-		switch {
-		case comes && first:
-			continue
-		case comes:
-			for _, f := range came.Fields {
-				if slices.Contains(names, f.Field) {
-					size += int64(len(f.After.Text()))
-				}
-			}
-		case known:
-			size += bytes
-		default:
-			guessed++
-		}
-		size += int64(len(names)) * valueBytes
-	}
-	return size + int64(mean*float64(guessed))
-}
-
-// holders counts the queries for what depends on records that are to be deleted.
-func (e *estimate) holders(s plan.Step, rows []plan.Row, atOnce int) {
-	if e.basis.Schema == nil {
-		return
-	}
-	for _, h := range plan.Holders(e.basis.Schema, s.Object) {
-		if !h.Object.Queryable || kept(h.Object.Name) {
-			continue
-		}
-		length := len("SELECT Id, , SystemModstamp FROM  WHERE SystemModstamp >= 2006-01-02T15:04:05.000Z AND  IN ()") + 2*len(h.Field.Name) + len(h.Object.Name)
-		for left := len(rows); left > 0; left -= atOnce {
-			e.of(KindQuery).Calls += queries(min(left, atOnce), length)
-		}
-		e.of(KindQuery).Rows += int64(len(rows))
-	}
-}
-
 func (e *estimate) object(name string) *sf.Object {
 	if e.basis.Schema == nil {
 		return nil
 	}
 	return e.basis.Schema.Object(name)
 }
-
-// queries is how many queries so many Ids take, beside so many bytes of other text.
-func queries(ids, length int) int64 {
-	room := queryRoom - len(url.PathEscape("/services/data/v66.0/queryAll?q=")) - typicalToken
-	per := (room - length) / escapedID
-	if per < queryShortest {
-		per = (queryBody - length) / plainID
-	}
-	return ceil(ids, min(max(per, 1), queryIDs))
-}
-
-// typicalToken is how long an access token is, about.
-const typicalToken = 112
 
 func (e *estimate) insert(s plan.Step, undeletes bool) {
 	jobs, inJob, jobBytes, sent, echoed := int64(0), 0, 0, int64(0), int64(0)
@@ -420,8 +288,8 @@ func (e *estimate) insert(s plan.Step, undeletes bool) {
 		e.job(int64(rows), jobs)
 	}
 	if undeletes && rows > 0 {
-		for left := rows; left > 0; left -= lookRows {
-			e.of(KindQuery).Calls += queries(min(left, lookRows), 40*len(s.Fields))
+		for left := rows; left > 0; left -= freshRows {
+			e.of(KindQuery).Calls += queries(min(left, freshRows), 40*len(s.Fields))
 		}
 		e.of(KindQuery).Rows += int64(rows)
 	}
@@ -504,15 +372,23 @@ func (e *estimate) undelete(s plan.Step) {
 func (e *estimate) write(s plan.Step) {
 	w := e.of(KindWrite)
 	w.Calls, w.Rows = w.Calls+ceil(len(s.Rows), CallRows), w.Rows+int64(len(s.Rows))
-	w.Bytes += idBytes * int64(len(s.Rows))
 	if s.Op.Deletes() {
-		return
+		w.Bytes += idBytes * int64(len(s.Rows))
+	} else {
+		w.Bytes += writtenBytes(s.Rows)
 	}
-	for _, r := range s.Rows {
+}
+
+// writtenBytes is how many bytes rows have that are updated.
+func writtenBytes(rows []plan.Row) int64 {
+	n := int64(0)
+	for _, r := range rows {
+		n += idBytes
 		for _, f := range r.Fields {
 			if !f.After.IsAbsent() {
-				w.Bytes += int64(len(f.After.Text())) + valueBytes
+				n += int64(len(f.After.Text())) + valueBytes
 			}
 		}
 	}
+	return n
 }

@@ -44,7 +44,7 @@ func cellsOf(w sf.Write) []string {
 	return cells
 }
 
-// insertion is the content of one batch that is a job: what goes into it, and what does not go.
+// insertion is the content of one batch that is a job, of an insert most often: what goes into it, and what does not go.
 type insertion struct {
 	rows    []sending // sent, aligned with writes
 	blocked []sending
@@ -69,10 +69,13 @@ func (a *application) lay(step int, numbers []int) (*insertion, error) {
 		in.rows = append(in.rows, r)
 	}
 	in.fields, in.writes = table(in.rows)
-	if a.ledger.plan.Steps[step].Op == plan.HardDelete {
+	switch s := a.ledger.plan.Steps[step]; {
+	case s.Op == plan.HardDelete:
 		in.ofIDs()
-	} else if len(in.fields) == 0 && len(in.rows) > 0 {
-		if err := in.fillEmpty(a.schema.Object(a.ledger.plan.Steps[step].Object)); err != nil {
+	case s.Op.Updates():
+		in.withIDs()
+	case len(in.fields) == 0 && len(in.rows) > 0:
+		if err := in.fillEmpty(a.schema.Object(s.Object)); err != nil {
 			return nil, err
 		}
 	}
@@ -94,6 +97,14 @@ func (in *insertion) ofIDs() {
 	in.fields = []string{"Id"}
 	for i, r := range in.rows {
 		in.writes[i].Values = []sf.Value{sf.Text(string(r.id))}
+	}
+}
+
+// withIDs makes the rows such as an update has: with the Id before what is set.
+func (in *insertion) withIDs() {
+	in.fields = append([]string{"Id"}, in.fields...)
+	for i, r := range in.rows {
+		in.writes[i].Values = append([]sf.Value{sf.Text(string(r.id))}, in.writes[i].Values...)
 	}
 }
 
@@ -198,8 +209,11 @@ func (a *application) sendJob(ctx context.Context, b *batch, in *insertion) erro
 }
 
 func (a *application) start(ctx context.Context, s plan.Step, fields []string) (job string, err error) {
-	if s.Op == plan.HardDelete {
+	switch {
+	case s.Op == plan.HardDelete:
 		return a.target.StartHardDelete(ctx, s.Object)
+	case s.Op.Updates():
+		return a.target.StartUpdate(ctx, s.Object, fields)
 	}
 	return a.target.StartInsert(ctx, s.Object, fields)
 }
@@ -219,7 +233,11 @@ func (a *application) settleJob(ctx context.Context, b *batch) error {
 	}
 	aborted := false
 	if b.job != "" {
-		if aborted, err = a.awaitJob(ctx, b); err != nil {
+		aborted, err = a.awaitJob(ctx, b)
+		if problem.KindOf(err) == problem.NotVerified && b.op == opUpdateJob {
+			return a.settleByLooking(ctx) // a job can be forgotten only when it has ended; records tell what was updated
+		}
+		if err != nil {
 			return err
 		}
 		results, err := a.results(ctx, b, in, aborted)
@@ -288,7 +306,7 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 	var out []entryRow
 	answered, processed := make([]bool, len(in.rows)), 0
 	told := map[echoKey]int{}
-	for res, err := range a.target.JobResults(ctx, b.job, in.fields) {
+	for res, err := range a.target.JobResults(ctx, b.job, in.fields, len(in.rows)) {
 		if err != nil {
 			if aborted && b.unsent && processed == 0 && answeredFor(err) {
 				return nil, nil
@@ -309,7 +327,7 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 		switch {
 		case o.Success && o.ID == "":
 			return nil, problem.Newf(problem.Damaged, "job %s: %s of %s %s without an Id", b.job, s.Op, s.Object, old(i))
-		case o.Success && s.Op == plan.HardDelete && string(o.ID) != res.Echo[0]:
+		case o.Success && s.Op != plan.Insert && string(o.ID) != res.Echo[0]:
 			return nil, problem.Newf(problem.Damaged, "job %s: the result for %s is of %s", b.job, res.Echo[0], o.ID)
 		}
 		answered[i] = true
@@ -318,6 +336,9 @@ func (a *application) results(ctx context.Context, b *batch, in *insertion, abor
 			processed++
 			out = append(out, in.rows[i].outcome(o.ID))
 		case aborted && o.Code == codeUnprocessed:
+		case s.Op.Updates() && o.Code == codeDuplicate:
+			processed++
+			a.byCall[birthplace{b.step, in.rows[i].row}] = true // which lets it pass; it stays pending
 		default:
 			processed++
 			out = append(out, in.rows[i].refused(o))

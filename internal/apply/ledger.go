@@ -218,6 +218,7 @@ func (l *ledger) foldIntent(e entry) error {
 	case e.Step < 0 || e.Step >= len(l.rows):
 		return fmt.Errorf("intent for step %d of %d", e.Step, len(l.rows))
 	case (e.Op == opReturn || e.Op == opCompanion || e.Op == opFile) && l.plan.Steps[e.Step].Op == plan.Insert:
+	case e.Op == opUpdateJob && l.plan.Steps[e.Step].Op == plan.Second:
 	case e.Op != sentAs(l.plan.Steps[e.Step].Op):
 		return fmt.Errorf("intent to %q in a step that does %q", e.Op, l.plan.Steps[e.Step].Op)
 	}

@@ -9,8 +9,11 @@ import (
 	"holdfast/internal/sf"
 )
 
-// lookRows is how many records are read and compared at a time; it bounds memory.
-const lookRows = 2_000
+// lookRows is how many records are read and compared at a time: what one composite call of the client asks for. It bounds memory.
+const lookRows = 5_000
+
+// freshRows is how many rows are sent after one look at most: few enough calls that what was seen still holds for the last of them.
+const freshRows = 2_000
 
 // seen is a record as the org has it now.
 type seen struct {
@@ -23,29 +26,11 @@ func (s seen) live() bool { return s.there && !s.binned }
 
 // look reads these records of one object, with these fields and with those in the Recycle Bin.
 func (a *application) look(ctx context.Context, object string, ids []sf.ID, fields map[string]int) (map[sf.ID]seen, error) {
-	o := a.schema.Object(object)
-	if o == nil && a.early {
-		return nil, nil
+	x, err := a.lookAt(object, fields)
+	if x.Object == nil || err != nil {
+		return nil, err
 	}
-	if o == nil {
-		return nil, problem.Newf(problem.Conflict, "the org has no object %s any more", object)
-	}
-	x := sf.Extract{Object: o, IDs: ids, ExpectRows: int64(len(ids))}
-	if a.field(o, "IsDeleted") != nil {
-		x.Fields, x.IncludeDeleted = append(x.Fields, "IsDeleted"), true
-	}
-	for _, name := range sortedKeys(fields) {
-		f := a.field(o, name)
-		if f == nil && a.early {
-			continue
-		}
-		if f == nil {
-			return nil, problem.Newf(problem.Conflict, "the org has no field %s.%s any more", object, name)
-		}
-		if name != "IsDeleted" && name != "Id" && !f.Type.IsCompound() && f.Type != sf.TypeBase64 {
-			x.Fields = append(x.Fields, name)
-		}
-	}
+	x.IDs, x.ExpectRows = ids, int64(len(ids))
 	found := make(map[sf.ID]seen, len(ids))
 	for r, err := range a.target.Records(ctx, x) {
 		if err != nil {
@@ -57,6 +42,35 @@ func (a *application) look(ctx context.Context, object string, ids []sf.ID, fiel
 		found[r.ID] = seen{record: r, there: true, binned: r.Get("IsDeleted").Text() == "true"}
 	}
 	return found, nil
+}
+
+// lookAt is how records of the object are read with these fields, which the org must have. It has no object where that may
+// still have to come.
+func (a *application) lookAt(object string, fields map[string]int) (x sf.Extract, err error) {
+	o := a.schema.Object(object)
+	if o == nil && a.early {
+		return x, nil
+	}
+	if o == nil {
+		return x, problem.Newf(problem.Conflict, "the org has no object %s any more", object)
+	}
+	x.Object = o
+	if a.field(o, "IsDeleted") != nil {
+		x.Fields, x.IncludeDeleted = append(x.Fields, "IsDeleted"), true
+	}
+	for _, name := range sortedKeys(fields) {
+		f := a.field(o, name)
+		if f == nil && a.early {
+			continue
+		}
+		if f == nil {
+			return x, problem.Newf(problem.Conflict, "the org has no field %s.%s any more", object, name)
+		}
+		if name != "IsDeleted" && name != "Id" && !f.Type.IsCompound() && f.Type != sf.TypeBase64 {
+			x.Fields = append(x.Fields, name)
+		}
+	}
+	return x, nil
 }
 
 // Moved is a record that is no longer as the plan found it.
@@ -73,39 +87,59 @@ type Moved struct {
 func (a *application) stale(ctx context.Context) ([]Moved, error) {
 	var moved []Moved
 	looks := 0
-	for i, s := range a.ledger.plan.Steps {
-		var rows []int
-		check := func() error {
-			m, err := a.staleRows(ctx, i, rows)
-			if looks++; looks == 1 {
-				a.fresh = fresh{step: i, rows: map[int]bool{}}
-				for _, n := range rows {
-					a.fresh.rows[n] = true
-				}
-			}
-			moved, rows = append(moved, m...), rows[:0]
-			return err
+	var rows []birthplace
+	check := func() error {
+		if len(rows) == 0 {
+			return nil
 		}
-		for n := range s.Rows {
+		m, err := a.staleRows(ctx, rows)
+		if looks++; looks == 1 && len(rows) <= freshRows {
+			a.fresh = fresh{step: rows[0].step, rows: map[int]bool{}}
+			for _, r := range rows {
+				a.fresh.rows[r.row] = true
+			}
+		}
+		moved, rows = append(moved, m...), rows[:0]
+		return err
+	}
+	for i, s := range a.ledger.plan.Steps {
+		if len(rows) > 0 && !together(a.ledger.plan.Steps[rows[0].step], s) {
+			if err := check(); err != nil {
+				return nil, err
+			}
+		}
+		comes := map[string]int{}
+		for n, r := range s.Rows {
 			if a.ledger.rows[i][n].state != rowPending {
 				continue
 			}
-			if rows = append(rows, n); len(rows) == lookRows {
+			if birth, ours := a.ledger.birth[r.ID]; ours && s.Op != plan.Insert && a.ledger.plan.Steps[birth.step].Op == plan.Insert {
+				a.compare(s, n, r.Fields, comes) // there is no record yet that somebody could have changed
+				continue
+			}
+			if rows = append(rows, birthplace{i, n}); len(rows) == lookRows {
 				if err := check(); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if len(rows) > 0 {
-			if err := check(); err != nil {
-				return nil, err
-			}
+		if _, err := a.lookAt(s.Object, comes); err != nil {
+			return nil, err
 		}
+	}
+	if err := check(); err != nil {
+		return nil, err
 	}
 	if looks > 1 || len(a.ledger.plan.SwitchedOff()) > 0 {
 		a.fresh = fresh{}
 	}
 	return moved, nil
+}
+
+// together reports steps whose rows can be looked at in one query: those that insert records of one object, of which
+// only whether they are there is asked.
+func together(one, other plan.Step) bool {
+	return one.Op == plan.Insert && other.Op == plan.Insert && one.Object == other.Object
 }
 
 // lookFor reads the records that a step is about, and, where it deletes them, what holds them.
@@ -118,15 +152,17 @@ func (a *application) lookFor(ctx context.Context, s plan.Step, ids []sf.ID, fie
 	return found, holders, err
 }
 
-func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Moved, error) {
-	s := a.ledger.plan.Steps[step]
+// staleRows looks at rows of one step, or of several that are looked at together.
+func (a *application) staleRows(ctx context.Context, rows []birthplace) ([]Moved, error) {
+	s := a.ledger.plan.Steps[rows[0].step]
 	fields := map[string]int{}
 	ids := make([]sf.ID, 0, len(rows))
-	for _, n := range rows {
-		id, _ := a.ledger.now(s.Rows[n].ID)
+	for _, r := range rows {
+		row := a.ledger.plan.Steps[r.step].Rows[r.row]
+		id, _ := a.ledger.now(row.ID)
 		ids = append(ids, id)
 		if s.Op != plan.Insert && s.Op != plan.Undelete {
-			a.compare(s, n, s.Rows[n].Fields, fields)
+			a.compare(s, r.row, row.Fields, fields)
 		}
 	}
 	found, holders, err := a.lookFor(ctx, s, ids, fields)
@@ -134,13 +170,15 @@ func (a *application) staleRows(ctx context.Context, step int, rows []int) ([]Mo
 		return nil, err
 	}
 	var moved []Moved
-	for i, n := range rows {
+	for i, r := range rows {
+		m := Moved{Step: a.ledger.plan.Steps[r.step].Number, Object: s.Object, ID: ids[i]}
 		if by := holders[ids[i]]; by != "" && found[ids[i]].live() {
-			moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: ids[i], Reason: "is what " + by + " depends on, which stays"})
+			m.Reason = "is what " + by + " depends on, which stays"
+			moved = append(moved, m)
 			continue
 		}
-		if field, reason := a.movedRow(step, n, found[ids[i]]); reason != "" {
-			moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: ids[i], Field: field, Reason: reason})
+		if m.Field, m.Reason = a.movedRow(r.step, r.row, found[ids[i]]); m.Reason != "" {
+			moved = append(moved, m)
 		}
 	}
 	return moved, nil

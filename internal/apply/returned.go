@@ -29,7 +29,7 @@ func (a *application) takeReturned(ctx context.Context, step int) error {
 			pending = append(pending, n)
 		}
 	}
-	for numbers := range slices.Chunk(pending, lookRows) {
+	for numbers := range slices.Chunk(pending, freshRows) {
 		back, err := a.lookReturned(ctx, step, numbers)
 		if err != nil {
 			return err

@@ -28,6 +28,7 @@ type application struct {
 	sentFiles map[birthplace]entryRow // what the org has answered for rows of a batch of files that is open
 	looked    map[birthplace]bool     // rows that were expected to come back with another, and did not
 	locking   map[string][]string     // by object; see lockFields
+	byCall    map[birthplace]bool     // rows that no job carries
 	parentsOf map[sf.ID]int           // of jobs under way: the number of the batch, by the parent that it locks
 }
 
@@ -68,7 +69,7 @@ func newApplication(target Target, approved plan.Approved, journal *Journal, opt
 	return &application{
 		target: meter, meter: meter, journal: journal, ledger: newLedger(approved), opts: opts,
 		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
-		locking: map[string][]string{}, parentsOf: map[sf.ID]int{},
+		locking: map[string][]string{}, parentsOf: map[sf.ID]int{}, byCall: map[birthplace]bool{},
 	}
 }
 
@@ -254,6 +255,9 @@ func (a *application) choose(i int) ([]int, int, error) {
 		return a.chooseInsert(i)
 	}
 	pending, attempts := a.ledger.pending(i)
+	if rows := a.chooseUpdates(i, pending, attempts); rows != nil {
+		return rows, attempts, nil
+	}
 	most := a.opts.callRows()
 	if s.Op == plan.HardDelete { // what is deleted for good was looked at right before
 		most = min(a.opts.jobRows(), aheadRows)
@@ -286,20 +290,23 @@ func (a *application) choose(i int) ([]int, int, error) {
 // batch journals the intent, sends the rows and records the outcome.
 func (a *application) batch(ctx context.Context, i int, rows []int) error {
 	s := a.ledger.plan.Steps[i]
+	byJob := s.Op == plan.Second && len(rows) > a.opts.callRows()
 	rows, err := a.spare(ctx, i, rows)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
 	e := entry{T: entryIntent, Batch: a.ledger.batches + 1, Step: i, Op: sentAs(s.Op), Rows: rowRanges(rows)}
 	var in *insertion
-	switch s.Op {
-	case plan.Insert:
+	switch {
+	case s.Op == plan.Insert:
 		e.Op = opFile
-	case plan.HardDelete:
+	case s.Op == plan.HardDelete || byJob:
 		if in, err = a.lay(i, rows); err != nil {
 			return err
 		}
-		e.Sum = in.sum
+		if e.Sum = in.sum; byJob {
+			e.Op = opUpdateJob
+		}
 	}
 	if err := a.record(e); err != nil {
 		return err
@@ -309,7 +316,7 @@ func (a *application) batch(ctx context.Context, i int, rows []int) error {
 		return a.insertFiles(ctx)
 	case in != nil:
 		if len(in.rows) > 0 {
-			if err := a.sendJob(ctx, a.ledger.last(), in); err != nil {
+			if err := a.sendJob(ctx, a.ledger.last(), in); err != nil && !(byJob && a.noJob(i, err)) {
 				return err
 			}
 		}
@@ -336,7 +343,7 @@ func (a *application) settle(ctx context.Context) error {
 
 func (a *application) settleBatch(ctx context.Context, b *batch) error {
 	switch b.op {
-	case plan.Insert.String(), plan.HardDelete.String():
+	case plan.Insert.String(), plan.HardDelete.String(), opUpdateJob:
 		return a.settleJob(ctx, b)
 	case opReturn:
 		return a.settleReturned(ctx)

@@ -181,6 +181,12 @@ func (m *meter) StartHardDelete(ctx context.Context, object string) (string, err
 	return m.Target.StartHardDelete(ctx, object)
 }
 
+func (m *meter) StartUpdate(ctx context.Context, object string, fields []string) (string, error) {
+	defer m.during(KindBulk)()
+	m.of(KindBulk).Jobs++
+	return m.Target.StartUpdate(ctx, object, fields)
+}
+
 func (m *meter) SendRows(ctx context.Context, job string, fields []string, rows []sf.Write) error {
 	defer m.during(KindBulk)()
 	m.carry(KindBulk, int64(len(rows)), writeBytes(rows))
@@ -192,10 +198,10 @@ func (m *meter) JobState(ctx context.Context, job string) (sf.JobState, error) {
 	return m.Target.JobState(ctx, job)
 }
 
-func (m *meter) JobResults(ctx context.Context, job string, fields []string) iter.Seq2[sf.JobResult, error] {
+func (m *meter) JobResults(ctx context.Context, job string, fields []string, rows int) iter.Seq2[sf.JobResult, error] {
 	return func(yield func(sf.JobResult, error) bool) {
 		defer m.during(KindBulk)()
-		for r, err := range m.Target.JobResults(ctx, job, fields) {
+		for r, err := range m.Target.JobResults(ctx, job, fields, rows) {
 			if err == nil {
 				size := int64(idBytes)
 				for _, cell := range r.Echo {

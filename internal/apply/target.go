@@ -34,12 +34,14 @@ type Target interface {
 	StartInsert(ctx context.Context, object string, fields []string) (job string, err error)
 	// StartHardDelete creates one that will delete records for good, by the field Id; Unauthorized when the user may not.
 	StartHardDelete(ctx context.Context, object string) (job string, err error)
+	// StartUpdate creates one that will set these fields on records; the first of them is Id, which says on which.
+	StartUpdate(ctx context.Context, object string, fields []string) (job string, err error)
 	// SendRows uploads the rows, once, and lets the job begin.
 	SendRows(ctx context.Context, job string, fields []string, rows []sf.Write) error
 	// JobState asks for the state of a job; NotFound when the org does not know it.
 	JobState(ctx context.Context, job string) (sf.JobState, error)
-	// JobResults yields what became of each row of a job that has ended, in no particular order.
-	JobResults(ctx context.Context, job string, fields []string) iter.Seq2[sf.JobResult, error]
+	// JobResults yields what became of each row of a job that has ended, in no particular order. It has so many rows.
+	JobResults(ctx context.Context, job string, fields []string, rows int) iter.Seq2[sf.JobResult, error]
 	// AbortJob ends a job that has not been uploaded.
 	AbortJob(ctx context.Context, job string) error
 }

@@ -77,6 +77,9 @@ func (m *mazeOrg) stormed(seed uint64) {
 	if seed%2 == 1 { // several jobs are under way at one time
 		in.Options.JobRows = 1 + int(seed/2%3)
 	}
+	if in.Options.JobRows > 1 { // and second passes go by job
+		in.Options.CallRows = 1
+	}
 	rnd := rand.New(rand.NewPCG(seed, 22))
 	var log []string
 	var out run.ApplyResult

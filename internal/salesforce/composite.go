@@ -12,8 +12,8 @@ import (
 )
 
 // maxComposite is how many requests a composite call may hold, and maxCompositeQueries how many of
-// them may be queries. The whole of it counts as one call toward the org's limits.
-// Source: REST API Developer Guide, "Send Multiple Requests Using Composite".
+// them may be queries. The whole of it counts as one call toward the org's limits; of Composite Batch each request does.
+// Source: REST API Developer Guide, "Composite" and "Composite Batch".
 const (
 	maxComposite        = 25
 	maxCompositeQueries = 5
@@ -83,12 +83,17 @@ func (o *Org) each(ctx context.Context, what string, names []string, path func(n
 	if err == nil {
 		return bodies, nil
 	}
-	switch problem.KindOf(err) {
-	case problem.Limits, problem.Unauthorized, problem.Unreachable, problem.Interrupted:
-		return nil, err
-	}
-	if ctx.Err() != nil {
+	if hopeless(ctx, err) {
 		return nil, err
 	}
 	return make([]json.RawMessage, len(names)), nil
+}
+
+// hopeless reports the failure of a composite call after which asking for its parts one by one is no use.
+func hopeless(ctx context.Context, err error) bool {
+	switch problem.KindOf(err) {
+	case problem.Limits, problem.Unauthorized, problem.Unreachable, problem.Interrupted:
+		return true
+	}
+	return ctx.Err() != nil
 }

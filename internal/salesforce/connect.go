@@ -67,6 +67,7 @@ type Org struct {
 
 	mu       sync.Mutex
 	objects  map[string]*sf.Object // describes so far, by lower-case name
+	ended    endedJob              // as JobState has seen it last
 	prefixes map[string]string     // key prefix to object name; nil before the first global describe
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func load(t *testing.T, org *salesforce.Org, rows []sf.Write) map[sf.ID][]sf.Val
 		byName[r.Values[1].Text()] = r.Values
 	}
 	held := map[sf.ID][]sf.Value{}
-	for r, err := range org.JobResults(t.Context(), job, emulatedFields) {
+	for r, err := range org.JobResults(t.Context(), job, emulatedFields, len(rows)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +306,7 @@ func TestTrap25DroppedRepliesOfWrites(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for r, err := range org.JobResults(t.Context(), job, emulatedFields) {
+	for r, err := range org.JobResults(t.Context(), job, emulatedFields, 3) {
 		t.Errorf("a job aborted before its upload was done has a result: %+v, %v", r, err)
 	}
 	drop("PATCH jobs/ingest")
@@ -442,6 +443,76 @@ func TestAuthorizationURLs(t *testing.T) {
 	}
 }
 
+// TestUpdateJobs: what a job sets is what is read afterwards, null and nothing told apart; each row has its result; and no call is
+// made for results that there cannot be.
+func TestUpdateJobs(t *testing.T) {
+	server, c := emulated(t, emulator.Options{})
+	client := mustConnect(t, c)
+	held := load(t, client, accounts(3))
+	ids := slices.Sorted(maps.Keys(held))
+	var mu sync.Mutex
+	asked := map[string]int{}
+	server.Intercept(func(q emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[q.Op]++
+		return emulator.Fault{}
+	})
+	fields := []string{"Id", "Description", "Phone"}
+	send := func(rows []sf.Write) map[string]sf.Outcome {
+		t.Helper()
+		job, err := client.StartUpdate(t.Context(), "Account", fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.SendRows(t.Context(), job, fields, rows); err != nil {
+			t.Fatal(err)
+		}
+		for state, n := sf.JobOpen, 0; state != sf.JobComplete; n++ {
+			if state, err = client.JobState(t.Context(), job); err != nil || n > 2000 || state == sf.JobFailed {
+				t.Fatal(state, err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		out := map[string]sf.Outcome{}
+		for r, err := range client.JobResults(t.Context(), job, fields, len(rows)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[r.Echo[0]] = r.Outcome
+		}
+		return out
+	}
+	row := func(id sf.ID, description, phone sf.Value) sf.Write {
+		return sf.Write{Values: []sf.Value{sf.Text(string(id)), description, phone}}
+	}
+	out := send([]sf.Write{row(ids[0], sf.Text("one"), sf.Text("1")), row(ids[1], sf.Text("two"), sf.Text("2"))})
+	if len(out) != 2 || !out[string(ids[0])].Success || out[string(ids[1])].ID != ids[1] {
+		t.Errorf("%+v", out)
+	}
+	mu.Lock()
+	if asked["GET jobs/ingest/*/failedResults"]+asked["GET jobs/ingest/*/unprocessedrecords"] > 0 || asked["GET jobs/ingest/*/successfulResults"] != 1 {
+		t.Errorf("%v", asked)
+	}
+	mu.Unlock()
+	missing := sf.ID("001000000000000AAA")
+	out = send([]sf.Write{row(ids[0], sf.Null(), sf.Value{}), row(missing, sf.Text("x"), sf.Value{})})
+	if len(out) != 2 || !out[string(ids[0])].Success || out[string(missing)].Success || out[string(missing)].Code == "" {
+		t.Errorf("%+v", out)
+	}
+	account, err := client.Schema(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := collect(t, client, sf.Extract{Object: account.Object("Account"), Fields: fields[1:], IDs: ids[:1]})
+	if err != nil || len(now) != 1 || !now[0].Get("Description").IsNull() || now[0].Get("Phone") != sf.Text("1") {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if _, err := client.StartUpdate(t.Context(), "Account", []string{"Phone"}); problem.KindOf(err) != problem.Usage {
+		t.Errorf("without Ids: %v", err)
+	}
+}
+
 // TestHardDeletionJobs: what a job deletes is in no Recycle Bin, each row has its result, and who lacks the permission
 // is told so before anything is sent.
 func TestHardDeletionJobs(t *testing.T) {
@@ -465,7 +536,7 @@ func TestHardDeletionJobs(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	done := map[sf.ID]bool{}
-	for r, err := range client.JobResults(t.Context(), job, []string{"Id"}) {
+	for r, err := range client.JobResults(t.Context(), job, []string{"Id"}, 3) {
 		if err != nil {
 			t.Fatal(err)
 		}

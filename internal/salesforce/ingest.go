@@ -49,6 +49,15 @@ func (o *Org) StartHardDelete(ctx context.Context, object string) (string, error
 	return job, err
 }
 
+// StartUpdate creates a Bulk API 2.0 job that sets fields of records of the object; the field Id says of which. Nothing
+// happens in the org until SendRows. Unlike Update it cannot let records pass that a duplicate rule warns of.
+func (o *Org) StartUpdate(ctx context.Context, object string, fields []string) (string, error) {
+	if what := "update " + object; len(fields) < 2 || len(fields) > maxJobFields || fields[0] != "Id" {
+		return "", problem.New(problem.Usage, fmt.Sprintf("%s: %d fields, Id and between 1 and %d others are possible", what, len(fields), maxJobFields-1))
+	}
+	return o.startJob(ctx, "update", object)
+}
+
 func (o *Org) startJob(ctx context.Context, operation, object string) (string, error) {
 	what := operation + " " + object
 	if !isName(object) {
@@ -241,7 +250,12 @@ func (o *Org) JobState(ctx context.Context, id string) (sf.JobState, error) {
 		return "", err
 	}
 	switch s := sf.JobState(j.State); s {
-	case sf.JobOpen, sf.JobUploadComplete, sf.JobInProgress, sf.JobComplete, sf.JobFailed, sf.JobAborted:
+	case sf.JobOpen, sf.JobUploadComplete, sf.JobInProgress:
+		return s, nil
+	case sf.JobComplete, sf.JobFailed, sf.JobAborted:
+		o.mu.Lock()
+		o.ended = endedJob{id, j} // it changes no more, and its results are asked for next
+		o.mu.Unlock()
 		return s, nil
 	}
 	return "", fmt.Errorf("ask for bulk job %s: %w: state %q", id, errDamaged, oneLine(j.State))

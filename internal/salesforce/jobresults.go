@@ -30,12 +30,12 @@ var resultFiles = []resultFile{
 // JobResults returns the result of each row of a job that has ended, in the order of the org,
 // which is not that of the rows. Echo is each row as it was sent, aligned with fields: a null comes
 // back as "#N/A", an absent value as the empty text. Rows that the org did not come to have the code
-// CodeUnprocessed. The counts are checked against those of the job. A job that was aborted before
-// its upload has no results.
-func (o *Org) JobResults(ctx context.Context, id string, fields []string) iter.Seq2[sf.JobResult, error] {
+// CodeUnprocessed. The counts are checked against those of the job, which was sent so many rows: a file is not asked for
+// when the counts leave no row for it. A job that was aborted before its upload has no results.
+func (o *Org) JobResults(ctx context.Context, id string, fields []string, sent int) iter.Seq2[sf.JobResult, error] {
 	return func(yield func(sf.JobResult, error) bool) {
 		stopped := false
-		err := o.jobResults(ctx, id, fields, func(r sf.JobResult) bool {
+		err := o.jobResults(ctx, id, fields, int64(sent), func(r sf.JobResult) bool {
 			stopped = !yield(r, nil)
 			return !stopped
 		})
@@ -45,13 +45,13 @@ func (o *Org) JobResults(ctx context.Context, id string, fields []string) iter.S
 	}
 }
 
-func (o *Org) jobResults(ctx context.Context, id string, fields []string, fn func(sf.JobResult) bool) error {
+func (o *Org) jobResults(ctx context.Context, id string, fields []string, sent int64, fn func(sf.JobResult) bool) error {
 	what := "results of bulk job " + id
 	path, err := jobPath(o, id)
 	if err != nil {
 		return err
 	}
-	j, err := o.job(ctx, what, path)
+	j, err := o.endedJob(ctx, what, id, path)
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,11 @@ func (o *Org) jobResults(ctx context.Context, id string, fields []string, fn fun
 	}
 	var processed int64
 	for _, file := range resultFiles {
+		switch {
+		case file.resource == "failedResults" && j.Failed != nil && *j.Failed == 0,
+			file.resource == "unprocessedrecords" && j.Failed != nil && j.Processed != nil && processed == sent:
+			continue
+		}
 		r := &resultReader{file: file, fields: fields, jobError: j.Error, clean: o.clean, aborted: sf.JobState(j.State) == sf.JobAborted, fn: fn}
 		p := &csvPage{call: call{what: what + ": " + file.resource, path: path + "/" + file.resource}, header: r.header, row: r.row}
 		rows, err := o.fetch(ctx, p)
@@ -82,6 +87,24 @@ func (o *Org) jobResults(ctx context.Context, id string, fields []string, fn fun
 		return fmt.Errorf("%s: %w: the org counts %d processed rows and sent %d", what, errDamaged, *j.Processed, processed)
 	}
 	return nil
+}
+
+// endedJob is a job that JobState has seen last, and to have ended.
+type endedJob struct {
+	id string
+	job
+}
+
+// endedJob returns the job as JobState has seen it, or asks for it.
+func (o *Org) endedJob(ctx context.Context, what, id, path string) (job, error) {
+	o.mu.Lock()
+	known := o.ended
+	o.ended = endedJob{}
+	o.mu.Unlock()
+	if known.id == id {
+		return known.job, nil
+	}
+	return o.job(ctx, what, path)
 }
 
 // resultReader turns the rows of one file into results. Columns are found by their names, in any

@@ -309,7 +309,7 @@ func TestTrap20ResultsAreReadByName(t *testing.T) {
 		[]string{"", "REQUIRED_FIELD_MISSING:Required fields are missing: [Name, X]:Name X --", "c", ""})))
 	f.on("GET "+path+"/unprocessedrecords", serveCSV(rowsCSV([]string{"Name", "Revenue"}, []string{"d", "4"})))
 	var got []sf.JobResult
-	for r, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name", "Revenue"}) {
+	for r, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name", "Revenue"}, 4) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +344,7 @@ func TestResultsMustBeComplete(t *testing.T) {
 		f.on("GET "+path+"/failedResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Error", "Name"})))
 		f.on("GET "+path+"/unprocessedrecords", serveCSV(""))
 		failed := false
-		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}) {
+		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}, 1) {
 			failed = failed || err != nil
 		}
 		if !failed {
@@ -369,7 +369,7 @@ func TestResultsOfAJobAbortedBeforeItsUpload(t *testing.T) {
 		f.on("GET "+path+"/failedResults", serveCSV(rowsCSV([]string{"sf__Id", "sf__Error"})))
 		f.on("GET "+path+"/unprocessedrecords", serveCSV(c.rest))
 		rows, failed := 0, error(nil)
-		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}) {
+		for _, err := range f.connect().JobResults(t.Context(), ingestJob, []string{"Name"}, 1) {
 			if failed = err; err == nil {
 				rows++
 			}

@@ -119,12 +119,13 @@ func TestQueryByReference(t *testing.T) {
 		return fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[%s]}`, len(rows), strings.Join(rows, ","))
 	}
 	f.on("GET "+v+"query", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, serve(r.URL.Query().Get("q"))) })
+	f.on("POST "+v+"composite", compositeOf(t, serve))
 	x := sf.Extract{Object: account(), Fields: []string{"Name"}, Field: "ParentId"}
 	for i := range 1500 {
 		x.IDs = append(x.IDs, idOf("001", i))
 	}
 	got, err := collect(t, f.connect(), x)
-	if err != nil || len(got) != 3000 || len(asked) != 1500 || len(f.seen) < 2 {
+	if err != nil || len(got) != 3000 || len(asked) != 1500 {
 		t.Errorf("%d records of %d parents in %d calls, %v", len(got), len(asked), len(f.seen), err)
 	}
 	for parent, n := range asked {
@@ -334,22 +335,82 @@ func TestIDsAreAskedForInChunks(t *testing.T) {
 			}
 			writeJSON(w, 200, page(r.URL.Query().Get("q")))
 		})
-		f.on("POST "+v+"composite", func(w http.ResponseWriter, r *http.Request) {
-			var body struct{ CompositeRequest []struct{ URL string } }
-			_ = json.NewDecoder(r.Body).Decode(&body)
-			u, _ := url.Parse(body.CompositeRequest[0].URL)
-			writeJSON(w, 200, `{"compositeResponse":[{"httpStatusCode":200,"body":`+page(u.Query().Get("q"))+`}]}`)
-		})
+		f.on("POST "+v+"composite", compositeOf(t, page))
 		got, err := collect(t, f.connect(), sf.Extract{Object: object, Fields: names, IDs: append(slices.Clone(ids), ids[5])})
 		if err != nil || len(got) != 3000 || len(seen) != 3000 {
 			t.Fatalf("width %d: %d records of %d Ids, %v", width, len(got), len(seen), err)
 		}
-		if calls := len(f.seen); calls > 12 {
-			t.Errorf("width %d: %d calls for 3000 Ids", width, calls)
+		if calls := f.calls(""); calls != 1 {
+			t.Errorf("width %d: %d calls for 3000 Ids: %v", width, calls, f.seen)
+		}
+		if _, err := collect(t, f.connect(), sf.Extract{Object: object, Fields: names[:1], IDs: ids[:100]}); err != nil || f.calls("GET") != 1 {
+			t.Errorf("width %d: few Ids went by %v, %v", width, f.seen, err)
 		}
 		if got, err := collect(t, f.connect(), sf.Extract{Object: object, Fields: names, IDs: []sf.ID{}}); err != nil || len(got) != 0 {
 			t.Errorf("no Ids gave %d records, %v", len(got), err)
 		}
+	}
+}
+
+// compositeOf answers a composite call of queries, of which it must not have more than the platform takes.
+func compositeOf(t *testing.T, page func(query string) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ CompositeRequest []struct{ URL string } }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || len(body.CompositeRequest) > 5 {
+			t.Errorf("%d queries in one call, %v", len(body.CompositeRequest), err)
+		}
+		var answers []string
+		for _, q := range body.CompositeRequest {
+			u, err := url.Parse(q.URL)
+			if err != nil {
+				t.Error(err)
+			}
+			answers = append(answers, `{"httpStatusCode":200,"body":`+page(u.Query().Get("q"))+`}`)
+		}
+		writeJSON(w, 200, `{"compositeResponse":[`+strings.Join(answers, ",")+`]}`)
+	}
+}
+
+// A composite call that fails as a whole or in a part, and one whose answer lacks a part, lose no record and give none twice.
+func TestIDsAreAskedForOneByOneWhereTogetherFails(t *testing.T) {
+	var ids []sf.ID
+	for i := range 6000 {
+		ids = append(ids, idOf("001", i))
+	}
+	page := func(q string) string {
+		_, list, _ := strings.Cut(q, "Id IN (")
+		var records []string
+		for id := range strings.SplitSeq(strings.Trim(list, "')"), "','") {
+			records = append(records, `{"Id":"`+id+`","Name":null}`)
+		}
+		return fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[%s]}`, len(records), strings.Join(records, ","))
+	}
+	for name, spoil := range map[string]func(w http.ResponseWriter){
+		"as a whole": func(w http.ResponseWriter) { writeJSON(w, 400, `[{"errorCode":"INVALID_INPUT","message":"no"}]`) },
+		"in a part": func(w http.ResponseWriter) {
+			part := `{"httpStatusCode":400,"body":[{"errorCode":"INVALID_INPUT","message":"no"}]}`
+			writeJSON(w, 200, `{"compositeResponse":[`+part+strings.Repeat(","+part, 4)+`]}`)
+		},
+		"a part is not there": func(w http.ResponseWriter) { writeJSON(w, 200, `{"compositeResponse":[]}`) },
+	} {
+		f := newFake(t)
+		f.on("GET "+v+"query", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, page(r.URL.Query().Get("q"))) })
+		f.on("POST "+v+"composite", func(w http.ResponseWriter, _ *http.Request) { spoil(w) })
+		seen := map[sf.ID]int{}
+		got, err := collect(t, f.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, IDs: ids})
+		for _, r := range got {
+			seen[r.ID]++
+		}
+		if err != nil || len(got) != 6000 || len(seen) != 6000 {
+			t.Errorf("%s: %d records of %d Ids, %v", name, len(got), len(seen), err)
+		}
+	}
+	f := newFake(t)
+	f.on("POST "+v+"composite", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, 403, `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`)
+	})
+	if _, err := collect(t, f.connect(), sf.Extract{Object: account(), Fields: []string{"Name"}, IDs: ids}); problem.KindOf(err) != problem.Limits {
+		t.Errorf("where the limit is reached: %v", err) // and nothing else is asked for, which the fake would not know
 	}
 }
 

@@ -135,14 +135,28 @@ func (e *extraction) keyField() string {
 // stampLiteral writes a time as SOQL does: UTC, milliseconds.
 func stampLiteral(t time.Time) string { return t.UTC().Format(sf.DatetimeLayout) }
 
-// chunks cuts the Ids so that a query of each chunk fits into a URL where that lets a fair number
+// chunks cuts the Ids for queries, and says how many of these go in one call: all Ids in one URL where that has room for them,
+// and otherwise several queries in the body of a composite call, so that a call asks for some thousands.
+func (e *extraction) chunks(room int) (chunks [][]sf.ID, together int) {
+	if chunks = e.inURLs(e.IDs, room); len(chunks) <= 1 {
+		return chunks, 1
+	}
+	return slices.Collect(slices.Chunk(e.IDs, e.inBody())), maxCompositeQueries
+}
+
+// inURLs cuts the Ids so that a query of each chunk fits into a URL where that lets a fair number
 // through, and into the body of a composite call otherwise.
-func (e *extraction) chunks(room int) [][]sf.ID {
+func (e *extraction) inURLs(ids []sf.ID, room int) [][]sf.ID {
 	base := len(url.QueryEscape(e.query(nil))) + len(url.QueryEscape(" WHERE "+e.keyField()+" IN ()"))
 	per := (room - base) / len(url.QueryEscape("'001000000000001AAA',"))
 	if per < 100 {
-		per = (maxQuery/2 - len(e.query([]sf.ID{}))) / idSize
+		per = e.inBody()
 	}
-	per = min(max(per, 1), maxIDs)
-	return slices.Collect(slices.Chunk(e.IDs, per))
+	return slices.Collect(slices.Chunk(ids, min(per, maxIDs)))
+}
+
+// inBody is how many Ids a query in the body of a composite call has.
+func (e *extraction) inBody() int {
+	per := (maxQuery/2 - len(e.query([]sf.ID{}))) / idSize
+	return min(max(per, 1), maxIDs)
 }

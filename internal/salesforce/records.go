@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"holdfast/internal/sf"
 )
@@ -83,26 +84,54 @@ func (o *Org) extractREST(ctx context.Context, e *extraction, mayBulk bool, fn f
 // extractIDs reads the records with the Ids, or that refer to them, in several queries. Ids that the
 // org does not find give no record.
 func (o *Org) extractIDs(ctx context.Context, e *extraction, fn func(sf.Record) bool) error {
-	more := true
-	for _, ids := range e.chunks(o.uriRoom() - len(o.queryPath("", e.IncludeDeleted))) {
-		rows := 0
-		err := o.restPages(ctx, e, e.query(ids), func(p page) bool {
-			for _, r := range p.records {
-				rows++
-				if more = fn(r); !more {
-					return false
-				}
+	room := o.uriRoom() - len(o.queryPath("", e.IncludeDeleted))
+	chunks, most := e.chunks(room)
+	together := most > 1
+	for group := range slices.Chunk(chunks, most) {
+		var firsts []*page
+		if together {
+			var err error
+			if firsts, err = o.compositePages(ctx, e, group); err != nil && hopeless(ctx, err) {
+				return err
 			}
-			return true
-		})
-		switch {
-		case err != nil:
-			return err
-		case e.Field == "" && rows > len(ids):
-			return o.giveUp("query "+e.Object.Name, damaged("%d rows for %d Ids", rows, len(ids)))
-		case !more:
-			return nil
+			together = err == nil // an answer that is too long is such again; one by one it is heard why, or it is not so
+		}
+		if most > 1 && !together {
+			group = e.inURLs(slices.Concat(group...), room)
+			firsts = nil
+		}
+		if firsts == nil {
+			firsts = make([]*page, len(group))
+		}
+		for i, ids := range group {
+			if more, err := o.extractChunk(ctx, e, ids, firsts[i], fn); err != nil || !more {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// extractChunk reads the records of one query, of which the first page may be there already, and reports whether fn wants more.
+func (o *Org) extractChunk(ctx context.Context, e *extraction, ids []sf.ID, first *page, fn func(sf.Record) bool) (more bool, err error) {
+	rows := 0
+	more = true
+	deliver := func(p page) bool {
+		for _, r := range p.records {
+			rows++
+			if more = fn(r); !more {
+				return false
+			}
+		}
+		return true
+	}
+	if first != nil {
+		err = o.restPagesFrom(ctx, e, *first, deliver)
+	} else {
+		err = o.restPages(ctx, e, e.query(ids), deliver)
+	}
+	if err == nil && e.Field == "" && rows > len(ids) {
+		err = o.giveUp("query "+e.Object.Name, damaged("%d rows for %d Ids", rows, len(ids)))
+	}
+	return more, err
 }

@@ -54,6 +54,11 @@ func (o *Org) restPages(ctx context.Context, e *extraction, soql string, fn func
 	if err != nil {
 		return err
 	}
+	return o.restPagesFrom(ctx, e, p, fn)
+}
+
+// restPagesFrom is restPages when the first page is there.
+func (o *Org) restPagesFrom(ctx context.Context, e *extraction, p page, fn func(page) bool) error {
 	total, rows := p.total, int64(0)
 	for {
 		rows += int64(len(p.records))
@@ -131,15 +136,40 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 func (o *Org) compositePage(ctx context.Context, e *extraction, path string) (page, error) {
 	var p page
 	err := o.composite(ctx, "query "+e.Object.Name, []string{path}, func(answers []subanswer) (err error) {
-		if answers[0].Status != http.StatusOK {
-			f := parseFault(answers[0].Body)
-			f.Status = answers[0].Status
-			return f
-		}
-		p, err = readPage(json.NewDecoder(bytes.NewReader(answers[0].Body)), e)
+		p, err = e.subpage(answers[0])
 		return err
 	})
 	return p, err
+}
+
+// compositePages asks for the first pages of the queries of these Ids, in one composite call.
+func (o *Org) compositePages(ctx context.Context, e *extraction, chunks [][]sf.ID) ([]*page, error) {
+	paths := make([]string, len(chunks))
+	for i, ids := range chunks {
+		paths[i] = o.queryPath(e.query(ids), e.IncludeDeleted)
+	}
+	pages := make([]*page, len(chunks))
+	err := o.composite(ctx, "query "+e.Object.Name, paths, func(answers []subanswer) error {
+		for i, a := range answers {
+			p, err := e.subpage(a)
+			if err != nil {
+				return err
+			}
+			pages[i] = &p
+		}
+		return nil
+	})
+	return pages, err
+}
+
+// subpage is the page that answers one query of a composite call.
+func (e *extraction) subpage(a subanswer) (page, error) {
+	if a.Status != http.StatusOK {
+		f := parseFault(a.Body)
+		f.Status = a.Status
+		return page{}, f
+	}
+	return readPage(json.NewDecoder(bytes.NewReader(a.Body)), e)
 }
 
 // fixedBody is a request body that is the same in every attempt.
