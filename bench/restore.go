@@ -64,6 +64,9 @@ func (b *bench) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := planSize(path, treeAccounts+ringContacts); err != nil {
+		return err
+	}
 	apply := []string{b.holdfast, "apply", path, "--approve", sum, "--quiet", "--api-share", "100"}
 	if _, err := b.shown(ctx, figure{name: "holdfast apply, verified", commands: [][]string{apply}}); err != nil {
 		return err
