@@ -192,6 +192,7 @@ func timeFlag(flag, text string) (time.Time, error) {
 
 func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, planFile string) error {
 	ctx := cmd.Context()
+	defer sparing()()
 	if err := freePlan(planFile); err != nil {
 		return err
 	}

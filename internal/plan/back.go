@@ -190,11 +190,9 @@ func (o *ordering) insert() error {
 				continue
 			}
 			reduced, _ := o.reduce(it.change)
-			it.first = reduced.Fields
-			o.remember(state.Change{
-				Object: reduced.Object, ID: reduced.ID, Kind: state.Create, After: reduced.After,
-				Fields: slices.Clone(reduced.Fields),
-			})
+			it.first = o.withoutNulls(it, reduced.Fields)
+			// What the record has then is what its rows set: to hold it once more would make the plan twice as large.
+			o.done = append(o.done, state.Change{Object: reduced.Object, ID: reduced.ID, Kind: state.Create, After: reduced.After})
 			o.carry(it)
 			n := &node{object: it.change.Object, id: it.change.ID}
 			byItem[it], nodes = n, append(nodes, n)
@@ -231,6 +229,32 @@ func (o *ordering) insert() error {
 		o.insertLayer(l)
 	}
 	return nil
+}
+
+// withoutNulls leaves out what a new record has anyway: a field that is null where nothing gives it a value. Fields that
+// are defaulted are kept, and so are picklists, whose default a record type may have of its own. A record that comes
+// back by itself, with one that is undeleted, is not new, so that beside undeletions every null is kept.
+// Source: SOAP API Developer Guide, DescribeSObjectResult, "defaultedOnCreate".
+func (o *ordering) withoutNulls(it *item, fields []state.FieldChange) []state.FieldChange {
+	known := o.of(it.change.Object).fields
+	unset := func(f state.FieldChange) bool {
+		field := known[f.Field]
+		return !o.undeletes && f.After.IsNull() && field != nil && field.Nillable && !field.DefaultedOnCreate && !field.NameField &&
+			field.Type != sf.TypePicklist && field.Type != sf.TypeMultipicklist && field.Type != sf.TypeCombobox
+	}
+	n := 0
+	for _, f := range fields {
+		if !unset(f) {
+			n++
+		}
+	}
+	out := make([]state.FieldChange, 0, n)
+	for _, f := range fields {
+		if !unset(f) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // companion returns the record of the plan together with which the org makes this one, or "".

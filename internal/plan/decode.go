@@ -31,7 +31,7 @@ const maxCount = 4 * MaxRows
 // A line is canonical if writing what was read gives the same bytes. That is how it is checked, so
 // that a plan has one spelling and its digest says what it does.
 func Decode(r io.Reader) (*Plan, error) {
-	d := &decoder{in: bufio.NewReader(r), sum: sha256.New(), plan: &Plan{}}
+	d := &decoder{in: bufio.NewReader(r), sum: sha256.New(), plan: &Plan{}, names: map[string]string{}}
 	for _, read := range []func() error{
 		d.header, d.notes, d.fidelity, d.deferred, d.conflicts, d.automation, d.steps, d.undo, d.end,
 	} {
@@ -52,6 +52,7 @@ type decoder struct {
 	lines  int
 	counts [headerCounts]int
 	plan   *Plan
+	names  map[string]string // of fields
 }
 
 func (d *decoder) bad(format string, args ...any) error {
@@ -245,7 +246,7 @@ func (d *decoder) row(step *Step) error {
 		Set               map[string]wireChange
 	}
 	return read(d, func(w wire) (line, error) {
-		r := Row{ID: sf.ID(w.Row), With: sf.ID(w.With), Fields: fieldsOf(w.Set)}
+		r := Row{ID: sf.ID(w.Row), With: sf.ID(w.With), Fields: d.fieldsOf(w.Set)}
 		var err error
 		if r.Before, err = hashOf(w.Before); err != nil {
 			return nil, err
@@ -262,7 +263,7 @@ func (d *decoder) undo() error {
 	}
 	return each(d, countUndo, func(w wire) (line, error) {
 		kind, err := state.ParseKind(w.Undo)
-		c := state.Change{Object: w.Object, ID: sf.ID(w.ID), Kind: kind, Fields: fieldsOf(w.Set)}
+		c := state.Change{Object: w.Object, ID: sf.ID(w.ID), Kind: kind, Fields: d.fieldsOf(w.Set)}
 		if err == nil {
 			c.Before, err = hashOf(w.Before)
 		}
@@ -310,10 +311,16 @@ func hashOf(s string) (state.Hash, error) {
 
 type wireChange struct{ Before, After wireValue }
 
-func fieldsOf(set map[string]wireChange) []state.FieldChange {
+// fieldsOf lays out a set. A plan of a million rows has few names of fields: each is held once.
+func (d *decoder) fieldsOf(set map[string]wireChange) []state.FieldChange {
 	fields := make([]state.FieldChange, 0, len(set))
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		fields = append(fields, state.FieldChange{Field: name, Before: set[name].Before.Value, After: set[name].After.Value})
+		known, found := d.names[name]
+		if !found {
+			known = name
+			d.names[name] = known
+		}
+		fields = append(fields, state.FieldChange{Field: known, Before: set[name].Before.Value, After: set[name].After.Value})
 	}
 	return fields
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -35,6 +36,25 @@ func Encode(w io.Writer, p *Plan) error {
 		return err
 	}
 	return out.Flush()
+}
+
+// Encoded returns the plan file as bytes that take no more memory than they are long.
+func Encoded(p *Plan) ([]byte, error) {
+	var length counter
+	if err := Encode(&length, p); err != nil {
+		return nil, err
+	}
+	raw := bytes.NewBuffer(make([]byte, 0, int(length)))
+	err := Encode(raw, p)
+	return raw.Bytes(), err
+}
+
+// counter counts what is written.
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }
 
 // linesOf yields every line but the last, each with its line feed. A line is valid until the next.

@@ -26,6 +26,7 @@ func Order(in Input) (*Plan, error) {
 	o := newOrdering(in, delta)
 	o.keepDependedOn()
 	o.decideFates()
+	o.undeletes = slices.ContainsFunc(o.items, func(it *item) bool { return it.fate == byUndelete })
 	o.release()
 	o.undelete()
 	if err := o.insert(); err != nil {
@@ -115,6 +116,8 @@ type ordering struct {
 	deferred map[Deferred]int64 // keyed with Rows 0
 	done     state.Delta        // what the plan does, for its undo
 	touched  int
+
+	undeletes bool // some record is undeleted
 }
 
 // objectOrder is what the order of one object's records depends on.

@@ -30,9 +30,7 @@ func writeRecords(b *bytes.Buffer, records []*plan.Plan) (int, error) {
 }
 
 func encodeRecords(p *plan.Plan) ([]byte, error) {
-	var raw bytes.Buffer
-	err := plan.Encode(&raw, p)
-	return raw.Bytes(), err
+	return plan.Encoded(p)
 }
 
 // approveRecords approves a part of what was approved as a whole.

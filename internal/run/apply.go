@@ -147,6 +147,7 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if err != nil {
 		return out, err
 	}
+	in.File = nil // which may be large
 	p := approved.Plan()
 	if n := p.Count(plan.HardDelete); n != in.HardDelete {
 		return out, problem.Newf(problem.Usage, "the plan deletes %s for good, and %d were agreed to", counted(n, "record"), in.HardDelete).

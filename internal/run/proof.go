@@ -140,14 +140,24 @@ func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) 
 		planned: map[sf.ID]bool{}, objects: map[string]bool{}, deleted: map[sf.ID]bool{},
 		failed: map[sf.ID]map[string]bool{}, conflict: map[sf.ID]map[string]bool{},
 	}
-	rows := map[int]map[sf.ID]plan.Row{}
+	type failure struct {
+		step int
+		id   sf.ID
+	}
+	rows := map[failure]plan.Row{} // those that failed, of a plan that may have millions
+	for _, f := range applied.Failed {
+		rows[failure{f.Step, f.ID}] = plan.Row{}
+	}
 	for _, s := range p.Steps {
 		e.objects[s.Object] = true
-		rows[s.Number] = map[sf.ID]plan.Row{}
 		for _, r := range s.Rows {
 			id := identity.Map(r.ID)
-			e.planned[id], e.deleted[id] = true, e.deleted[id] || s.Op.Deletes()
-			rows[s.Number][r.ID] = r
+			if e.planned[id] = true; s.Op.Deletes() {
+				e.deleted[id] = true
+			}
+			if _, failed := rows[failure{s.Number, r.ID}]; failed {
+				rows[failure{s.Number, r.ID}] = r
+			}
 		}
 	}
 	add := func(to map[sf.ID]map[string]bool, id sf.ID, field string) {
@@ -159,7 +169,7 @@ func excusesOf(p *plan.Plan, applied apply.Result, identity *state.IdentityMap) 
 	for _, f := range applied.Failed {
 		switch f.Op {
 		case plan.Release.String(), plan.Update.String(), plan.Second.String():
-			for _, c := range rows[f.Step][f.ID].Fields {
+			for _, c := range rows[failure{f.Step, f.ID}].Fields {
 				add(e.failed, f.ID, c.Field)
 			}
 		default:

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -312,8 +311,8 @@ func hardNote(records int) string {
 		"them again with new Ids, without what only the platform sets; what was deleted along with them, such as their history, is lost", counted(records, "record"))
 }
 
-// binRows is how many records are looked for in the Recycle Bin at a time.
-const binRows = 2_000
+// binRows is how many records are looked for in the Recycle Bin at a time: what one composite call of the client asks for.
+const binRows = 5_000
 
 // recycled returns those of the records to come that are in the Recycle Bin, with the values with
 // which they would come back.
@@ -399,12 +398,13 @@ func (w *wanted) dependants(ctx context.Context) ([]plan.Link, error) {
 
 // restored writes the plan down and lays its content out in rows.
 func restored(ctx context.Context, p *plan.Plan, w *wanted) (RestoreResult, error) {
-	var file bytes.Buffer
-	if err := plan.Encode(&file, p); err != nil {
+	w.delta = nil // the plan has what is left of it: of a million records each is a gigabyte
+	file, err := plan.Encoded(p)
+	if err != nil {
 		return RestoreResult{}, err
 	}
 	out := RestoreResult{
-		Plan: p, File: file.Bytes(), Digest: plan.Digest(file.Bytes()), OrgID: p.Org,
+		Plan: p, File: file, Digest: plan.Digest(file), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
 		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),

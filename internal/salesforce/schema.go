@@ -69,6 +69,7 @@ type describedField struct {
 	Calculated         bool     `json:"calculated"`
 	AutoNumber         bool     `json:"autoNumber"`
 	DefaultedOnCreate  bool     `json:"defaultedOnCreate"`
+	DefaultFormula     *string  `json:"defaultValueFormula"`
 	Unique             bool     `json:"unique"`
 	CaseSensitive      bool     `json:"caseSensitive"`
 	ExternalID         bool     `json:"externalId"`
@@ -121,6 +122,7 @@ func (d *describedField) field() *sf.Field {
 	if f.Precision == 0 {
 		f.Precision = d.Digits
 	}
+	f.DefaultedOnCreate = f.DefaultedOnCreate || d.DefaultFormula != nil && *d.DefaultFormula != ""
 	// describe counts master-details from 0 and has null for every other field.
 	if d.RelationshipOrder != nil {
 		f.RelationshipOrder = *d.RelationshipOrder + 1
