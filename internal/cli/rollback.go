@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
 	"holdfast/internal/problem"
+	"holdfast/internal/project"
 	"holdfast/internal/run"
 	"holdfast/internal/salesforce"
 	"holdfast/internal/sf"
@@ -21,12 +23,14 @@ import (
 // rollbackResult is what `rollback --json` prints.
 type rollbackResult struct {
 	run.RollbackResult
-	PlanFile string `json:"plan_file,omitempty" doc:"where the plan was written"`
+	PlanFile string            `json:"plan_file,omitempty" doc:"where the plan was written"`
+	Proposal *project.Proposal `json:"proposal,omitempty" doc:"the branch for review"`
 }
 
 func (a *app) rollbackCommand() *cobra.Command {
 	var in run.RollbackInput
 	var undo, planFile, tests string
+	var into proposing
 	cmd := a.command(spec{
 		use: "rollback ORG", group: groupVerbs,
 		short: "plan how to take a deployment back; nothing is deployed",
@@ -41,10 +45,16 @@ file that is deployed, and everything that is deleted. What one of the snapshots
 Where the change deleted fields or objects, or gave fields another type, their values come back in the same plan, from the
 snapshot before it, where nobody has entered others since. Records that were part of the change go back with it, too, when
 their objects are named with --config-data: what it updated becomes what it was, what it inserted is deleted, and what it
-deleted comes back.`,
+deleted comes back.
+
+Where the team deploys from Git, a rollback that is not in Git comes undone with the next deployment. --branch makes a branch
+for review on which the components are as the org has them once the plan is carried out, in source format, each where the
+folder of --folder has it: what the change touched of them, and nothing else. It can be asked for before the plan is applied
+and after. What is checked out is not touched.`,
 		example: `holdfast rollback prod --undo 4f1c..9ab2
 holdfast rollback prod --undo 4f1c..latest --plan release.plan
 holdfast rollback prod --undo 4f1c..9ab2 --config-data Price_Rule__c --config-data Price_Action__c --plan prices.plan
+holdfast rollback prod --undo 4f1c..9ab2 --plan release.plan --branch rollback/release --folder force-app
 holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component CustomObject:Invoice__c --plan pay.plan`,
 		kinds: []problem.Kind{
 			problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound,
@@ -62,7 +72,15 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 		if in.Tests, err = testLevel(tests); err != nil {
 			return err
 		}
-		return a.rollback(cmd, args[0], in, planFile)
+		if into.branch == "" && (cmd.Flags().Changed("folder") || cmd.Flags().Changed("base")) {
+			return problem.New(problem.Usage, "rollback: --folder and --base say where a branch is made, and none is named").Hint("name a new one with --branch")
+		}
+		if into.branch != "" { // found out before the org is read
+			if err := project.CheckBranch(into.branch); err != nil {
+				return err
+			}
+		}
+		return a.rollback(cmd, args[0], in, planFile, into)
 	})
 	shareFlag(cmd)
 	flags := cmd.Flags()
@@ -71,7 +89,44 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	flags.StringArrayVar(&in.ConfigData, "config-data", nil, "`object` whose records were part of the deployment, and go back with it; may be repeated")
 	flags.StringVar(&tests, "tests", "", "`level` of the Apex tests that the deployments run; default is what the org does by itself")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
+	flags.StringVar(&into.branch, "branch", "", "new `branch` of the team's Git repository with the rollback, for review")
+	flags.StringVar(&into.folder, "folder", ".", "`folder` of the Git repository that holds the components, in source format")
+	flags.StringVar(&into.base, "base", "HEAD", "`revision` at which the branch begins")
 	return a.repoFlags(cmd)
+}
+
+// proposing says where a rollback is proposed for review; no branch: nowhere.
+type proposing struct{ branch, folder, base string }
+
+// propose makes the branch.
+func (p proposing) propose(ctx context.Context, org string, r run.RollbackResult) (*project.Proposal, error) {
+	if p.branch == "" {
+		return nil, nil
+	}
+	wanted := make([]project.Wanted, len(r.Outcomes))
+	for i, o := range r.Outcomes {
+		wanted[i] = project.Wanted{Key: o.Key, Files: o.Files, Parts: o.Parts, New: o.Back}
+	}
+	message := fmt.Sprintf("Roll back what changed in %s from %.10s to %.10s\n\nThe components are as org %s has them once that is taken back.\n\nHoldfast-Undo: %s..%s\n",
+		org, r.Before, r.After, r.OrgID, r.Before, r.After)
+	out, err := project.Propose(ctx, p.folder, p.base, p.branch, message, wanted)
+	return &out, err
+}
+
+// writeProposal writes what a branch for review has.
+func writeProposal(w io.Writer, p *project.Proposal) {
+	if p == nil {
+		return
+	}
+	for _, name := range p.Left {
+		fmt.Fprintf(w, "not in the folder, and not on the branch: %s\n", plain(name))
+	}
+	if p.Commit == "" {
+		fmt.Fprintf(w, "the folder at %.10s has all of it already, so that there is no branch\n", p.Base)
+		return
+	}
+	fmt.Fprintf(w, "branch %s at %.10s: %s written, %s deleted; push it for review\n",
+		plain(p.Branch), p.Commit, plural(len(p.Written), "file"), count(int64(len(p.Deleted))))
 }
 
 func testLevel(text string) (sf.TestLevel, error) {
@@ -113,12 +168,19 @@ func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput
 	return result, kept, err
 }
 
-func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string) error {
+func (a *app) rollback(cmd *cobra.Command, name string, in run.RollbackInput, planFile string, into proposing) error {
 	result, kept, err := a.planRollback(cmd, name, in, planFile)
 	if err != nil {
 		return err
 	}
-	return a.print(rollbackResult{result, kept}, func(w io.Writer) { writePlanned(w, result, kept) })
+	made, failed := into.propose(cmd.Context(), name, result)
+	if failed != nil {
+		made, failed = nil, fmt.Errorf("branch %s: %w", into.branch, failed)
+	}
+	return errors.Join(a.print(rollbackResult{result, kept, made}, func(w io.Writer) {
+		writePlanned(w, result, kept)
+		writeProposal(w, made)
+	}), failed)
 }
 
 // writePlanned writes a plan, and what to do with it.

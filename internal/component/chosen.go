@@ -38,6 +38,35 @@ func With(kind string, held, now *Node, element, key string) *Node {
 	return out
 }
 
+// Adopt returns a copy of now in which these parts are as in from: those that from lacks are gone. A part of an element
+// that is known by a key, without one, is the order of all of them, which come as they are in from.
+func Adopt(kind string, now, from *Node, parts []PartChange) *Node {
+	rules := loadRules()[kind]
+	out := now.clone()
+	for _, p := range parts {
+		r, keyed := rules[p.Element]
+		match := func(n *Node) bool {
+			return n.Name == p.Element && (!keyed || p.Key == "" || r.key(n) == p.Key)
+		}
+		var nodes []*Node
+		for _, n := range from.Nodes {
+			if match(n) {
+				nodes = append(nodes, n.clone())
+			}
+		}
+		if !slices.ContainsFunc(out.Nodes, func(n *Node) bool { return n.Name == p.Element }) { // where files of the platform have it
+			at := slices.IndexFunc(out.Nodes, func(n *Node) bool { return n.Name > p.Element })
+			if at < 0 {
+				at = len(out.Nodes)
+			}
+			out.Nodes = slices.Insert(out.Nodes, at, nodes...)
+			continue
+		}
+		out.Nodes = replace(out.Nodes, p.Element, match, nodes)
+	}
+	return out
+}
+
 // Words returns the names that occur in the files of a component: runs of letters, digits and underscores, and of
 // such with dots between. What one component refers to is among them.
 func Words(files []Entry) map[string]bool {
@@ -79,7 +108,6 @@ func Words(files []Entry) map[string]bool {
 // key, and single elements, are those of the other where it has them.
 func Over(kind string, base, over *Node) *Node {
 	rules := loadRules()[kind]
-	has := group(rules, kind, over.clone())
 	out := base.clone()
 	at := func(n *Node) place {
 		if r, keyed := rules[n.Name]; keyed {
@@ -87,7 +115,11 @@ func Over(kind string, base, over *Node) *Node {
 		}
 		return place{element: n.Name}
 	}
-	out.Nodes = slices.DeleteFunc(out.Nodes, func(n *Node) bool { return has[at(n)] != nil })
+	has := map[place]bool{} // also what grants nothing: it takes away
+	for _, n := range over.Nodes {
+		has[at(n)] = true
+	}
+	out.Nodes = slices.DeleteFunc(out.Nodes, func(n *Node) bool { return has[at(n)] })
 	out.Nodes = append(out.Nodes, over.clone().Nodes...)
 	return Arrange(kind, out)
 }

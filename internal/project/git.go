@@ -27,6 +27,7 @@ type Git struct {
 	Prefix string // the folder within it, with a slash at its end; "" is all of it
 
 	settings []string // that count before those of the repository: name, value, name, value
+	env      []string // as NAME=value
 }
 
 // OpenGit finds the repository in which a folder lies, or lay.
@@ -109,6 +110,7 @@ func (g Git) command(ctx context.Context, args ...string) *exec.Cmd {
 		cmd.Env = append(cmd.Env, "GIT_CONFIG_KEY_"+n+"="+all[i], "GIT_CONFIG_VALUE_"+n+"="+all[i+1])
 	}
 	cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(all)/2))
+	cmd.Env = append(cmd.Env, g.env...)
 	return cmd
 }
 

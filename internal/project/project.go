@@ -7,7 +7,7 @@
 //     deployed;
 //   - what belongs to no component that is known is named, not dropped in silence.
 //
-// It writes nothing, and knows neither repository of snapshots nor org.
+// It writes nothing but branches of their own (Revert, Propose), and knows neither repository of snapshots nor org.
 package project
 
 import (

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"holdfast/internal/component"
 	"holdfast/internal/problem"
 	"holdfast/internal/project"
 	"holdfast/internal/sf"
@@ -134,6 +135,13 @@ func TestARepositoryOfAStrangerStartsNoProgram(t *testing.T) {
 		t.Error(err)
 	}
 	quiet("a revert")
+	pay := project.Wanted{Key: sf.ComponentKey{Type: "ApexClass", Name: "Pay"}, Files: []component.Entry{
+		{Path: "classes/Pay.cls", Body: []byte("back")}, {Path: "classes/Pay.cls-meta.xml", Body: []byte(meta)},
+	}}
+	if p, err := project.Propose(t.Context(), dir+"/force-app", "HEAD", "proposed", "m", []project.Wanted{pay}); err != nil || len(p.Written) != 1 {
+		t.Errorf("%v %+v", err, p)
+	}
+	quiet("a proposal")
 	if _, err := project.Revision(t.Context(), dir+"/force-app", "HEAD"); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ type reversal struct {
 	lost                map[string]bool // objects, and fields as Object.Field, that the change deleted or gave another type
 	objects             []string        // whose records are observed with the components
 	notes               []string
-	going               []string // what goes with deletions of what people have done since, as the plan notes it
+	decided             []rollback.Change // from which the plan was decided
+	going               []string          // what goes with deletions of what people have done since, as the plan notes it
 }
 
 // decide observes the org and decides.
@@ -72,6 +73,7 @@ func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []
 	if err != nil {
 		return rollback.Plan{}, problem.Wrap(problem.Damaged, err, "decide")
 	}
+	r.decided = input.Changes
 	plan.Actions = append(plan.Actions, refused...)
 	slices.SortFunc(plan.Actions, func(a, b rollback.Action) int { return a.Key.Compare(b.Key) })
 	plan.Org, plan.Made = r.before.Info().OrgID, r.live.Info().To.UTC().Truncate(time.Millisecond)

@@ -46,9 +46,12 @@ type RollbackInput struct {
 
 // RollbackResult is a plan: nothing was deployed.
 type RollbackResult struct {
-	Plan   *rollback.Plan `json:"-"`
-	File   []byte         `json:"-"`      // the bytes to review, approve and apply
-	Digest string         `json:"digest"` // SHA-256 of the plan file, hexadecimal: what an approval names
+	Plan *rollback.Plan `json:"-"`
+	File []byte         `json:"-"` // the bytes to review, approve and apply
+	// Outcomes are the components of the change as the org has them once the plan is carried out.
+	Outcomes []rollback.Outcome `json:"-"`
+
+	Digest string `json:"digest"` // SHA-256 of the plan file, hexadecimal: what an approval names
 
 	OrgID       sf.ID           `json:"org_id"`              // Id of the org
 	Before      string          `json:"before"`              // id of the snapshot before the change
@@ -118,7 +121,11 @@ func Rollback(ctx context.Context, in RollbackInput) (RollbackResult, error) {
 		return RollbackResult{}, err
 	}
 	plan.Tests = in.Tests
-	return rolled(plan)
+	out, err := rolled(plan)
+	if in.After != "" {
+		out.Outcomes = rollback.Outcomes(plan, r.decided)
+	}
+	return out, err
 }
 
 // rolled writes the plan down and lays its content out in rows.
