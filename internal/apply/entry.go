@@ -30,6 +30,9 @@ const (
 	entrySent    = "sent"
 	entryEnded   = "ended"
 	entrySpent   = "spent"
+	entryBypass  = "bypass"
+	entryOn      = "bypassed"
+	entryUnset   = "unbypassed"
 )
 
 // abortRunning is the state of a job that is aborted later than while it waits for its upload.
@@ -57,7 +60,10 @@ type entry struct {
 	Diff  int64      `json:"unexplained,omitempty"` // verify
 	State string     `json:"state,omitempty"`       // end, ended, abort
 	Prior string     `json:"prior,omitempty"`       // prior: an archive, base64
-	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"; back: those left as they are
+	Names []string   `json:"names,omitempty"`       // prior: the components in it, "Type Name"; back and unbypassed: those left as they are
+	User  string     `json:"user,omitempty"`        // bypass: for whom
+
+	Set []entrySet `json:"set,omitempty"` // bypass: what is about to be set; bypassed: what was
 
 	Spent []entrySpend `json:"spent,omitempty"` // spent: by kind of calls
 }
@@ -70,6 +76,15 @@ type entryRow struct {
 	Message string   `json:"message,omitempty"`
 	Fields  []string `json:"fields,omitempty"`
 	Dropped []string `json:"dropped,omitempty"` // links left out because their target did not come back
+}
+
+// entrySet is one bypass: how it was before, or the record that sets it.
+type entrySet struct {
+	Kind string `json:"kind"`           // plan.BypassPermission or plan.BypassSetting
+	Name string `json:"name"`           // as in the plan
+	With string `json:"with,omitempty"` // of a permission: Id of the permission set
+	Row  string `json:"row,omitempty"`  // the user's record of the setting, or the assignment; none: there was none
+	Was  string `json:"was,omitempty"`  // of a setting whose record was there: the value
 }
 
 func encodeEntry(e entry) ([]byte, error) {
@@ -109,7 +124,8 @@ func decodeEntry(body []byte) (entry, error) {
 		if e.T == entryAbort && e.State != "" && e.State != abortRunning {
 			return entry{}, fmt.Errorf("journal entry: abort of a job that is %q", e.State)
 		}
-	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded, entrySpent:
+	case entryStep, entryVerify, entryEnd, entryPrior, entryOff, entryBack, entrySend, entrySent, entryEnded, entrySpent,
+		entryBypass, entryOn, entryUnset:
 	default:
 		return entry{}, problem.Newf(problem.Usage, "journal entry %q is of a later version", e.T)
 	}

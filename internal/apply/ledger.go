@@ -105,6 +105,7 @@ type ledger struct {
 	prior        *entry     // what was there before automation was switched off
 	back         bool       // and is there again
 	left         []string   // but for these, which somebody changed meanwhile
+	bypass       *bypassing // what was set of the org's own bypass; nil: nothing
 	deploying    *deploying // what was sent to switch it, and has not ended as far as is known
 	org          sf.ID
 	switchesOnly bool // the rows of the plan are not looked at

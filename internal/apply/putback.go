@@ -17,10 +17,11 @@ import (
 // putBack deploys what was there before and proves that it is there, component by component. No job may be
 // at work any more by then, and no deployment that switches off. What somebody changed while it was off is left as it is, and written down.
 func (a *application) putBack(ctx context.Context) error {
-	if a.ledger.prior == nil || a.ledger.back {
+	off := a.ledger.off()
+	if !off && !a.ledger.bypassed() {
 		return nil
 	}
-	if a.opts.Deployer == nil {
+	if off && a.opts.Deployer == nil {
 		return problem.New(problem.Usage, "automation is switched off, and nothing was given to put it back with")
 	}
 	for _, b := range a.ledger.open {
@@ -28,6 +29,26 @@ func (a *application) putBack(ctx context.Context) error {
 			return err
 		}
 	}
+	var failed error
+	if off {
+		failed = a.putBackOff(ctx)
+	}
+	if !a.ledger.bypassed() {
+		return failed
+	}
+	if err := a.bypassOff(ctx); err != nil && failed == nil {
+		return err
+	} else if err != nil {
+		return errors.Join(failed, err)
+	}
+	return failed
+}
+
+// off reports that automation is switched off, or about to be.
+func (l *ledger) off() bool { return l.prior != nil && !l.back }
+
+// putBackOff is putBack of what was switched off by deployments.
+func (a *application) putBackOff(ctx context.Context) error {
 	if err := a.settleDeploy(ctx, true); err != nil {
 		return err
 	}
@@ -160,7 +181,7 @@ func mayRun(job string, err error) error {
 // putBackAfter puts automation back when a run ends with an error, so that an org is not left without it
 // for as long as nobody looks. It goes on when the run was interrupted, for a bounded time.
 func (a *application) putBackAfter(ctx context.Context, err error) error {
-	if a.ledger.prior == nil || a.ledger.back {
+	if !a.ledger.off() && !a.ledger.bypassed() {
 		return err
 	}
 	if a.journal.broken != nil { // what cannot be written down is not done
@@ -197,9 +218,10 @@ func PutBack(ctx context.Context, target Target, journal *Journal, opts Options)
 
 // Switched says what became of the automation of an application.
 type Switched struct {
-	Off  []string // components that were switched off, as "Type Name"
-	Back bool     // they are as they were before, which was proved by reading them
-	Left []string // components that somebody changed meanwhile, and that were left as they are
+	Off    []string // components that were switched off, as "Type Name"
+	Bypass []string // bypasses of the org that were set, as "permission NAME" or "setting OBJECT.FIELD"
+	Back   bool     // all are as they were before, which was proved by reading them
+	Left   []string // of both, those that somebody changed meanwhile, and that were left as they are
 }
 
 // Err is the error of components that were left as they are, or nil.
@@ -207,16 +229,21 @@ func (s Switched) Err() error {
 	if len(s.Left) == 0 {
 		return nil
 	}
-	return problem.Newf(problem.Conflict, "%d components were changed or deleted while they were switched off and were left as they are: %s",
+	return problem.Newf(problem.Conflict, "%d parts of the org's automation were changed or deleted while they were switched and were left as they are: %s",
 		len(s.Left), strings.Join(s.Left, ", ")).
 		Hint("see whether they are as they should be, and switch them on by hand where they are off")
 }
 
 func (l *ledger) switchResult() Switched {
-	if l.prior == nil {
-		return Switched{}
+	var s Switched
+	if l.prior != nil {
+		s.Off = l.prior.Names
 	}
-	return Switched{Off: l.prior.Names, Back: l.back && len(l.left) == 0, Left: l.left}
+	if l.bypass != nil {
+		s.Bypass = keysOf(l.bypass.set)
+	}
+	s.Back, s.Left = (l.prior != nil || l.bypass != nil) && !l.off() && !l.bypassed() && len(l.left) == 0, l.left
+	return s
 }
 
 // foldSwitch takes in the entries about automation and reports whether this was one.
@@ -230,6 +257,9 @@ func (l *ledger) foldSwitch(e entry) (bool, error) {
 		l.back = true
 		l.left = append(l.left, e.Names...)
 	default:
+		if taken, err := l.foldBypass(e); taken {
+			return true, err
+		}
 		return l.foldDeploy(e)
 	}
 	return true, nil
@@ -257,7 +287,7 @@ func (l *ledger) foldAlone(e entry) error {
 }
 
 // StillOff returns the components, as "Type Name", that by the journal at path an application switched off, or was
-// about to, and did not put back; none where there are none. The error is NotFound where there is no such journal, and
+// about to, and did not put back, and bypasses of the org that it set; none where there are none. The error is NotFound where there is no such journal, and
 // otherwise that of OpenJournal: Locked while an application, or whoever puts automation back, is at work.
 func StillOff(path string) ([]string, error) {
 	if _, err := os.Stat(path); err != nil {
@@ -276,8 +306,12 @@ func StillOff(path string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if l.prior == nil || l.back {
-		return nil, nil
+	var names []string
+	if l.off() {
+		names = append(names, l.prior.Names...)
 	}
-	return l.prior.Names, nil
+	if l.bypassed() {
+		names = append(names, keysOf(l.bypass.set)...)
+	}
+	return names, nil
 }

@@ -130,6 +130,9 @@ func (a *application) carryOut(ctx context.Context) error {
 	if err := a.metered(KindMetadata, func() error { return a.switchOff(ctx) }); err != nil {
 		return err
 	}
+	if err := a.bypassOn(ctx); err != nil {
+		return err
+	}
 	for i := range a.ledger.plan.Steps {
 		if err := a.step(ctx, i); err != nil {
 			return err

@@ -227,10 +227,10 @@ func (a *app) putBack(ctx context.Context, org *salesforce.Org, journal string) 
 		switch {
 		case len(out.Left) > 0:
 			writeLeft(w, out)
-		case len(out.Off) == 0:
+		case len(out.Off)+len(out.Bypass) == 0:
 			fmt.Fprintln(w, "no automation was switched off")
 		default:
-			fmt.Fprintf(w, "%s as before, which was proved by retrieving them\n", plural(len(out.Off), "component"))
+			fmt.Fprintf(w, "%s as before, which was proved by reading them\n", switched(out))
 		}
 	}), err)
 }
@@ -386,12 +386,14 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "%s left empty because their record did not come back\n", plural(len(r.Dropped), "link"))
 	}
-	if s := r.Switched; s != nil && s.Back {
+	if s := r.Switched; s != nil && s.Back && len(s.Bypass) == 0 {
 		fmt.Fprintf(w, "%s switched off and put back, which was proved by retrieving them\n", plural(len(s.Off), "component"))
+	} else if s != nil && s.Back {
+		fmt.Fprintf(w, "%s switched and put back, which was proved by reading them\n", switched(*s))
 	} else if s != nil && len(s.Left) > 0 {
 		writeLeft(w, *s)
 	} else if s != nil {
-		fmt.Fprintf(w, "%s still switched off; `holdfast apply PLAN --put-back` puts them back\n", plural(len(s.Off), "component"))
+		fmt.Fprintf(w, "%s still switched; `holdfast apply PLAN --put-back` puts them back\n", switched(*s))
 	}
 	writeSpent(w, r)
 	if n := len(r.NewIDs); n > 0 {

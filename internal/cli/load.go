@@ -69,6 +69,7 @@ holdfast load prod gone.csv --object Contact --op hard-delete --plan gone.plan -
 		result: loadResult{}, min: 2, max: 2, org: true,
 	}, func(cmd *cobra.Command, args []string) error { return a.load(cmd, args[0], args[1], given) })
 	shareFlag(cmd)
+	bypassFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&given.object, "object", "", "`object` of the rows (API name)")
 	flags.StringVar(&given.op, "op", "", "`operation`: insert, update, upsert, delete or hard-delete")
@@ -115,13 +116,17 @@ func (a *app) load(cmd *cobra.Command, name, path string, given loadFlags) error
 	if err != nil {
 		return err
 	}
+	bypass, err := bypassOf(cmd, name, manners)
+	if err != nil {
+		return err
+	}
 	org, err := a.connect(cmd.Context(), name, budgetOf(manners))
 	if err != nil {
 		return err
 	}
 	shown := a.newProgress("load " + name)
 	in.Restore = run.RestoreInput{
-		Source: org, Store: store, Metadata: org, AutomationOff: given.automationOff, MaxRows: given.maxRows,
+		Source: org, Store: store, Metadata: org, AutomationOff: given.automationOff, Bypass: bypass, MaxRows: given.maxRows,
 		Journals: journalsBeside(given.plan),
 		Capture:  capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: shown.captured},
 	}

@@ -111,19 +111,21 @@ type mannersResult struct {
 	Bandwidth       int64    `json:"bandwidth" doc:"bytes a second; 0 is no bound"`
 	Windows         []string `json:"windows" doc:"times of the day at which it is read"`
 	RefreshFormulas string   `json:"refresh_formulas" doc:"how old formulas may become; empty is any age"`
+	Bypass          []string `json:"bypass" doc:"what the org's own automation looks at to let the records of a user pass"`
 }
 
 func newMannersResult(name string, m config.Manners) mannersResult {
 	list := func(s []string) []string { return append([]string{}, s...) }
 	return mannersResult{
 		Name: name, Only: list(m.Only), Exclude: list(m.Exclude), ExcludeFields: list(m.ExcludeFields),
-		APIShare: m.APIShare, Bandwidth: m.Bandwidth, Windows: list(m.Windows), RefreshFormulas: m.RefreshFormulas,
+		APIShare: m.APIShare, Bandwidth: m.Bandwidth, Windows: list(m.Windows), RefreshFormulas: m.RefreshFormulas, Bypass: list(m.Bypass),
 	}
 }
 
 // rules lists what was set, for those who ask whether anything was.
 func (r mannersResult) rules() []string {
 	all := append(append(append([]string{}, r.Only...), r.Exclude...), append(r.ExcludeFields, r.Windows...)...)
+	all = append(all, r.Bypass...)
 	if r.APIShare != 0 || r.Bandwidth != 0 || r.RefreshFormulas != "" {
 		all = append(all, "limits")
 	}
@@ -134,15 +136,20 @@ func (a *app) orgSetCommand() *cobra.Command {
 	var m config.Manners
 	var cleared []string
 	cmd := a.command(spec{
-		use: "set NAME", short: "say how an org is read",
+		use: "set NAME", short: "say how an org is read, and what bypass it has",
 		long: `Remembers how an org is read: which objects and fields are held, and how much of its limits, of the network
 and of the day that may take. Backups obey all of it; restores, which have to be made whatever the hour, obey what is
 not to be held.
+
+--bypass names what the org's own triggers, flows and rules look at to let the records of a user pass: a checkbox of a hierarchy
+custom setting, as setting:OBJECT.FIELD, or a custom permission, as permission:NAME, which the one permission set that has it
+gives, or the one named in permission:NAME@SET. Plans that are made with --bypass set it while they are applied.
 
 A flag that is given replaces what was remembered under its name, all values of it; what is not named stays. --clear
 takes one away, as does an empty value. Without flags nothing changes, and what is remembered is shown.`,
 		example: `holdfast org set prod --exclude-field 'Contact.SSN__c' --exclude '*__History' --api-share 30
 holdfast org set prod --window 22:00-06:00 --bandwidth 4096 --refresh-formulas 168h
+holdfast org set prod --bypass setting:Bypass__c.Triggers__c --bypass permission:Skip_Validation
 holdfast org set prod --clear window`,
 		kinds:  []problem.Kind{problem.NotFound},
 		result: mannersResult{}, min: 1, max: 1, org: true,
@@ -166,6 +173,7 @@ holdfast org set prod --clear window`,
 		return a.print(newMannersResult(args[0], set), func(w io.Writer) { writeManners(w, args[0], set) })
 	})
 	mannersFlags(cmd, &m)
+	cmd.Flags().StringArrayVar(&m.Bypass, "bypass", nil, "the org's own `bypass`: setting:OBJECT.FIELD or permission:NAME; may be repeated")
 	cmd.Flags().StringArrayVar(&cleared, "clear", nil, "take away what is remembered under this `name` of a flag, such as window; may be repeated")
 	return cmd
 }
@@ -177,6 +185,7 @@ func mannersChanges(cmd *cobra.Command, given config.Manners, cleared []string) 
 		"only":             func(to *config.Manners, from config.Manners) { to.Only = named(from.Only) },
 		"exclude":          func(to *config.Manners, from config.Manners) { to.Exclude = named(from.Exclude) },
 		"exclude-field":    func(to *config.Manners, from config.Manners) { to.ExcludeFields = named(from.ExcludeFields) },
+		"bypass":           func(to *config.Manners, from config.Manners) { to.Bypass = named(from.Bypass) },
 		"api-share":        func(to *config.Manners, from config.Manners) { to.APIShare = from.APIShare },
 		"bandwidth":        func(to *config.Manners, from config.Manners) { to.Bandwidth = from.Bandwidth },
 		"window":           func(to *config.Manners, from config.Manners) { to.Windows = named(from.Windows) },
@@ -227,6 +236,7 @@ func writeManners(w io.Writer, name string, m config.Manners) {
 	}
 	line("windows", strings.Join(m.Windows, ", "))
 	line("formulas", m.RefreshFormulas)
+	line("bypass", strings.Join(m.Bypass, ", "))
 }
 
 // options are those of a capture of the org, by its manners.

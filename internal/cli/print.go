@@ -116,5 +116,8 @@ func plural[N ~int | ~int64](n N, one string) string {
 	if stem, is := strings.CutSuffix(one, "y"); is && !strings.HasSuffix(stem, "a") && !strings.HasSuffix(stem, "e") {
 		return count(n) + " " + stem + "ies" // entries, and keys
 	}
+	if strings.HasSuffix(one, "s") {
+		return count(n) + " " + one + "es"
+	}
 	return count(n) + " " + one + "s"
 }

@@ -85,6 +85,7 @@ holdfast restore prod --to 4f1c --component ApexClass:Pay --component CustomFiel
 		return a.restore(cmd, args[0], in, planFile)
 	})
 	shareFlag(cmd)
+	bypassFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Snapshot, "to", "", "`snapshot` to come back to; latest is the newest backup")
 	flags.StringVar(&undo, "undo", "", "the two `snapshots` around what is to be undone, as BEFORE..AFTER; latest is the newest backup")
@@ -198,6 +199,9 @@ func (a *app) restore(cmd *cobra.Command, name string, in run.RestoreInput, plan
 	}
 	store, manners, org, err := a.openWithOrg(cmd, name)
 	if err != nil {
+		return err
+	}
+	if in.Bypass, err = bypassOf(cmd, name, manners); err != nil {
 		return err
 	}
 	shown := a.newProgress("restore " + name)
@@ -327,6 +331,7 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 		writeTable(w, []string{"LOST", "FIELD", "VALUES", "WHY"}, lost)
 	}
 	writeAutomation(w, p)
+	writeBypass(w, p)
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "note: %s\n", plain(note))
 	}

@@ -88,6 +88,7 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 		return a.seed(cmd, args[0], in, restore, planFile)
 	})
 	shareFlag(cmd)
+	bypassFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Snapshot, "snapshot", "", "`snapshot` of the first org")
 	flags.StringVar(&in.From, "from", "", "first `org`, of which the newest backup is taken")
@@ -111,6 +112,9 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 	}
 	store, manners, org, err := a.openWithOrg(cmd, name)
 	if err != nil {
+		return err
+	}
+	if restore.Bypass, err = bypassOf(cmd, name, manners); err != nil {
 		return err
 	}
 	if in.Snapshot == "" {

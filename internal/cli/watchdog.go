@@ -51,7 +51,7 @@ type watched struct {
 // What it returns has to be released.
 func (a *app) watch(ctx context.Context, p *plan.Plan, at place, path, journal string, unwatched bool) (*watched, error) {
 	w := &watched{}
-	if len(p.SwitchedOff()) == 0 {
+	if !p.Switches() {
 		return w, nil
 	}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type Manners struct {
 	Only          []string `yaml:"only,omitempty"`           // patterns of objects; others are not held
 	Exclude       []string `yaml:"exclude,omitempty"`        // patterns of objects that are not held
 	ExcludeFields []string `yaml:"exclude_fields,omitempty"` // patterns OBJECT.FIELD of fields that are not held
+
+	Bypass []string `yaml:"bypass,omitempty"` // what the org's automation looks at to let a user's records pass; see ParseBypass
 
 	APIShare        int      `yaml:"api_share,omitempty"`        // percent of the org's daily limits
 	Bandwidth       int64    `yaml:"bandwidth,omitempty"`        // bytes a second
@@ -40,8 +43,41 @@ func (m Manners) Validate() error {
 			return err
 		}
 	}
+	for _, b := range m.Bypass {
+		if _, _, _, err := ParseBypass(b); err != nil {
+			return err
+		}
+	}
 	_, err := m.FormulaAge()
 	return err
+}
+
+// apiName is the name of an object, a field, a permission or a permission set.
+var apiName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,254}$`)
+
+// ParseBypass reads what lets the records of a user pass the org's own automation: setting:OBJECT.FIELD, a checkbox of
+// a hierarchy custom setting, or permission:NAME, a custom permission, with @SET where one permission set of several is to
+// give it. The kind is "setting" or "permission".
+func ParseBypass(text string) (kind, name, set string, err error) {
+	kind, name, _ = strings.Cut(text, ":")
+	parts := []string{name}
+	switch kind {
+	case "setting":
+		object, field, _ := strings.Cut(name, ".")
+		parts = []string{object, field}
+	case "permission":
+		var found bool
+		if name, set, found = strings.Cut(name, "@"); found {
+			parts = []string{name, set}
+		}
+	default:
+		parts = nil
+	}
+	if len(parts) == 0 || slices.ContainsFunc(parts, func(p string) bool { return !apiName.MatchString(p) }) {
+		return "", "", "", problem.Newf(problem.Usage, "%q is no bypass", text).
+			Hint("give setting:OBJECT.FIELD, a checkbox of a hierarchy custom setting, or permission:NAME, a custom permission")
+	}
+	return kind, name, set, nil
 }
 
 // FormulaAge is how old formulas may become; 0 is any age.

@@ -33,7 +33,7 @@ const maxCount = 4 * MaxRows
 func Decode(r io.Reader) (*Plan, error) {
 	d := &decoder{in: bufio.NewReader(r), sum: sha256.New(), plan: &Plan{}, names: map[string]string{}}
 	for _, read := range []func() error{
-		d.header, d.notes, d.fidelity, d.deferred, d.conflicts, d.automation, d.steps, d.undo, d.end,
+		d.header, d.notes, d.fidelity, d.deferred, d.conflicts, d.automation, d.bypass, d.steps, d.undo, d.end,
 	} {
 		if err := read(); err != nil {
 			return nil, err
@@ -109,7 +109,7 @@ func (d *decoder) header() error {
 		Format, Org, Made, Wanted, Base, Live                   string
 		Only                                                    []string
 		Notes, Fidelity, Deferred, Conflicts, Steps, Rows, Undo int
-		Automation                                              int
+		Automation, Bypass                                      int
 	}
 	return read(d, func(w wire) (line, error) {
 		if w.Format != Format {
@@ -119,7 +119,7 @@ func (d *decoder) header() error {
 		if err != nil {
 			return nil, fmt.Errorf("made at %q, which is no time", clip(w.Made))
 		}
-		d.counts = [headerCounts]int{w.Notes, w.Fidelity, w.Deferred, w.Conflicts, w.Steps, w.Rows, w.Undo, w.Automation}
+		d.counts = [headerCounts]int{w.Notes, w.Fidelity, w.Deferred, w.Conflicts, w.Steps, w.Rows, w.Undo, w.Automation, w.Bypass}
 		for i, n := range d.counts {
 			if n < 0 || n > maxCount {
 				return nil, fmt.Errorf("%d %s, and 0 to %d are allowed", n, countNames[i], maxCount)

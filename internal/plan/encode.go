@@ -99,6 +99,11 @@ func linesOf(p *Plan) func(yield func([]byte, error) bool) {
 				return
 			}
 		}
+		for _, x := range p.Bypass {
+			if !emit(bypassLine(x)) {
+				return
+			}
+		}
 		for _, s := range p.Steps {
 			if !emit(stepLine{Step: s, rows: len(s.Rows)}) {
 				return
@@ -153,10 +158,11 @@ const (
 	countRows
 	countUndo
 	countAutomation
+	countBypass
 	headerCounts
 )
 
-var countNames = [headerCounts]string{"notes", "fidelity", "deferred", "conflicts", "steps", "rows", "undo", "automation"}
+var countNames = [headerCounts]string{"notes", "fidelity", "deferred", "conflicts", "steps", "rows", "undo", "automation", "bypass"}
 
 func headerOf(p *Plan) headerLine {
 	h := headerLine{Org: p.Org, Made: p.Made.UTC().Format(sf.DatetimeLayout), Source: p.Source}
@@ -170,6 +176,7 @@ func headerOf(p *Plan) headerLine {
 	}
 	h.counts[countUndo] = len(p.Undo)
 	h.counts[countAutomation] = len(p.Automation)
+	h.counts[countBypass] = len(p.Bypass)
 	return h
 }
 
@@ -177,7 +184,7 @@ func (h headerLine) append(b []byte) []byte {
 	o := open(b).text("format", Format).text("org", string(h.Org)).text("made", h.Made)
 	o = o.text("wanted", h.Source.Wanted).text("base", h.Source.Base).text("live", h.Source.Live).names("only", h.Source.Only)
 	for i, n := range h.counts {
-		if i == countAutomation && n == 0 {
+		if i >= countAutomation && n == 0 {
 			continue
 		}
 		o = o.number(countNames[i], int64(n))

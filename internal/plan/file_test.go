@@ -153,16 +153,22 @@ func TestDecodeHoldsToTheRules(t *testing.T) {
 			last.Op, last.Number = HardDelete, len(p.Steps)+1
 			p.Steps = append(p.Steps, last)
 		},
-		"delete that sets":           func(p *Plan) { rows(p, Delete)[0].Fields[0].After = sf.Null() },
-		"undelete that sets":         func(p *Plan) { rows(p, Undelete)[0].Fields = rows(p, Insert)[0].Fields },
-		"second pass of no insert":   func(p *Plan) { rows(p, Second)[0].ID = longID("001Z") },
-		"back with a later record":   func(p *Plan) { rows(p, Undelete)[0].With = longID("003E") },
-		"undo out of order":          func(p *Plan) { p.Undo[0], p.Undo[1] = p.Undo[1], p.Undo[0] },
-		"undo twice":                 func(p *Plan) { p.Undo[1] = p.Undo[0] },
-		"without on another":         func(p *Plan) { step(p, Update).Without = []string{"Name"} },
-		"update of what is not":      func(p *Plan) { updateOf(p, longID("001C")).Before = state.Hash{} },
-		"conflict of no record":      func(p *Plan) { p.Conflicts[0].ID = "x" },
-		"conflict of no object":      func(p *Plan) { p.Conflicts[0].Object = "" },
+		"delete that sets":          func(p *Plan) { rows(p, Delete)[0].Fields[0].After = sf.Null() },
+		"undelete that sets":        func(p *Plan) { rows(p, Undelete)[0].Fields = rows(p, Insert)[0].Fields },
+		"second pass of no insert":  func(p *Plan) { rows(p, Second)[0].ID = longID("001Z") },
+		"back with a later record":  func(p *Plan) { rows(p, Undelete)[0].With = longID("003E") },
+		"undo out of order":         func(p *Plan) { p.Undo[0], p.Undo[1] = p.Undo[1], p.Undo[0] },
+		"undo twice":                func(p *Plan) { p.Undo[1] = p.Undo[0] },
+		"without on another":        func(p *Plan) { step(p, Update).Without = []string{"Name"} },
+		"update of what is not":     func(p *Plan) { updateOf(p, longID("001C")).Before = state.Hash{} },
+		"conflict of no record":     func(p *Plan) { p.Conflicts[0].ID = "x" },
+		"conflict of no object":     func(p *Plan) { p.Conflicts[0].Object = "" },
+		"bypass of no kind":         func(p *Plan) { p.SetBypass([]Bypass{{Kind: "group", Name: "A"}}) },
+		"bypass without a set":      func(p *Plan) { p.SetBypass([]Bypass{{Kind: BypassPermission, Name: "A"}}) },
+		"bypass of a whole setting": func(p *Plan) { p.SetBypass([]Bypass{{Kind: BypassSetting, Name: "A__c"}}) },
+		"bypasses out of order": func(p *Plan) {
+			p.Bypass = []Bypass{{Kind: BypassSetting, Name: "B__c.X__c"}, {Kind: BypassSetting, Name: "A__c.X__c"}}
+		},
 		"undo with another's hashes": func(p *Plan) { p.Undo[0].Before = state.Hash{} },
 	}
 	for name, spoil := range cases {
@@ -281,6 +287,10 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+var sampleBypass = []Bypass{
+	{Kind: BypassSetting, Name: "Bypass__c.Triggers__c"}, {Kind: BypassPermission, Name: "Skip_Rules", Set: "Skips", ID: "0PS000000000001GAA"},
+}
+
 func writeVectors(t *testing.T, dir string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -291,6 +301,10 @@ func writeVectors(t *testing.T, dir string) {
 	unruly.Steps[1].Number = 7
 	hard := samplePlan(t)
 	step(hard, Delete).Op = HardDelete
+	passing := samplePlan(t)
+	passing.SetBypass(sampleBypass)
+	setless := samplePlan(t)
+	setless.SetBypass([]Bypass{{Kind: BypassPermission, Name: "Skip_Rules"}})
 	early := samplePlan(t)
 	step(early, Undelete).Op = HardDelete
 	for name, content := range map[string][]byte{
@@ -304,6 +318,8 @@ func writeVectors(t *testing.T, dir string) {
 		"rule-numbers-of-step":   encoded(t, unruly),
 		"valid-hard-delete":      encoded(t, hard),
 		"rule-hard-delete-early": encoded(t, early),
+		"valid-bypass":           encoded(t, passing),
+		"rule-bypass-of-no-set":  encoded(t, setless),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".jsonl"), content, 0o644); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -291,6 +292,7 @@ func TestLaw07PlanFileIsCanonical(t *testing.T) {
 		if err != nil {
 			return
 		}
+		p.SetBypass(sampleBypass[:rapid.IntRange(0, 2).Draw(t, "bypasses")])
 		raw := encodedIn(t, p)
 		got, err := Decode(bytes.NewReader(raw))
 		if err != nil {
@@ -299,7 +301,7 @@ func TestLaw07PlanFileIsCanonical(t *testing.T) {
 		if again := encodedIn(t, got); !bytes.Equal(again, raw) {
 			t.Fatalf("encoded again\n%s\nwas\n%s", again, raw)
 		}
-		if got.Conflicts[0] != p.Conflicts[0] || len(got.Undo) != len(p.Undo) || len(got.Steps) != len(p.Steps) {
+		if got.Conflicts[0] != p.Conflicts[0] || len(got.Undo) != len(p.Undo) || len(got.Steps) != len(p.Steps) || !slices.Equal(got.Bypass, p.Bypass) {
 			t.Fatalf("decoded %+v, was %+v", got, p)
 		}
 	})

@@ -74,6 +74,7 @@ type Plan struct {
 	Fidelity   state.Fidelity   // how the values come back
 	Deferred   []Deferred       // what a second pass sets, and why
 	Automation []Automation     // what acts on the rows, by type and name
+	Bypass     []Bypass         // of the org's own, which is on while the plan is applied
 	Notes      []string         // what else a reader should know
 	Undo       state.Delta      // the changes that take the plan back, on the Ids of the plan
 }

@@ -272,7 +272,7 @@ func applyRows(applied apply.Result) ApplyResult {
 	for _, f := range applied.Failed {
 		out.Errors = append(out.Errors, RowErrorRow(f))
 	}
-	if len(applied.Switched.Off) > 0 || len(applied.Switched.Left) > 0 {
+	if s := applied.Switched; len(s.Off) > 0 || len(s.Bypass) > 0 || len(s.Left) > 0 {
 		out.Switched = new(SwitchedRow(applied.Switched))
 	}
 	for _, d := range applied.Dropped {

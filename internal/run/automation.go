@@ -27,6 +27,7 @@ type MetadataSource interface {
 type acting struct {
 	source  MetadataSource
 	off     bool // what can be is to be switched off
+	bypass  bool // the org's own bypass is to be set
 	schema  *sf.Schema
 	unread  bool // what acts is not known
 	notes   []string
@@ -55,7 +56,9 @@ func (a *acting) on(ctx context.Context, rows map[string]int64) ([]plan.Automati
 			on++
 		}
 	}
-	if on > 0 && !a.off {
+	if on > 0 && a.bypass {
+		a.notes = append(a.notes, fmt.Sprintf("%d triggers, flows and rules are on, and those that honour the bypass let the rows pass; which do, nobody can tell from outside", on))
+	} else if on > 0 && !a.off {
 		a.notes = append(a.notes, fmt.Sprintf("%d triggers, flows and rules act on the rows; --automation-off switches them off for the time of the restore", on))
 	}
 	if a.managed > 0 {
@@ -179,9 +182,10 @@ func automationRows(list []plan.Automation) []AutomationRow {
 
 // SwitchedRow says what became of the automation that a plan switches off.
 type SwitchedRow struct {
-	Off  []string `json:"off"`            // components that were switched off: type and name
-	Back bool     `json:"back"`           // they are as they were before, which was proved by retrieving them
-	Left []string `json:"left,omitempty"` // components that somebody changed or deleted meanwhile: they were left as they are
+	Off    []string `json:"off"`              // components that were switched off: type and name
+	Bypass []string `json:"bypass,omitempty"` // bypasses of the org that were set for the user: permission or setting, and name
+	Back   bool     `json:"back"`             // all are as they were before, which was proved by reading them
+	Left   []string `json:"left,omitempty"`   // of both, those that somebody changed or deleted meanwhile: they were left as they are
 }
 
 // PutBackInput names the journal of an application that was broken off.

@@ -43,6 +43,8 @@ type RestoreInput struct {
 	Metadata      MetadataSource // reads what acts on the rows; nil: nobody looks
 	AutomationOff bool           // and what can be is switched off while the plan is applied
 
+	Bypass []Bypass // of the org's own, which is set while the plan is applied
+
 	HardDelete  bool // what is deleted leaves nothing in the Recycle Bin
 	DeleteExtra bool // with Snapshot: also delete records that it does not have
 	KeepCreated bool // with Before and After: leave the records that were created between them
@@ -84,6 +86,7 @@ type RestoreResult struct {
 	Foreseen   []ForeseenRow   `json:"foreseen"`           // what the org would refuse as its schema is now
 	Restorable []RestorableRow `json:"restorable"`         // how many rows of each object it is expected to take
 	Automation []AutomationRow `json:"automation"`         // what acts on the rows
+	Bypass     []BypassRow     `json:"bypass,omitempty"`   // of the org's own, which is set while the plan is applied
 	Unread     bool            `json:"automation_unread"`  // what acts on the rows could not be read and is not known; the notes say why
 	Deferred   []DeferredRow   `json:"deferred,omitempty"` // what a second pass sets, and why
 	Notes      []string        `json:"notes,omitempty"`    // what the reader of the plan should know
@@ -275,7 +278,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if w.base != nil {
 		source.Base = w.base.Info().ID
 	}
-	acts := &acting{source: in.Metadata, off: in.AutomationOff, schema: w.eq.Schema}
+	acts := &acting{source: in.Metadata, off: in.AutomationOff, bypass: len(in.Bypass) > 0, schema: w.eq.Schema}
 	p, err := plan.Order(plan.Input{
 		Automation: func(rows map[string]int64) ([]plan.Automation, error) { return acts.on(ctx, rows) },
 		Org:        w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,
@@ -292,6 +295,9 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 			p.Notes = append(p.Notes, hardNote(n))
 		}
 		w.unread = acts.unread
+		if err := in.bypass(ctx, p); err != nil {
+			return nil, err
+		}
 		return p, acts.warn(ctx, in.Source, p)
 	}
 	if limit, ok := errors.AsType[*plan.CapError](err); ok {
@@ -407,7 +413,7 @@ func restored(ctx context.Context, p *plan.Plan, w *wanted) (RestoreResult, erro
 		Plan: p, File: file, Digest: plan.Digest(file), OrgID: p.Org,
 		Wanted: snapshotRow(w.want.Info()), Live: snapshotRow(w.live.Info()),
 		Files: w.files, Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),
+		Foreseen: foreseenRows(w.foreseen), Restorable: restorableRows(w.restorable), Automation: automationRows(p.Automation), Bypass: bypassRows(p.Bypass), Unread: w.unread, Notes: p.Notes, Skipped: w.skipped, Steps: stepRows(p.Steps),
 	}
 	out.Forecast = forecastOn(ctx, p, w.live, w.journals)
 	if w.base != nil {
