@@ -397,7 +397,7 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	}
 	writeSpent(w, r)
 	if n := len(r.NewIDs); n > 0 {
-		fmt.Fprintf(w, "%s came back under new Ids; links to them are mapped\n", plural(n, "record"))
+		fmt.Fprintf(w, "new Ids: %s, and links to them are mapped\n", plural(n, "record"))
 	}
 	for _, m := range r.Mentions {
 		fmt.Fprintf(w, "  %s.%s of %s names an old Id, and is left as it is\n", m.Object, m.Field, plural(int(m.Count), "record"))

@@ -246,7 +246,7 @@ func (a *app) applyLoad(cmd *cobra.Command, name string, in run.LoadInput, given
 		return errors.Join(fmt.Errorf("load: %w", err))
 	}
 	out := loadResult{PlanFile: given.plan, Applied: &applied}
-	out.OrgID, out.Digest = applied.OrgID, applied.Plan
+	out.OrgID, out.Digest = applied.OrgID, applied.Digest
 	if root != nil {
 		rows := loadedRows{in: in, ids: ids, applied: applied, conflicts: p.Conflicts}
 		if out.Success, out.Errors, err = rows.write(ctx, root, err); out.Success+out.Errors == 0 {

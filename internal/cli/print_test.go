@@ -58,3 +58,19 @@ func TestPlainTextCannotSteerATerminal(t *testing.T) {
 		}
 	}
 }
+
+// A thousand objects that are left out for one reason are one line, which says how to see each; few are listed, and so is every field.
+func TestCoverageFoldsWhatIsLeftOutTogether(t *testing.T) {
+	var gaps []run.GapRow
+	for i := range 1000 {
+		gaps = append(gaps, run.GapRow{Object: fmt.Sprintf("Thing%03d__c", i), Reason: "excluded: outside of what the rules hold: Account"})
+	}
+	gaps = append(gaps, run.GapRow{Object: "Account", Field: "BillingAddress", Reason: "compound: held as its parts"}, run.GapRow{Object: "Event__e", Reason: "kind: an event"})
+	folded := coverageRows(gaps, false)
+	if len(folded) != 3 || folded[0][0] != "(1,000)" || !strings.Contains(folded[0][2], "--all") || folded[1][1] != "BillingAddress" || folded[2][0] != "Event__e" {
+		t.Errorf("%q", folded)
+	}
+	if all := coverageRows(gaps, true); len(all) != 1002 || all[999][0] != "Thing999__c" {
+		t.Errorf("%d lines", len(all))
+	}
+}

@@ -118,7 +118,7 @@ var reportPage = template.Must(template.New("report").Parse(`<!DOCTYPE html>
 td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top}td.n{text-align:right}.good{color:#060}.bad{color:#a00}code{word-break:break-all}</style></head><body>
 <h1>Restore of org {{.OrgID}}</h1>
 <p class="{{if .Good}}good{{else}}bad{{end}}"><strong>{{.Verdict}}</strong>{{with .Reason}} {{.}}{{end}}</p>
-<p>Plan <code>{{.Plan}}</code>{{with .Observed}}, observed again as {{.Short}} at {{.To.UTC.Format "2006-01-02 15:04:05Z"}}{{end}}.
+<p>Plan <code>{{.Digest}}</code>{{with .Observed}}, observed again as {{.Short}} at {{.To.UTC.Format "2006-01-02 15:04:05Z"}}{{end}}.
 {{.Done}} rows are as the plan wants them, {{.Failed}} were refused, {{.Conflicts}} conflicts were left alone, {{.Unexplained}} differences have no explanation.</p>
 <h2>Steps</h2><table><tr><th>Step</th><th>Do</th><th>Object</th><th>Done</th><th>Refused</th><th>Pending</th></tr>
 {{range .Steps}}<tr><td class="n">{{.Number}}</td><td>{{.Op}}</td><td>{{.Object}}</td><td class="n">{{.Done}}</td><td class="n">{{.Failed}}</td><td class="n">{{.Pending}}</td></tr>{{end}}</table>

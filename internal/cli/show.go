@@ -61,7 +61,7 @@ holdfast show 4f1c Contact 003000000000001AAA`,
 	})
 	cmd.Flags().BoolVar(&coverage, "coverage", false, "show what is held and not held, and why")
 	cmd.Flags().BoolVar(&statement, "statement", false, "sign what the snapshot holds, and print nothing else")
-	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too")
+	cmd.Flags().BoolVar(&all, "all", false, "list the objects without records, too, and with --coverage each that is left out")
 	return a.repoFlags(cmd)
 }
 
@@ -96,15 +96,7 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 		if r.Proof != nil {
 			writeProof(w, r)
 		}
-		rows := make([][]string, 0, len(r.Coverage))
-		for _, g := range r.Coverage {
-			field := g.Field
-			if field == "" {
-				field = "(all)"
-			}
-			rows = append(rows, []string{g.Object, field, g.Reason})
-		}
-		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, rows)
+		writeTable(w, []string{"OBJECT", "FIELD", "NOT HELD BECAUSE"}, coverageRows(r.Coverage, all))
 	case len(r.Components) > 0:
 		writeWhich(w, r.Snapshot)
 		writeComponents(w, r.Components)
@@ -112,6 +104,32 @@ func writeShown(w io.Writer, r run.ShowResult, coverage, all bool) {
 		writeParts(w, r, all)
 		writeTypes(w, r.Types)
 	}
+}
+
+// coverageRows are the lines of the coverage. Objects and types that are left out whole for one reason are one line when they are
+// many: who asks for a few objects leaves a thousand out.
+func coverageRows(gaps []run.GapRow, all bool) [][]string {
+	many := map[string]int{}
+	for _, g := range gaps {
+		if g.Field == "" {
+			many[g.Reason]++
+		}
+	}
+	rows := make([][]string, 0, len(gaps))
+	for _, g := range gaps {
+		n := many[g.Reason]
+		switch {
+		case g.Field != "":
+			rows = append(rows, []string{g.Object, g.Field, g.Reason})
+		case n == 0: // said already
+		case all || n <= shownLines:
+			rows = append(rows, []string{g.Object, "(all)", g.Reason})
+		default:
+			rows = append(rows, []string{"(" + count(n) + ")", "(all)", g.Reason + "; --all lists them"})
+			many[g.Reason] = 0
+		}
+	}
+	return rows
 }
 
 // writeProof writes what is held, in numbers that add up, and the objects of which another number of

@@ -46,7 +46,7 @@ type ApplyInput struct {
 // ApplyResult says what was done, and what was found when the org was observed again.
 type ApplyResult struct {
 	OrgID    sf.ID          `json:"org_id"`             // Id of the org
-	Plan     string         `json:"plan"`               // digest of the plan, hexadecimal
+	Digest   string         `json:"digest"`             // SHA-256 of the plan file, hexadecimal: what was approved
 	Journal  string         `json:"journal"`            // path of the journal
 	Resumed  bool           `json:"resumed"`            // an earlier run had begun
 	Before   bool           `json:"before"`             // an earlier run had carried the plan out and observed the org: this is its report again
@@ -207,7 +207,7 @@ func ShownPlan(p *plan.Plan, digest string) ApplyResult {
 
 // of says what plan the result is of.
 func (out *ApplyResult) of(p *plan.Plan, digest string) {
-	out.OrgID, out.Plan = p.Org, digest
+	out.OrgID, out.Digest = p.Org, digest
 	out.Conflicts, out.Fidelity, out.Classes = len(p.Conflicts), fidelityRows(p.Fidelity), map[string]int64{}
 	for _, class := range []state.Class{state.Exact, state.Remapped, state.Recomputed, state.Lost} {
 		out.Classes[class.String()] = p.Fidelity.Total(class)

@@ -57,12 +57,12 @@ func (a *acting) on(ctx context.Context, rows map[string]int64) ([]plan.Automati
 		}
 	}
 	if on > 0 && a.bypass {
-		a.notes = append(a.notes, fmt.Sprintf("%d triggers, flows and rules are on, and those that honour the bypass let the rows pass; which do, nobody can tell from outside", on))
+		a.notes = append(a.notes, numbered(on, "%d {trigger, flow or rule is|triggers, flows and rules are} on, and those that honour the bypass let the rows pass; which do, nobody can tell from outside"))
 	} else if on > 0 && !a.off {
-		a.notes = append(a.notes, fmt.Sprintf("%d triggers, flows and rules act on the rows; --automation-off switches them off for the time of the restore", on))
+		a.notes = append(a.notes, numbered(on, "%d {trigger, flow or rule acts|triggers, flows and rules act} on the rows; --automation-off switches {it|them} off for the time of the restore"))
 	}
 	if a.managed > 0 {
-		a.notes = append(a.notes, fmt.Sprintf("%d components of managed packages may act on the rows, too, and cannot be switched off", a.managed))
+		a.notes = append(a.notes, numbered(a.managed, "%d {component|components} of managed packages may act on the rows, too, and cannot be switched off"))
 	}
 	return found, nil
 }
@@ -151,7 +151,7 @@ func (a *acting) warn(ctx context.Context, source capture.Source, p *plan.Plan) 
 	if len(off) == 0 {
 		return nil
 	}
-	p.Notes = append(p.Notes, fmt.Sprintf("%d components are switched off by a deployment before the first row is written, and put back after the last", len(off)))
+	p.Notes = append(p.Notes, numbered(len(off), "%d {component is|components are} switched off by a deployment before the first row is written, and put back after the last"))
 	if !slices.ContainsFunc(off, func(k sf.ComponentKey) bool { return k.Type == automation.Trigger }) {
 		return nil
 	}

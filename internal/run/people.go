@@ -59,12 +59,12 @@ func (w *wanted) owners(ctx context.Context) error {
 		c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f state.FieldChange) bool { return f.Field == "OwnerId" })
 		switch {
 		case c.Kind == state.Update:
-			counts[fmt.Sprintf("%%d records of %s keep the owner that they have: %s", c.Object, reason)]++
+			counts[fmt.Sprintf("%%d {record|records} of %s {keeps the owner that it has|keep the owner that they have}: %s", c.Object, reason)]++
 		case w.people.heir != "":
-			counts[fmt.Sprintf("%%d records of %s come back owned by %s: %s", c.Object, w.people.heir, reason)]++
+			counts[fmt.Sprintf("%%d {record|records} of %s {comes|come} back owned by %s: %s", c.Object, w.people.heir, reason)]++
 			c.Fields = withField(c.Fields, state.FieldChange{Field: "OwnerId", After: sf.Text(string(w.people.heir))})
 		default:
-			counts[fmt.Sprintf("%%d records of %s come back owned by whoever restores: %s", c.Object, reason)]++
+			counts[fmt.Sprintf("%%d {record|records} of %s {comes|come} back owned by whoever restores: %s", c.Object, reason)]++
 		}
 		if c.Kind == state.Create || len(c.Fields) > 0 {
 			kept = append(kept, c)
@@ -127,10 +127,10 @@ func withField(fields []state.FieldChange, f state.FieldChange) []state.FieldCha
 	return slices.Insert(fields, i, f)
 }
 
-// count writes notes that differ in a number only; each text has one %d.
+// count writes notes that differ in a number only; the texts are those of numbered.
 func (w *wanted) count(counts map[string]int) {
 	for _, text := range slices.Sorted(maps.Keys(counts)) {
-		w.notes = append(w.notes, strings.Replace(text, "%d", fmt.Sprint(counts[text]), 1))
+		w.notes = append(w.notes, numbered(counts[text], text))
 	}
 }
 
@@ -332,7 +332,7 @@ func (w *wanted) persons(ctx context.Context) error {
 	}
 	w.delta = kept
 	if n := len(w.companions); n > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d contacts belong to person accounts and come back with them", n))
+		w.notes = append(w.notes, numbered(n, "%d {contact belongs to a person account and comes back with it|contacts belong to person accounts and come back with them}"))
 	}
 	if through > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d contacts of person accounts are changed through their accounts", through))

@@ -133,7 +133,7 @@ func (w *wanted) replacedOf(ctx context.Context, object string, field *sf.Field)
 		row.Bytes += want[id].Size
 	}
 	if row.Replaced > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d files of %s are put back as they were, %d bytes", row.Replaced, object, row.Bytes))
+		w.notes = append(w.notes, numbered(row.Replaced, fmt.Sprintf("%%d {file|files} of %s {is put back as it was|are put back as they were}, %d bytes", object, row.Bytes)))
 		w.countFiles(row)
 	}
 	return nil

@@ -79,7 +79,7 @@ func TestTrap29ReplacedFilesArePutBack(t *testing.T) {
 		t.Errorf("the plan counts %+v", r.Files)
 	}
 	if text := string(r.File); !strings.Contains(text, "2 files of Attachment are put back as they were, 3000 bytes") ||
-		!strings.Contains(text, "1 files of Document are put back as they were, 400000 bytes") || r.Plan.Count(plan.Update) != 3 {
+		!strings.Contains(text, "1 file of Document is put back as it was, 400000 bytes") || r.Plan.Count(plan.Update) != 3 {
 		t.Errorf("the plan has %d rows and does not say what it puts back: %q", r.Plan.Count(plan.Update), r.Notes)
 	}
 	out := s.apply(r)

@@ -313,8 +313,9 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 
 // hardNote says what it means that records are deleted for good.
 func hardNote(records int) string {
-	return fmt.Sprintf("%s go for good, past the Recycle Bin: nothing brings them back under their Ids. Taking this back inserts "+
-		"them again with new Ids, without what only the platform sets; what was deleted along with them, such as their history, is lost", counted(records, "record"))
+	return numbered(records, "%d {record goes|records go} for good, past the Recycle Bin: nothing brings {it back under its Id|them back under their Ids}. "+
+		"Taking this back inserts {it again with a new Id|them again with new Ids}, without what only the platform sets; "+
+		"what was deleted along with {it, such as its|them, such as their} history, is lost")
 }
 
 // binRows is how many records are looked for in the Recycle Bin at a time: what one composite call of the client asks for.

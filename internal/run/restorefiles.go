@@ -151,13 +151,13 @@ func (w *wanted) bodies(ctx context.Context, object string, field *sf.Field, bin
 	}
 	w.delta = slices.DeleteFunc(w.delta, func(c state.Change) bool { return c.Object == object && lost[c.ID] })
 	if large > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d files of %s do not come back: they are larger than the %d bytes that the org takes", large, object, limit))
+		w.notes = append(w.notes, numbered(large, fmt.Sprintf("%%d {file|files} of %s {does|do} not come back: {it is|they are} larger than the %d bytes that the org takes", object, limit)))
 	}
 	if n := row.Lost - int64(large); n > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d files of %s do not come back: the snapshot does not hold their bytes", n, object))
+		w.notes = append(w.notes, numbered(n, "%d {file|files} of "+object+" {does|do} not come back: the snapshot does not hold {its|their} bytes"))
 	}
 	if row.Files > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d files of %s are sent with their records, %d bytes", row.Files, object, row.Bytes))
+		w.notes = append(w.notes, numbered(row.Files, fmt.Sprintf("%%d {file|files} of %s {is sent with its record|are sent with their records}, %d bytes", object, row.Bytes)))
 	}
 	w.countFiles(row)
 	return nil

@@ -309,7 +309,7 @@ func TestRestoreSaysWhichFilesItHasNot(t *testing.T) {
 	c.must(c.loader.EmptyRecycleBin(c.Context(), []string{account}))
 	r := c.restore(run.RestoreInput{Snapshot: from})
 	if len(r.Files) != 1 || r.Files[0] != (run.RestoreFilesRow{Object: "Attachment", Lost: 1}) ||
-		!slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "1 files of Attachment do not come back") }) {
+		!slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "1 file of Attachment does not come back") }) {
 		t.Errorf("%+v %v", r.Files, r.Notes)
 	}
 	if out := c.apply(r); out.Failed > 0 || out.Done != 1 {

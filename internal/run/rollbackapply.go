@@ -158,7 +158,7 @@ func ReadRollback(file []byte) (RollbackResult, error) {
 // NoRecords is the result of a plan that is about no record.
 func NoRecords(org sf.ID, digest, journal string) ApplyResult {
 	return ApplyResult{
-		OrgID: org, Plan: digest, Journal: journal, Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{},
+		OrgID: org, Digest: digest, Journal: journal, Steps: []ApplyStepRow{}, Errors: []RowErrorRow{}, NewIDs: []NewIDRow{},
 		Fidelity: []FidelityRow{}, Classes: map[string]int64{},
 	}
 }

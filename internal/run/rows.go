@@ -3,6 +3,9 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"holdfast/internal/sf"
@@ -87,6 +90,19 @@ func (v Value) MarshalJSON() ([]byte, error) {
 type FieldRow struct {
 	Field string `json:"field"` // API name
 	Value Value  `json:"value"` // canonical text, or null
+}
+
+// oneOrMany are words of which a text has the first with one thing and the second with any other number.
+var oneOrMany = regexp.MustCompile(`\{([A-Za-z, ]+)\|([A-Za-z, ]+)\}`)
+
+// numbered writes a text that says how many there are: n in the place of its first %d, and the words that agree with it
+// in the place of each {one|many}.
+func numbered[N ~int | ~int64](n N, text string) string {
+	words := "$2"
+	if n == 1 {
+		words = "$1"
+	}
+	return strings.Replace(oneOrMany.ReplaceAllString(text, words), "%d", strconv.FormatInt(int64(n), 10), 1)
 }
 
 // counted counts things whose plural is regular.

@@ -407,10 +407,10 @@ func TestTrap27PeopleAndClocks(t *testing.T) {
 	w.server.Clock().Advance(time.Hour)
 	r := w.restore(run.RestoreInput{Snapshot: before.Snapshot.ID, Selection: run.Selection{Objects: objects}})
 	for _, note := range []string{
-		"1 records of Account come back owned by whoever restores: user leaver@people.example is inactive",
-		"1 records of Account keep the owner that they have: user leaver@people.example is inactive",
-		"1 records of Group come along because chosen ones refer to them",
-		"1 contacts belong to person accounts and come back with them",
+		"1 record of Account comes back owned by whoever restores: user leaver@people.example is inactive",
+		"1 record of Account keeps the owner that it has: user leaver@people.example is inactive",
+		"1 record of Group comes along because chosen ones refer to it",
+		"1 contact belongs to a person account and comes back with it",
 	} {
 		if !slices.Contains(r.Notes, note) {
 			t.Errorf("the dry run does not say %q: %q", note, r.Notes)

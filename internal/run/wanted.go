@@ -91,16 +91,16 @@ func (w *wanted) compute(ctx context.Context) error {
 		return err
 	}
 	if n := w.party.unknown; n > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d deletions are not undone: the Recycle Bin does not say that they are of that user or time", n))
+		w.notes = append(w.notes, numbered(n, "%d {deletion is|deletions are} not undone: the Recycle Bin does not say that {it is|they are} of that user or time"))
 	}
 	if w.fields != nil {
 		w.notes = append(w.notes, "only chosen fields of records that are there are compared")
 	}
 	if w.extra > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d records are in the org and not in the snapshot; they stay", w.extra))
+		w.notes = append(w.notes, numbered(w.extra, "%d {record is|records are} in the org and not in the snapshot; {it stays|they stay}"))
 	}
 	if w.kept > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%d records that the change created stay, as asked", w.kept))
+		w.notes = append(w.notes, numbered(w.kept, "%d {record|records} that the change created {stays|stay}, as asked"))
 	}
 	return nil
 }
@@ -310,7 +310,7 @@ func (w *wanted) parents(ctx context.Context) error {
 				return err
 			}
 			if n := len(w.delta) - before; n > 0 {
-				w.notes = append(w.notes, fmt.Sprintf("%d records of %s come along because chosen ones refer to them", n, object))
+				w.notes = append(w.notes, numbered(n, "%d {record|records} of "+object+" {comes|come} along because chosen ones refer to {it|them}"))
 			}
 		}
 		if !found {
@@ -443,10 +443,10 @@ func (w *wanted) without(c state.Change, gone map[sf.ID]bool, counts map[string]
 			continue
 		}
 		if field := object.Field(f.Field); c.Kind == state.Create && (field.RelationshipOrder > 0 || field.Required()) {
-			counts[fmt.Sprintf("%%d records of %s cannot come back: %s refers to a record that is gone", c.Object, f.Field)]++
+			counts[fmt.Sprintf("%%d {record|records} of %s cannot come back: %s refers to a record that is gone", c.Object, f.Field)]++
 			return c, true
 		}
-		counts[fmt.Sprintf("%%d links %s.%s are not restored: they refer to records that are gone", c.Object, f.Field)]++
+		counts[fmt.Sprintf("%%d {link|links} %s.%s {is|are} not restored: {it refers to a record that is|they refer to records that are} gone", c.Object, f.Field)]++
 		drop[f.Field] = true
 	}
 	if len(drop) > 0 {
