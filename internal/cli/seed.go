@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,17 +59,21 @@ func (a *app) seedCommand() *cobra.Command {
 	var restore run.RestoreInput
 	var masks maskFlags
 	var planFile string
+	var makeOwn bool
 	cmd := a.command(spec{
 		use: "seed ORG", group: groupVerbs,
-		short: "plan how to fill another org from a snapshot, with pseudonyms if asked; nothing is written to the org",
+		short: "plan how to fill another org from a snapshot, with pseudonyms if asked",
 		long: `Prepares records of a snapshot for another org, such as a sandbox, and writes the plan that brings them there,
 which ` + "`holdfast apply`" + ` carries out. The records get new Ids and every relation follows. Users, record types,
 profiles, roles, queues, business hours and the standard price book are found under their names and never made.
 
 Records that the other org has already, by an external Id that is unique in both or by a field that --match
 names and that is proved to be unique, are brought up to date instead of made. What a seed has made is recognised
-by every later one.`,
+by every later one from the same repository. With --own-id its records keep the Id of the record that they are of in a field of their
+own, by which a seed from any repository recognises them; --make-own-ids makes that field, which is all that is ever
+written to the other org before the plan is applied.`,
 		example: `holdfast seed sandbox --from prod --object Account --object Contact --plan seed.plan
+holdfast seed sandbox --from prod --object Account --own-id Account --make-own-ids --plan seed.plan
 holdfast seed sandbox --from prod --object Contact --mask rules.txt --mask-key-file mask.key --plan seed.plan
 holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNumber`,
 		kinds: []problem.Kind{
@@ -85,7 +90,10 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 		if in.MaskRules, in.MaskKey, err = masks.read(); err != nil {
 			return err
 		}
-		return a.seed(cmd, args[0], in, restore, planFile)
+		if makeOwn && len(in.OwnIDs) == 0 {
+			return problem.New(problem.Usage, "seed: --make-own-ids is about the objects of --own-id").Hint("name objects with --own-id")
+		}
+		return a.seed(cmd, args[0], in, restore, planFile, makeOwn)
 	})
 	shareFlag(cmd)
 	bypassFlag(cmd)
@@ -94,6 +102,8 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 	flags.StringVar(&in.From, "from", "", "first `org`, of which the newest backup is taken")
 	flags.StringArrayVar(&in.Objects, "object", nil, "bring records of this `object`, and what they refer to; may be repeated")
 	flags.StringArrayVar(&in.Match, "match", nil, "`field`, as Object.Field, by which records of both orgs are the same; may be repeated")
+	flags.StringArrayVar(&in.OwnIDs, "own-id", nil, "`object` whose records keep, in the other org, the Id of the record that they are of, in the field Holdfast_Id__c or as Object.Field; may be repeated")
+	flags.BoolVar(&makeOwn, "make-own-ids", false, "with --own-id: make these fields where the other org lacks them, by a deployment, before the plan is made")
 	flags.StringArrayVar(&restore.Records, "record", nil, "bring the record with this `Id` of the first org alone, and what it refers to; may be repeated")
 	flags.StringVar(&restore.Query, "query", "", "`SOQL` with FROM and WHERE that selects among the prepared records, whose values are masked")
 	flags.IntVar(&restore.Children, "children", 0, "`steps` in which records that refer to selected ones are taken in")
@@ -105,7 +115,7 @@ holdfast seed sandbox --snapshot 4f1c --object Account --match Account.AccountNu
 	return a.repoFlags(cmd)
 }
 
-func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore run.RestoreInput, planFile string) error {
+func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore run.RestoreInput, planFile string, makeOwn bool) error {
 	ctx := cmd.Context()
 	if err := freePlan(planFile); err != nil {
 		return err
@@ -121,6 +131,9 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 		in.Snapshot = "latest"
 	}
 	in.Target, in.Store, in.OrgName = org, store, name
+	if makeOwn {
+		in.MakeOwnIDs = org
+	}
 	prepared, err := run.Seed(ctx, in)
 	if err != nil {
 		return fmt.Errorf("seed %s: %w", name, err)
@@ -150,12 +163,15 @@ func (a *app) seed(cmd *cobra.Command, name string, in run.SeedInput, restore ru
 
 func writeSeed(w io.Writer, r run.SeedResult) {
 	fmt.Fprintf(w, "prepared %s from %s\n", r.Snapshot.Short, r.From.Short)
+	if len(r.MadeOwnIDs) > 0 {
+		fmt.Fprintf(w, "made in the other org, and shown to the user: %s\n", strings.Join(r.MadeOwnIDs, " "))
+	}
 	var rows [][]string
 	for _, o := range r.Objects {
 		if o.Records == 0 {
 			continue
 		}
-		rows = append(rows, []string{o.Object, count(o.Records), count(o.Matched), o.Key, fieldList(o.Without)})
+		rows = append(rows, []string{o.Object, count(o.Records), count(o.Matched), strings.Join(slices.DeleteFunc([]string{o.OwnID, o.Key}, func(s string) bool { return s == "" }), " "), fieldList(o.Without)})
 	}
 	writeTable(w, []string{"OBJECT", "RECORDS", "THERE", "BY", "WITHOUT"}, rows)
 	for _, n := range r.Names {

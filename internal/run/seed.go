@@ -31,6 +31,12 @@ type SeedInput struct {
 	Objects  []string // API names; the objects that they refer to come along
 	Match    []string // Object.Field: records of both orgs are the same where this key is; proved unique
 
+	// OwnIDs are objects whose records keep, in the other org, the Id of the record that they are of, as Object or
+	// Object.Field: by it they are recognised where nothing else remembers them.
+	OwnIDs []string
+	// MakeOwnIDs makes the fields for that where the other org lacks them; nil: they have to be there.
+	MakeOwnIDs OwnIDMaker
+
 	MaskRules string // rules of package mask; empty: nothing is masked
 	MaskKey   []byte
 }
@@ -44,6 +50,8 @@ type SeedResult struct {
 	Names    []NamesRow  `json:"names"`    // how users, record types and the like were found
 	Masked   []string    `json:"masked"`   // fields whose values are pseudonyms, or null
 
+	MadeOwnIDs []string `json:"made_own_ids,omitempty"` // fields for own Ids that were made in the other org: the only thing that is written there
+
 	Blanked []string `json:"blanked,omitempty"` // of these, those that no pseudonym fits: they are null
 }
 
@@ -53,6 +61,7 @@ type SeedRow struct {
 	Records  int64    `json:"records"`            // that the seed holds
 	Matched  int64    `json:"matched"`            // of these, those that the other org has already
 	Key      string   `json:"key,omitempty"`      // the field by which that was found
+	OwnID    string   `json:"own_id,omitempty"`   // the field in which its records keep the Id of the record that they are of
 	Files    int64    `json:"files,omitempty"`    // files that come with them, as they are: no mask reaches into their bytes
 	Homeless int64    `json:"homeless,omitempty"` // files and links that stay away, since the record that they are on does
 	Without  []string `json:"without,omitempty"`  // fields that the other org does not have or cannot take
@@ -89,6 +98,7 @@ type seed struct {
 	org    sf.ID
 	masker *mask.Masker
 
+	own      map[string]string // by object: the field for own Ids
 	objects  map[string]bool   // what the seed holds
 	names    map[sf.ID]sf.ID   // of stable records: old to the other org's
 	objectOf map[string]string // by key prefix in the first org
@@ -114,7 +124,7 @@ func prepare(ctx context.Context, in SeedInput) (*seed, error) {
 		in.Origin = in.Store
 	}
 	s := &seed{in: in, names: map[sf.ID]sf.ID{}, objects: map[string]bool{}, objectOf: map[string]string{}}
-	for _, step := range []func(context.Context) error{s.load, s.choose, s.masks, s.findNames, s.write} {
+	for _, step := range []func(context.Context) error{s.load, s.ownIDs, s.choose, s.masks, s.findNames, s.write} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -339,8 +349,18 @@ func (s *seed) write(ctx context.Context) error {
 		return err
 	}
 	s.out.Snapshot = snapshotRow(sn.Info())
-	slices.SortFunc(pairs, func(a, b apply.Pair) int { return strings.Compare(string(a.Old), string(b.Old)) })
-	return storeIdentity(ctx, s.in.Store, s.org, pairs)
+	known, err := loadIdentity(ctx, s.in.Store, s.org)
+	if err != nil {
+		return err
+	}
+	var news []apply.Pair
+	for _, p := range pairs { // another seed, or an earlier record of the other org, may have a part in the same line
+		if from, to, added := known.Link(p.Old, p.New); added {
+			news = append(news, apply.Pair{Object: p.Object, Old: from, New: to})
+		}
+	}
+	slices.SortFunc(news, func(a, b apply.Pair) int { return strings.Compare(string(a.Old), string(b.Old)) })
+	return storeIdentity(ctx, s.in.Store, s.org, news)
 }
 
 // part writes one object and returns which of its records are there.
@@ -354,11 +374,16 @@ func (s *seed) part(ctx context.Context, w *snapshot.Writer, name string) ([]app
 	if err != nil {
 		return nil, err
 	}
-	row := SeedRow{Object: name, Without: without}
+	row := SeedRow{Object: name, OwnID: s.own[object.Name], Without: without}
+	own, err := s.matchedByOwn(ctx, object, there)
+	if err != nil {
+		return nil, err
+	}
 	matched, err := s.matched(ctx, object, there, &row)
 	if err != nil {
 		return nil, err
 	}
+	matched = joinMatches(own, matched)
 	shape := sf.NewShape(there.Name, fields)
 	var pairs []apply.Pair
 	away := map[sf.ID]bool{}
@@ -413,18 +438,29 @@ func (s *seed) fields(part snapshot.Part, object, there *sf.Object) (fields, wit
 			without = append(without, name)
 		}
 	}
+	if own := s.own[object.Name]; own != "" {
+		fields = append(fields, own)
+	}
 	slices.Sort(fields)
 	return slices.Compact(fields), without
 }
 
 // record returns the record as the other org is to have it.
 func (s *seed) record(r sf.Record, id sf.ID, shape *sf.Shape, object *sf.Object) sf.Record {
+	own := s.own[object.Name]
+	ownID := ""
+	if own != "" {
+		ownID = s.ownID(r, own)
+	}
 	if s.masker != nil {
 		r = s.masker.Record(r)
 	}
 	out := sf.Record{ID: id, Shape: shape, Values: make([]sf.Value, shape.Len())}
 	for i, name := range shape.Fields() {
 		v := r.Get(name)
+		if name == own {
+			v = sf.Text(ownID)
+		}
 		if f := object.Field(name); f != nil && f.Type == sf.TypeReference && v.IsText() {
 			if v = s.reference(sf.ID(v.Text())); v.IsNull() && name == "OwnerId" {
 				v = sf.Value{} // whoever restores owns it
@@ -466,78 +502,6 @@ func (s *seed) fresh(id sf.ID, there *sf.Object) sf.ID {
 		panic(err) // a key prefix and twelve letters or digits are an Id
 	}
 	return out
-}
-
-// matched finds the records of the other org that are those of the first one: by the key that was named,
-// or else by the first external Id that is unique in both orgs.
-func (s *seed) matched(ctx context.Context, object, there *sf.Object, row *SeedRow) (map[sf.ID]sf.ID, error) {
-	field, named, err := s.keyOf(object, there)
-	if err != nil || field == "" {
-		return nil, err
-	}
-	if s.masker != nil && s.masker.Masks(object.Name, field) {
-		return nil, problem.Newf(problem.Usage, "%s.%s is masked and cannot be the key of its records", object.Name, field).
-			Hint("leave it out of the rules, or match by another field")
-	}
-	row.Key = field
-	key := func(r sf.Record) string { return strings.ToLower(r.Get(field).Text()) }
-	of, err := s.keyed(ctx, there, []string{field}, key)
-	if err != nil {
-		return nil, err
-	}
-	seen, out := map[string]sf.ID{}, map[sf.ID]sf.ID{}
-	for r, err := range s.from.Records(ctx, object.Name) {
-		if err != nil {
-			return nil, err
-		}
-		k := key(r)
-		if k == "" {
-			continue
-		}
-		id, found := of[k]
-		if other, twice := seen[k]; named && (twice || found && id == "") {
-			return nil, problem.Newf(problem.Conflict, "%s.%s is no key: %q stands in more than one record (%s)", object.Name, field, r.Get(field).Text(), firstOfIDs(other, r.ID)).
-				Hint("match by a field whose values are unique in both orgs")
-		}
-		seen[k] = r.ID
-		if id != "" {
-			out[r.ID] = id
-		}
-	}
-	return out, nil
-}
-
-func firstOfIDs(a, b sf.ID) sf.ID {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// keyOf returns the field by which records of the object are the same in both orgs, and whether it was
-// named.
-func (s *seed) keyOf(object, there *sf.Object) (string, bool, error) {
-	for _, text := range s.in.Match {
-		name, field, _ := strings.Cut(text, ".")
-		if !strings.EqualFold(name, object.Name) {
-			continue
-		}
-		f, g := object.Field(field), there.Field(field)
-		if f == nil || g == nil {
-			return "", false, problem.Newf(problem.NotFound, "both orgs do not have a field %s", text).
-				Hint("write it as Object.Field")
-		}
-		return f.Name, true, nil
-	}
-	for _, f := range object.Fields {
-		if s.masker != nil && s.masker.Masks(object.Name, f.Name) {
-			continue // what is there holds a pseudonym at most
-		}
-		if g := there.Field(f.Name); f.ExternalID && f.Unique && g != nil && g.ExternalID && g.Unique {
-			return f.Name, false, nil
-		}
-	}
-	return "", false, nil
 }
 
 // SeededIDs returns the Ids under which a seed holds these records of the first org, for a selection.

@@ -41,6 +41,19 @@ func (m *IdentityMap) Add(old, successor sf.ID) error {
 	return nil
 }
 
+// Link records that the record which lives under that Id is the one that was old, and returns the pair that says so: the
+// last successor of old, and the first that the living one is known by. It reports false when the map says so already.
+func (m *IdentityMap) Link(old, living sf.ID) (from, to sf.ID, added bool) {
+	from, to = m.Map(old), living
+	if from == living {
+		return "", "", false
+	}
+	for m.predecessor[to] != "" {
+		to = m.predecessor[to]
+	}
+	return from, to, m.Add(from, to) == nil
+}
+
 // Map returns the Id under which the record lives now: its last successor, or the Id itself.
 func (m *IdentityMap) Map(id sf.ID) sf.ID {
 	if m == nil {
