@@ -51,6 +51,7 @@ func (o *ordering) undelete() {
 			}
 		}
 	}
+	o.needFirst(byItem)
 	layers, _, _ := arrange(nodes) // no reference is hard here
 	placed := make(map[*node]bool)
 	for _, l := range layers {
@@ -71,6 +72,50 @@ func (o *ordering) undelete() {
 		}
 		o.step(Undelete, l.object, rows)
 		o.touched += len(rows)
+	}
+}
+
+// needFirst puts what a record cannot be without before everything with which the record comes back: what an undeleted
+// record had owned comes out of the Recycle Bin with it, or then not at all. That a record which cannot come back then
+// is lost is unverified.
+func (o *ordering) needFirst(byItem map[*item]*node) {
+	owners := func(n *node) []*node {
+		var up []*node
+		for at := []*node{n}; len(at) > 0; at = at[1:] {
+			for _, r := range at[0].refs {
+				if r.cascade && !slices.Contains(up, r.to) {
+					up, at = append(up, r.to), append(at, r.to)
+				}
+			}
+		}
+		return up
+	}
+	type need struct {
+		node *node
+		ref  ref
+	}
+	var needs []need
+	for _, it := range o.items {
+		n := byItem[it]
+		if n == nil {
+			continue
+		}
+		above := owners(n)
+		for _, f := range o.of(it.change.Object).refs {
+			to := byItem[o.index[o.target(it, f)]]
+			if to == nil || to == n || !essential(f) {
+				continue
+			}
+			besides := owners(to)
+			for _, a := range above {
+				if a != to && !slices.Contains(besides, a) {
+					needs = append(needs, need{a, ref{field: f.Name, to: to}})
+				}
+			}
+		}
+	}
+	for _, n := range needs {
+		n.node.refs = append(n.node.refs, n.ref)
 	}
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +24,50 @@ func (o *ordering) update() {
 		o.remember(reduced)
 		o.touched++
 	}
+	o.holdEmpty()
 	o.rowSteps(Update, o.updates)
+}
+
+// holdEmpty plans that links which people have emptied stay so. Undelete fills a link that the deletion of its record
+// had emptied, if it is empty when the record comes back, and knows nothing of what people did in between. Source: SOAP
+// API Developer Guide, undelete(); what it does where the link was filled and emptied again is unverified, and to empty
+// what is empty does no harm.
+func (o *ordering) holdEmpty() {
+	held := int64(0)
+	rowOf := map[sf.ID]int{}
+	for _, rows := range o.updates {
+		for i, r := range rows {
+			rowOf[r.ID] = i
+		}
+	}
+	for _, c := range o.in.Conflicts {
+		to, field := o.index[sf.ID(c.Wanted.Text())], o.of(c.Object).fields[c.Field]
+		if !c.Live.IsNull() || !c.Wanted.IsText() || to == nil || to.fate != byUndelete || c.Record.IsZero() ||
+			field == nil || field.Type != sf.TypeReference || !field.Updateable || essential(field) {
+			continue
+		}
+		rows := o.updates[c.Object]
+		at, there := rowOf[c.ID]
+		if !there {
+			at, rows = len(rows), append(rows, Row{ID: c.ID, Before: c.Record})
+			rowOf[c.ID] = at
+			o.touched++
+		}
+		rows[at].Fields = append(slices.Clone(rows[at].Fields), state.FieldChange{Field: c.Field, Before: sf.Null(), After: sf.Null()})
+		slices.SortFunc(rows[at].Fields, func(a, b state.FieldChange) int { return strings.Compare(a.Field, b.Field) })
+		o.updates[c.Object] = rows
+		held++
+	}
+	if held > 0 {
+		o.plan.Notes = append(o.plan.Notes, noteHeld(held))
+	}
+}
+
+func noteHeld(n int64) string {
+	if n == 1 {
+		return "1 link that is empty now is written empty again, after the record to which it led has come out of the Recycle Bin, which would fill it"
+	}
+	return fmt.Sprintf("%d links that are empty now are written empty again, after the records to which they led have come out of the Recycle Bin, which would fill them", n)
 }
 
 // secondPass plans what the inserts left out.
@@ -79,23 +123,42 @@ func (o *ordering) topDown(object string, rows []Row) [][]Row {
 	return slices.DeleteFunc(parts, func(part []Row) bool { return len(part) == 0 })
 }
 
-// delete plans the deletions, those who refer before those they refer to. A reference that forbids
-// the deletion of its target is never broken.
-func (o *ordering) delete() error {
+// arrangeDeletes puts the deletions in order, those who refer before those they refer to. A reference that forbids the
+// deletion of its target is broken only where records forbid each other's and it may be empty: then it is emptied first.
+func (o *ordering) arrangeDeletes() error {
+	layers, _, ring := arrange(o.deletionNodes(false))
+	if ring != nil {
+		var broken []breach
+		if layers, broken, ring = arrange(o.deletionNodes(true)); ring != nil {
+			return &CycleError{Op: Delete, Links: ring}
+		}
+		for _, b := range broken {
+			if o.of(b.from.object).bound[b.field] {
+				o.loosened[b.from.id] = append(o.loosened[b.from.id], b.field)
+			}
+		}
+	}
+	slices.Reverse(layers)
+	o.deletions = layers
+	return nil
+}
+
+// deletionNodes are the deletions with what they refer to. What forbids a deletion may be broken where breakable is true
+// and an update can empty it.
+func (o *ordering) deletionNodes(breakable bool) []*node {
 	var nodes []*node
 	byID := make(map[string]*node)
 	for _, c := range o.deletes {
 		n := &node{object: c.Object, id: c.ID}
 		byID[string(c.ID)], nodes = n, append(nodes, n)
 	}
-	changes := make(map[*node]state.Change, len(nodes))
 	for i, c := range o.deletes {
 		n := nodes[i]
-		changes[n] = c
 		for _, f := range o.of(c.Object).refs {
 			v, _ := c.Field(f.Name)
 			if to := byID[v.Before.Text()]; to != nil && to != n {
-				n.refs = append(n.refs, ref{field: f.Name, to: to, hard: o.of(c.Object).bound[f.Name], cascade: o.of(c.Object).owned[f.Name]})
+				hard := o.of(c.Object).bound[f.Name] && (!breakable || !f.Nillable || !f.Updateable || essential(f))
+				n.refs = append(n.refs, ref{field: f.Name, to: to, hard: hard, cascade: o.of(c.Object).owned[f.Name]})
 			}
 		}
 	}
@@ -104,24 +167,27 @@ func (o *ordering) delete() error {
 			from.refs = append(from.refs, ref{field: l.Field, to: to, hard: true})
 		}
 	}
-	layers, _, ring := arrange(nodes)
-	if ring != nil {
-		return &CycleError{Op: Delete, Links: ring}
+	return nodes
+}
+
+// delete plans the deletions in their order.
+func (o *ordering) delete() {
+	changes := make(map[sf.ID]state.Change, len(o.deletes))
+	for _, c := range o.deletes {
+		changes[c.ID] = c
 	}
-	slices.Reverse(layers)
 	op := Delete
 	if o.in.HardDelete {
 		op = HardDelete
 	}
-	for _, l := range layers {
+	for _, l := range o.deletions {
 		rows := make([]Row, 0, len(l.nodes))
 		for _, n := range l.nodes {
-			c := changes[n]
+			c := changes[n.id]
 			rows = append(rows, Row{ID: c.ID, Fields: c.Fields, Before: c.Before})
 			o.remember(c)
 		}
 		o.step(op, l.object, rows)
 		o.touched += len(rows)
 	}
-	return nil
 }

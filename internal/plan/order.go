@@ -27,6 +27,9 @@ func Order(in Input) (*Plan, error) {
 	o.keepDependedOn()
 	o.decideFates()
 	o.undeletes = slices.ContainsFunc(o.items, func(it *item) bool { return it.fate == byUndelete })
+	if err := o.arrangeDeletes(); err != nil {
+		return nil, err
+	}
 	o.release()
 	o.undelete()
 	if err := o.insert(); err != nil {
@@ -34,9 +37,7 @@ func Order(in Input) (*Plan, error) {
 	}
 	o.update()
 	o.secondPass()
-	if err := o.delete(); err != nil {
-		return nil, err
-	}
+	o.delete()
 	if limit := cmp.Or(in.MaxRows, MaxRows); o.touched > limit {
 		return nil, &CapError{Rows: o.touched, Max: limit}
 	}
@@ -112,6 +113,10 @@ type ordering struct {
 	deletes []state.Change
 	deleted map[sf.ID]bool
 
+	deletions []layer // the deletes, in their order
+	// loosened are links of records that are deleted: emptied first, for each forbids the deletion of the next.
+	loosened map[sf.ID][]string
+
 	second   map[string][]Row
 	deferred map[Deferred]int64 // keyed with Rows 0
 	done     state.Delta        // what the plan does, for its undo
@@ -141,6 +146,7 @@ func newOrdering(in Input, delta state.Delta) *ordering {
 		deleted:  make(map[sf.ID]bool),
 		second:   make(map[string][]Row),
 		deferred: make(map[Deferred]int64),
+		loosened: make(map[sf.ID][]string),
 		plan: &Plan{
 			Org: in.Org, Made: in.Made.UTC(), Source: in.Source,
 			Conflicts: slices.Clone(in.Conflicts), Notes: slices.Clone(in.Notes),
@@ -149,6 +155,9 @@ func newOrdering(in Input, delta state.Delta) *ordering {
 	if o.in.Schema == nil {
 		o.in.Schema = &sf.Schema{}
 		o.rules.Schema = o.in.Schema
+	}
+	for i := range o.plan.Conflicts {
+		o.plan.Conflicts[i].Record = state.Hash{}
 	}
 	for _, c := range delta {
 		switch c.Kind {

@@ -19,27 +19,32 @@ type holder struct {
 
 // release plans to take unique values from records that lose them anyway, where another record of the plan is
 // to have them: somebody made a record again that was deleted, or values went round. The platform refuses the
-// second record of a value, whatever becomes of the first one later in the plan.
+// second record of a value, whatever becomes of the first one later in the plan. Links are taken from records that
+// are deleted and forbid each other's deletion.
 func (o *ordering) release() {
-	holders := o.holders()
-	if len(holders) == 0 {
-		return
-	}
 	rows := map[string]map[sf.ID]Row{}
+	take := func(c state.Change, f state.FieldChange) {
+		if rows[c.Object] == nil {
+			rows[c.Object] = map[sf.ID]Row{}
+		}
+		row := rows[c.Object][c.ID]
+		row.ID, row.Before = c.ID, c.Before
+		if !slices.ContainsFunc(row.Fields, func(other state.FieldChange) bool { return other.Field == f.Field }) {
+			row.Fields = append(row.Fields, f)
+		}
+		rows[c.Object][c.ID] = row
+	}
+	for _, c := range o.deletes {
+		for _, name := range o.loosened[c.ID] {
+			f, _ := c.Field(name)
+			take(c, state.FieldChange{Field: name, Before: f.Before, After: sf.Null()})
+		}
+	}
+	holders := o.holders()
 	need := func(object, field string, id sf.ID, v sf.Value) {
-		h, held := holders[unique{object, field}][folded(v)]
-		if !held || !v.IsText() || h.change.ID == id {
-			return
+		if h, held := holders[unique{object, field}][folded(v)]; held && v.IsText() && h.change.ID != id {
+			take(h.change, state.FieldChange{Field: field, Before: h.value, After: o.vacant(object, field, h.change.ID)})
 		}
-		if rows[object] == nil {
-			rows[object] = map[sf.ID]Row{}
-		}
-		row := rows[object][h.change.ID]
-		row.ID, row.Before = h.change.ID, h.change.Before
-		if !slices.ContainsFunc(row.Fields, func(f state.FieldChange) bool { return f.Field == field }) {
-			row.Fields = append(row.Fields, state.FieldChange{Field: field, Before: h.value, After: o.vacant(object, field, h.change.ID)})
-		}
-		rows[object][h.change.ID] = row
 	}
 	for _, c := range o.in.Delta {
 		for _, f := range c.Fields {

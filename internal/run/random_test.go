@@ -50,8 +50,8 @@ func TestLaw11RandomSchemas(t *testing.T) {
 	}
 }
 
-// undone takes an incident back, keeping what people did since.
-func (m *mazeOrg) undone() {
+// undone takes an incident back, keeping what people did since, and returns what was planned.
+func (m *mazeOrg) undone() run.RestoreResult {
 	before := m.see()
 	first := m.backup()
 	m.wreck()
@@ -71,10 +71,11 @@ func (m *mazeOrg) undone() {
 	if again := m.restore(request); !again.Plan.Empty() {
 		m.Errorf("something remains to be done: %s", again.File)
 	}
+	return r
 }
 
-// backAndForth restores to a snapshot, and undoes the restore.
-func (m *mazeOrg) backAndForth() {
+// backAndForth restores to a snapshot, and undoes the restore, and returns what was planned for that.
+func (m *mazeOrg) backAndForth() run.RestoreResult {
 	want := m.see()
 	first := m.backup()
 	m.wreck()
@@ -82,8 +83,9 @@ func (m *mazeOrg) backAndForth() {
 	r := m.restore(run.RestoreInput{Snapshot: first.Snapshot.ID, DeleteExtra: true})
 	out := m.apply(r)
 	m.like(want, out)
-	back := m.apply(m.restore(run.RestoreInput{Before: r.Live.ID, After: out.Observed.ID}))
-	m.like(wrecked, back)
+	undo := m.restore(run.RestoreInput{Before: r.Live.ID, After: out.Observed.ID})
+	m.like(wrecked, m.apply(undo))
+	return undo
 }
 
 // like compares the org with what it should be.

@@ -263,6 +263,11 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err != nil {
 		return nil, err
 	}
+	if n, err := w.stuck(ctx, bin); err != nil {
+		return nil, err
+	} else if n > 0 {
+		w.notes = append(w.notes, stuckNote(n))
+	}
 	gone, err := w.orphans(ctx, bin)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,51 +35,111 @@ func (w *wanted) uniques(ctx context.Context) error {
 
 // leaveTaken does so for one field.
 func (w *wanted) leaveTaken(ctx context.Context, object string, field *sf.Field) error {
-	key := func(v sf.Value) string {
-		if field.CaseSensitive {
-			return v.Text()
-		}
-		return strings.ToLower(v.Text())
-	}
-	set := map[string]int{}     // changes that set the value
-	freed := map[sf.ID]string{} // records that do not keep what they have; the value that they get
+	set := map[string]int{} // changes that set the value
 	for i, c := range w.delta {
-		if c.Object != object {
-			continue
-		}
-		f, sets := c.Field(field.Name)
-		switch {
-		case c.Kind == state.Delete:
-			freed[c.ID] = ""
-		case sets && !f.After.IsAbsent():
-			freed[c.ID] = key(f.After)
-			if f.After.IsText() {
-				set[key(f.After)] = i
-			}
+		if f, sets := c.Field(field.Name); c.Object == object && c.Kind != state.Delete && sets && f.After.IsText() {
+			set[uniqueKey(field, f.After)] = i
 		}
 	}
-	if part, held := w.live.Part(object); len(set) == 0 || !held || !w.fresh(part) {
+	if len(set) == 0 {
 		return nil
 	}
-	for r, err := range w.live.Records(ctx, object) {
-		if err != nil {
-			return err
-		}
-		v := r.Get(field.Name)
-		i, wanted := set[key(v)]
-		if !v.IsText() || !wanted || w.delta[i].ID == r.ID {
-			continue
-		}
-		if now, changes := freed[r.ID]; changes && now != key(v) {
-			continue
-		}
+	keepers, err := w.keepers(ctx, object, field, func(key string) bool { _, wanted := set[key]; return wanted })
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(keepers)) {
+		i := set[key]
 		c := w.delta[i]
+		if c.ID == keepers[key] {
+			continue
+		}
 		f, _ := c.Field(field.Name)
 		w.conflicts = append(w.conflicts, state.Conflict{Object: object, ID: c.ID, Field: field.Name, Wanted: f.After, Live: f.Before, Reason: ReasonTaken})
 		c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f state.FieldChange) bool { return f.Field == field.Name })
 		w.delta[i] = c
-		delete(set, key(v))
 	}
 	w.delta = slices.DeleteFunc(w.delta, func(c state.Change) bool { return c.Kind == state.Update && len(c.Fields) == 0 })
 	return nil
+}
+
+// stuck takes out of bin the records that cannot leave the Recycle Bin, because a record that stays has one of the unique
+// values with which they would come out of it, and returns how many there are. They are inserted.
+func (w *wanted) stuck(ctx context.Context, bin map[sf.ID]sf.Record) (int, error) {
+	before := len(bin)
+	for _, name := range w.delta.Objects() {
+		object := w.eq.Schema.Object(name)
+		if object == nil {
+			continue
+		}
+		for _, f := range object.Fields {
+			if !f.Unique {
+				continue
+			}
+			held := map[string]sf.ID{}
+			for _, c := range w.delta.Object(name) {
+				if r, binned := bin[c.ID]; binned && c.Kind == state.Create && r.Get(f.Name).IsText() {
+					held[uniqueKey(f, r.Get(f.Name))] = c.ID
+				}
+			}
+			if len(held) == 0 {
+				continue
+			}
+			keepers, err := w.keepers(ctx, name, f, func(key string) bool { return held[key] != "" })
+			if err != nil {
+				return 0, err
+			}
+			for key := range keepers {
+				delete(bin, held[key])
+			}
+		}
+	}
+	return before - len(bin), nil
+}
+
+func stuckNote(records int) string {
+	return fmt.Sprintf("%s cannot come out of the Recycle Bin, because a record that stays has a unique value of theirs: they get new Ids, without the value",
+		counted(records, "record"))
+}
+
+// keepers returns, of the values of a unique field that are asked for, the live records that have them and keep them.
+func (w *wanted) keepers(ctx context.Context, object string, field *sf.Field, asked func(key string) bool) (map[string]sf.ID, error) {
+	freed := map[sf.ID]string{} // records that do not keep what they have; the value that they get
+	for _, c := range w.delta {
+		if c.Object != object {
+			continue
+		}
+		switch f, sets := c.Field(field.Name); {
+		case c.Kind == state.Delete:
+			freed[c.ID] = ""
+		case sets && !f.After.IsAbsent():
+			freed[c.ID] = uniqueKey(field, f.After)
+		}
+	}
+	if part, held := w.live.Part(object); !held || !w.fresh(part) {
+		return nil, nil
+	}
+	keepers := map[string]sf.ID{}
+	for r, err := range w.live.Records(ctx, object) {
+		if err != nil {
+			return nil, err
+		}
+		v := r.Get(field.Name)
+		key := uniqueKey(field, v)
+		if !v.IsText() || !asked(key) {
+			continue
+		}
+		if now, changes := freed[r.ID]; !changes || now == key {
+			keepers[key] = r.ID
+		}
+	}
+	return keepers, nil
+}
+
+// uniqueKey is a value as the uniqueness of the field compares it.
+func uniqueKey(field *sf.Field, v sf.Value) string {
+	if field.CaseSensitive {
+		return v.Text()
+	}
+	return strings.ToLower(v.Text())
 }

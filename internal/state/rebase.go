@@ -14,6 +14,7 @@ type Conflict struct {
 	Field              string
 	Wanted, Base, Live sf.Value
 	Reason             string
+	Record             Hash // of the live record, where one field of it is meant; plan files do not hold it
 }
 
 // The reasons of conflicts.
@@ -106,7 +107,7 @@ func (b *rebase) onRecord(c Change, live sf.Record) error {
 
 func (b *rebase) onFields(c Change, live sf.Record) {
 	var fields []FieldChange
-	reason := ReasonEdited
+	reason, own := ReasonEdited, len(b.conflicts)
 	if c.Kind == Create {
 		reason = ReasonReturned
 	}
@@ -126,13 +127,19 @@ func (b *rebase) onFields(c Change, live sf.Record) {
 			})
 		}
 	}
+	if len(fields) == 0 && len(b.conflicts) == own {
+		return
+	}
+	before := b.patcher.hasher.Hash(live)
+	for i := range b.conflicts[own:] {
+		b.conflicts[own+i].Record = before
+	}
 	if len(fields) == 0 {
 		return
 	}
 	after := b.patcher.set(live, fields)
 	b.changes = append(b.changes, Change{
-		Object: c.Object, ID: c.ID, Kind: Update, Fields: fields,
-		Before: b.patcher.hasher.Hash(live), After: b.patcher.hasher.Hash(after),
+		Object: c.Object, ID: c.ID, Kind: Update, Fields: fields, Before: before, After: b.patcher.hasher.Hash(after),
 	})
 }
 

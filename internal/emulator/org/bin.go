@@ -333,7 +333,8 @@ func (w *work) undelete(in *Row) (Result, *Error) {
 	}
 	for _, c := range d.cleared {
 		r := c.t.rows[c.pos]
-		if r.fate == live && r.text(c.column) == "" {
+		// What was swept out of the bin with another master, or could not come back, is referred to by nobody.
+		if r.fate == live && r.text(c.column) == "" && w.alive(sf.ID(c.was), nil) {
 			w.point(c.place, c.column, c.was)
 		}
 	}
@@ -383,7 +384,7 @@ func (w *work) raise(p place, d *deletion) *Error {
 	return nil
 }
 
-// alive reports a record that is live, or comes back in the same undelete.
+// alive reports a record that is live, or comes back in the same undelete, if one is given.
 func (w *work) alive(id sf.ID, d *deletion) bool {
 	object := w.o.schema.prefixes[id.KeyPrefix()]
 	if object == nil {
@@ -394,7 +395,7 @@ func (w *work) alive(id sf.ID, d *deletion) bool {
 	if r == nil {
 		return false
 	}
-	return r.fate == live || slices.Contains(d.records, place{t, r.pos})
+	return r.fate == live || d != nil && slices.Contains(d.records, place{t, r.pos})
 }
 
 func (w *work) inBin(id sf.ID) bool {

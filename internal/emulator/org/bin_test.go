@@ -128,13 +128,16 @@ func TestJunctionWithoutBothMastersIsGone(t *testing.T) {
 	w.object("Link__c", detail("Left__c", "Left__c", "Links"), detail("Right__c", "Right__c", "Links"))
 	left, right := w.add("Left__c", "Name=L"), w.add("Right__c", "Name=R")
 	other := w.add("Right__c", "Name=O")
-	w.add("Link__c", "Name=both", "Left__c="+string(left), "Right__c="+string(right))
+	w.object("Note__c", lookup("About__c", "Link__c", "Notes", "SetNull"))
+	both := w.add("Link__c", "Name=both", "Left__c="+string(left), "Right__c="+string(right))
+	w.add("Note__c", "Name=n", "About__c="+string(both))
 	w.add("Link__c", "Name=one", "Left__c="+string(left), "Right__c="+string(other))
 	w.do(org.Delete, left)
 	w.do(org.Delete, right)
 	w.do(org.Undelete, left)
 	w.do(org.Undelete, right)
 	w.wants("SELECT Name FROM Link__c", "one")
+	w.wants("SELECT Name, About__c FROM Note__c", "n|") // to nothing leads no link
 }
 
 func TestLookupsAreClearedAndRestored(t *testing.T) {
