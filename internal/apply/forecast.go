@@ -197,7 +197,9 @@ func (e *estimate) count() {
 		}
 		describes += ceil(queryable, describesPerCall)
 	}
-	e.of(KindDescribe).Calls = describes
+	if e.of(KindDescribe).Calls = describes; e.basis.Schema != nil && !dependsOnAll(e.plan) {
+		e.of(KindDescribe).Calls = 1 + ceil(len(objectsOf(e.plan)), describesPerCall)
+	}
 	if e.basis.ObserveCalls > 0 {
 		e.of(KindObserve).Calls = e.basis.ObserveCalls
 	}

@@ -114,6 +114,10 @@ func (o *smallOrg) Identity(context.Context) (sf.Identity, error) {
 
 func (o *smallOrg) Schema(context.Context) (*sf.Schema, error) { return o.schema, o.enter("schema") }
 
+func (o *smallOrg) SchemaOf(context.Context, []string, *sf.Schema) (*sf.Schema, error) {
+	return o.schema, o.enter("schema of some")
+}
+
 func (o *smallOrg) ServerTime(context.Context) (time.Time, error) {
 	return time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), o.enter("time")
 }

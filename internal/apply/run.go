@@ -103,7 +103,7 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 	if a.ledger.ended {
 		return nil, a.putBack(ctx)
 	}
-	if a.schema, err = a.target.Schema(ctx); err != nil {
+	if a.schema, err = a.describe(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.settle(ctx); err != nil {

@@ -127,6 +127,11 @@ func (m *meter) Schema(ctx context.Context) (*sf.Schema, error) {
 	return m.Target.Schema(ctx)
 }
 
+func (m *meter) SchemaOf(ctx context.Context, objects []string, known *sf.Schema) (*sf.Schema, error) {
+	defer m.during(KindDescribe)()
+	return m.Target.SchemaOf(ctx, objects, known)
+}
+
 func (m *meter) ServerTime(ctx context.Context) (time.Time, error) {
 	defer m.during(KindClock)()
 	return m.Target.ServerTime(ctx)

@@ -17,6 +17,8 @@ type Target interface {
 	Identity(ctx context.Context) (sf.Identity, error)
 	// Schema describes the org as it is now.
 	Schema(ctx context.Context) (*sf.Schema, error)
+	// SchemaOf is Schema, but of the objects that known describes only those named are described again.
+	SchemaOf(ctx context.Context, objects []string, known *sf.Schema) (*sf.Schema, error)
 	// ServerTime is the org's clock.
 	ServerTime(ctx context.Context) (time.Time, error)
 	// Records reads records, in no particular order.
@@ -84,6 +86,10 @@ type Options struct {
 	// the org is no sandbox and no developer org, where a change of Apex has to run its tests.
 	Deployer   Deployer
 	Production bool
+
+	// Known is the schema that the plan was made on; nil: the whole org is described again. With it only the objects of the plan
+	// are, where that is all that the application depends on.
+	Known *sf.Schema
 
 	// Bodies holds the bytes of the files that the plan brings; nil: a plan with files is refused.
 	Bodies *snapshot.Store

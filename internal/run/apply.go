@@ -174,6 +174,9 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		}
 		in.Options.Deployer = in.Deployer
 	}
+	if live, err := in.Store.Load(ctx, p.Source.Live); err == nil {
+		in.Options.Known = live.Schema()
+	}
 	if in.Options.Bodies == nil {
 		in.Options.Bodies = in.Store
 	}

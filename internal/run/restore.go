@@ -238,7 +238,7 @@ func (in RestoreInput) observe(ctx context.Context, kind string, want *snapshot.
 		return g.Field == "" && (rule == capture.RuleExcluded || rule == capture.RuleNotSelected)
 	})
 	if left && len(opts.Include) == 0 {
-		schema, err := in.Source.Schema(ctx)
+		schema, err := in.Source.SchemaOf(ctx, nil, want.Schema()) // which objects there are is all that is asked
 		if err != nil {
 			return nil, fmt.Errorf("describe the org: %w", err)
 		}
