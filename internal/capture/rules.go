@@ -81,6 +81,10 @@ func (r Rules) field(object, field string) string {
 	return first(r.ExcludeFields, object+"."+field)
 }
 
+// Check refuses rules that name something that an org of this schema does not have, with what is called alike. A pattern may
+// match nothing. Errors: NotFound, and Usage for what cannot be left out or names no field.
+func (r Rules) Check(schema *sf.Schema) error { return r.check(schema) }
+
 // check refuses rules that name something that the org does not have, or that would leave out what
 // changes are found by: a misspelt exclusion would hold what the operator wanted left out. A pattern may
 // match nothing today.
@@ -116,7 +120,15 @@ func checkField(schema *sf.Schema, object, field string) error {
 	at := slices.IndexFunc(o.Fields, func(f *sf.Field) bool { return strings.EqualFold(f.Name, field) })
 	switch {
 	case at < 0:
-		return problem.Newf(problem.NotFound, "%s has no field %q", o.Name, field).Hint("give the API name, such as Contact.SSN__c")
+		names := make([]string, 0, len(o.Fields))
+		for _, f := range o.Fields {
+			names = append(names, f.Name)
+		}
+		hint := "give the API name, such as Contact.SSN__c"
+		if near := sf.Near(field, names); near != "" {
+			hint = near
+		}
+		return problem.Newf(problem.NotFound, "%s has no field %q", o.Name, field).Hint("%s", hint)
 	case alwaysHeld[o.Fields[at].Name]:
 		return problem.Newf(problem.Usage, "%s.%s cannot be left out: changes and deletions are found by it", o.Name, o.Fields[at].Name).
 			Hint("leave out other fields, or the whole object")

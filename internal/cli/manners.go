@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -145,13 +146,15 @@ not to be held.
 custom setting, as setting:OBJECT.FIELD, or a custom permission, as permission:NAME, which the one permission set that has it
 gives, or the one named in permission:NAME@SET. Plans that are made with --bypass set it while they are applied.
 
+Where the settings name a repository with a snapshot of the org, --exclude-field refuses fields that it does not have.
+
 A flag that is given replaces what was remembered under its name, all values of it; what is not named stays. --clear
 takes one away, as does an empty value. Without flags nothing changes, and what is remembered is shown.`,
 		example: `holdfast org set prod --exclude-field 'Contact.SSN__c' --exclude '*__History' --api-share 30
 holdfast org set prod --window 22:00-06:00 --bandwidth 4096 --refresh-formulas 168h
 holdfast org set prod --bypass setting:Bypass__c.Triggers__c --bypass permission:Skip_Validation
 holdfast org set prod --clear window`,
-		kinds:  []problem.Kind{problem.NotFound},
+		kinds:  []problem.Kind{problem.NotFound, problem.NoRepository, problem.Damaged},
 		result: mannersResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
 		changes, err := mannersChanges(cmd, scaled(m), cleared)
@@ -160,6 +163,9 @@ holdfast org set prod --clear window`,
 		}
 		orgs, err := a.orgs()
 		if err != nil {
+			return err
+		}
+		if err := a.checkFields(cmd.Context(), args[0], named(m.ExcludeFields)); err != nil {
 			return err
 		}
 		set, err := orgs.ChangeManners(args[0], func(m *config.Manners) {
@@ -176,6 +182,34 @@ holdfast org set prod --clear window`,
 	cmd.Flags().StringArrayVar(&m.Bypass, "bypass", nil, "the org's own `bypass`: setting:OBJECT.FIELD or permission:NAME; may be repeated")
 	cmd.Flags().StringArrayVar(&cleared, "clear", nil, "take away what is remembered under this `name` of a flag, such as window; may be repeated")
 	return cmd
+}
+
+// checkFields refuses fields that the newest snapshot of the org shows not to be there: a misspelt one would be held, which the
+// operator wanted left out. Without a repository, or a snapshot in it, the next backup tells.
+func (a *app) checkFields(ctx context.Context, org string, fields []string) error {
+	if len(fields) == 0 || config.Repo.Value("", a.getenv) == "" || config.KeyFile.Value("", a.getenv) == "" {
+		return nil
+	}
+	store, err := a.openStore(ctx)
+	if err != nil {
+		a.notice(fmt.Sprintf("whether %s has these fields is told by the next backup: %v", org, err))
+		return nil
+	}
+	infos, err := store.List(ctx, func(i snapshot.Info) bool {
+		return strings.EqualFold(i.OrgName, org) && i.Kind != snapshot.KindSeed && i.Damage == nil
+	})
+	if err != nil || len(infos) == 0 {
+		return err
+	}
+	newest, err := store.Load(ctx, infos[0].ID)
+	if err != nil {
+		return err
+	}
+	if err := (capture.Rules{ExcludeFields: fields}).Check(newest.Schema()); err != nil {
+		return problem.Wrap(problem.KindOf(err), err, "--exclude-field, by snapshot "+newest.Info().Short()).
+			Hint("%s; a field that is newer than that is left out with --exclude-field of `holdfast backup`, and known here after it", problem.HintOf(err))
+	}
+	return nil
 }
 
 // mannersChanges are what the flags that were given do to what is remembered.
