@@ -366,6 +366,9 @@ func whyRefused(d sf.Deployment) string {
 		f := d.TestFailures[0]
 		return fmt.Sprintf("test %s.%s: %s", f.Class, f.Method, f.Message)
 	}
+	if d.Error == "" && len(d.Uncovered) > 0 {
+		return d.Uncovered[0]
+	}
 	return d.Error
 }
 

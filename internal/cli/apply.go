@@ -146,7 +146,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	if err != nil {
 		return err
 	}
-	watched, err := a.watch(ctx, p, at, path, in.journal, in.unwatched)
+	watched, err := a.watch(ctx, p.Switches(), at, path, in.journal, in.unwatched)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type guardFlags struct {
 	folder, minGrade, tests string
 	objects, config         []string
 	rehearse                time.Duration
+	automationOff           bool
 }
 
 const packagesText = `PACKAGE is what is deployed:
@@ -154,6 +155,7 @@ func (a *app) guarded(s spec, read func(context.Context, string) (project.Change
 	flags.StringVar(&f.tests, "tests", "", "`level` of the Apex tests that the deployment runs; default is what the org does by itself")
 	flags.StringArrayVar(&f.objects, "object", nil, "hold the records of this `object`, too; may be repeated")
 	flags.StringArrayVar(&f.config, "config-data", nil, "`object` whose records are part of the deployment: they are held before and after, and go back with it; may be repeated")
+	flags.BoolVar(&f.automationOff, "automation-off", false, "let the rollback plan switch off what acts on its records while they are written, and put it back")
 	flags.DurationVar(&f.rehearse, "rehearse", rehearsalTime, "rehearse the way back on an emulated copy of the org for this `time` at most; 0 does not")
 	more(cmd)
 	return a.repoFlags(cmd)
@@ -188,7 +190,7 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
 	in := run.GuardInput{
 		Org: org, Store: store, Source: change.Source, Package: change.Package, First: change.First,
 		Version: cmp.Or(change.Version, salesforce.DefaultAPIVersion), Journal: filepath.Join(f.folder, guardJournal),
-		Objects: f.objects, Config: f.config, MinGrade: f.minGrade, Tests: tests,
+		Objects: f.objects, Config: f.config, MinGrade: f.minGrade, Tests: tests, AutomationOff: f.automationOff,
 		Capture: capture.Options{OrgName: name, Rules: rulesOf(manners), Progress: watch.captured}, Now: a.now,
 	}
 	result, err := verb(ctx, in)

@@ -194,7 +194,7 @@ func (d *deploying) run(command string) (calls [2]int64) {
 	}
 	d.must(only...)
 	before := d.backup()
-	calls[0] = d.at(command, d.calls[0], "guard", "deploy", "wrecked", d.dir, "--to", d.path("guard"), "--quiet", "--rehearse", "0")
+	calls[0] = d.at(command, d.calls[0], "guard", "deploy", "wrecked", d.dir, "--to", d.path("guard"), "--quiet", "--rehearse", "0", "--automation-off")
 	d.state("after the deployment", []string{"1 Obsolete", "2 Active"}, "Inactive", false)
 	plan := d.path("guard/rollback.plan")
 	raw, err := os.ReadFile(plan)

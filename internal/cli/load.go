@@ -220,7 +220,7 @@ func (a *app) applyLoad(cmd *cobra.Command, name string, in run.LoadInput, given
 	if err := planHas(p, ids); err != nil {
 		return err
 	}
-	watched, err := a.watch(ctx, p, at, given.plan, given.plan+".journal", given.unwatched)
+	watched, err := a.watch(ctx, p.Switches(), at, given.plan, given.plan+".journal", given.unwatched)
 	if err != nil {
 		return err
 	}

@@ -340,16 +340,21 @@ func writeSummary(w io.Writer, p *plan.Plan) {
 // writeAutomation writes what acts on the rows of the plan.
 func writeAutomation(w io.Writer, p *plan.Plan) {
 	writeSome(w, "all of them are in the plan", p.Automation, func(a plan.Automation) string {
-		does := "acts"
-		if a.Off {
-			does = "is switched off, and put back"
-		}
-		line := fmt.Sprintf("%s %s %s on %s of %s", a.Type, plain(a.Name), does, plural(a.Rows, "row"), a.Object)
-		if a.Reason != "" {
-			line += ": " + plain(a.Reason)
-		}
-		return line
+		return actsText(run.AutomationRow{Type: a.Type, Name: a.Name, Object: a.Object, Rows: a.Rows, Off: a.Off, Reason: a.Reason})
 	})
+}
+
+// actsText says what acts on rows.
+func actsText(a run.AutomationRow) string {
+	does := "acts"
+	if a.Off {
+		does = "is switched off, and put back"
+	}
+	line := fmt.Sprintf("%s %s %s on %s of %s", a.Type, plain(a.Name), does, plural(a.Rows, "row"), a.Object)
+	if a.Reason != "" {
+		line += ": " + plain(a.Reason)
+	}
+	return line
 }
 
 // fieldList names a few fields and counts the others.

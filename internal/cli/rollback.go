@@ -87,6 +87,7 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	flags.StringVar(&undo, "undo", "", "the two `snapshots` around the deployment, as BEFORE..AFTER; latest is the newest backup")
 	flags.StringArrayVar(&in.Only, "component", nil, "take the change of this `component` back alone, as TYPE:NAME; may be repeated")
 	flags.StringArrayVar(&in.ConfigData, "config-data", nil, "`object` whose records were part of the deployment, and go back with it; may be repeated")
+	flags.BoolVar(&in.AutomationOff, "automation-off", false, automationOffUsage)
 	flags.StringVar(&tests, "tests", "", "`level` of the Apex tests that the deployments run; default is what the org does by itself")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	flags.StringVar(&into.branch, "branch", "", "new `branch` of the team's Git repository with the rollback, for review")
@@ -94,6 +95,9 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	flags.StringVar(&into.base, "base", "HEAD", "`revision` at which the branch begins")
 	return a.repoFlags(cmd)
 }
+
+// automationOffUsage is the usage of the flag of rollbacks, whose deployments come before.
+const automationOffUsage = "switch off the triggers, flows and rules that act on the records of the rollback while these are written, and put them back"
 
 // proposing says where a rollback is proposed for review; no branch: nowhere.
 type proposing struct{ branch, folder, base string }
@@ -274,6 +278,7 @@ func writeRecords(w io.Writer, r run.RecordsRow) {
 	writeSome(w, "all of them are in the plan", r.Conflicts, func(c run.ConflictRow) string {
 		return fmt.Sprintf("  stays, because somebody has changed it since: %s %s %s", c.Object, c.ID, c.Field)
 	})
+	writeSome(w, "all of them are in the plan", r.Automation, func(a run.AutomationRow) string { return actsText(a) })
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", plain(note))
 	}
@@ -290,8 +295,6 @@ func valuesOf(v run.ValuesRow) string {
 // applyRollback carries out a rollback plan, or shows it when there is no approval.
 func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown run.RollbackResult, in applyFlags) error {
 	switch {
-	case in.putBack:
-		return problem.New(problem.Usage, "apply: --put-back is about plans of restores").Hint("a rollback switches nothing off")
 	case in.report != "":
 		return problem.New(problem.Usage, "apply: --report is about plans of restores").Hint("--json tells what a rollback did")
 	}
@@ -299,12 +302,12 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 	if err != nil {
 		return err
 	}
-	if approve == "" {
+	if approve == "" && !in.putBack {
 		if approve, err = a.askRollback(path, shown); approve == "" {
 			return err
 		}
 	}
-	if approve != shown.Digest {
+	if approve != shown.Digest && !in.putBack {
 		return problem.Newf(problem.Conflict, "plan %s is not the approved one: its digest is %s", path, shown.Digest).
 			Hint("review the plan again and approve it as it is")
 	}
@@ -312,6 +315,14 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 	at, err := a.applyAt(cmd, shown.OrgID, in.org)
 	if err != nil {
 		return err
+	}
+	watched, err := a.watch(ctx, shown.SwitchesOff(), at, path, in.journal, in.unwatched)
+	if err != nil {
+		return err
+	}
+	defer watched.release()
+	if in.putBack {
+		return a.putBack(ctx, at.org, in.journal)
 	}
 	watch := a.newProgress("apply " + path)
 	result, err := run.ApplyRollback(ctx, run.ApplyRollbackInput{

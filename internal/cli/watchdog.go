@@ -14,7 +14,6 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/config"
-	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
 	"holdfast/internal/salesforce"
@@ -47,11 +46,11 @@ type watched struct {
 	tell     *os.File  // its standard input
 }
 
-// watch remembers that the application of a plan is about to switch automation off, where it is, and starts a watchdog.
-// What it returns has to be released.
-func (a *app) watch(ctx context.Context, p *plan.Plan, at place, path, journal string, unwatched bool) (*watched, error) {
+// watch remembers that the application of a plan is about to switch automation off, if it does, where it is, and starts a
+// watchdog. What it returns has to be released.
+func (a *app) watch(ctx context.Context, switches bool, at place, path, journal string, unwatched bool) (*watched, error) {
 	w := &watched{}
-	if !p.Switches() {
+	if !switches {
 		return w, nil
 	}
 	var err error

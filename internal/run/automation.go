@@ -29,7 +29,8 @@ type acting struct {
 	off     bool // what can be is to be switched off
 	bypass  bool // the org's own bypass is to be set
 	schema  *sf.Schema
-	unread  bool // what acts is not known
+	then    func(files []component.Entry) []component.Entry // as they are once the rows are written; nil: as they are now
+	unread  bool                                            // what acts is not known
 	notes   []string
 	managed int
 }
@@ -86,7 +87,22 @@ func (a *acting) read(ctx context.Context, rows map[string]int64) ([]plan.Automa
 			a.managed++
 		}
 	}
-	manifest := automation.Manifest(listed, objects)
+	files, err := a.files(ctx, automation.Manifest(listed, objects))
+	if err != nil {
+		return nil, err
+	}
+	if a.then != nil {
+		files = a.then(files)
+	}
+	rules, err := automation.Read(files)
+	if err != nil {
+		return nil, problem.Wrap(problem.Damaged, err, "the org's components")
+	}
+	return a.rules(rules, files, rows), nil
+}
+
+// files retrieves components.
+func (a *acting) files(ctx context.Context, manifest sf.Manifest) ([]component.Entry, error) {
 	if len(manifest.Types) == 0 {
 		return nil, nil
 	}
@@ -105,11 +121,7 @@ func (a *acting) read(ctx context.Context, rows map[string]int64) ([]plan.Automa
 		}
 		files = append(files, e)
 	}
-	rules, err := automation.Read(files)
-	if err != nil {
-		return nil, problem.Wrap(problem.Damaged, err, "the org's components")
-	}
-	return a.rules(rules, files, rows), nil
+	return files, nil
 }
 
 func (a *acting) rules(rules []automation.Rule, files []component.Entry, rows map[string]int64) []plan.Automation {

@@ -22,17 +22,19 @@ type GuardInput struct {
 	Org   DeployOrg
 	Store *snapshot.Store
 
-	Source   string // where the package is from, for people
-	Package  component.Package
-	First    []sf.ComponentKey // deleted before anything is deployed
-	Version  string            // of the API, such as 66.0
-	Journal  string            // path of the journal of this deployment
-	Objects  []string          // whose records the snapshot holds, besides those that are at risk
-	Config   []string          // objects whose records are part of the deployment, and go back with it
-	MinGrade string            // A to D; "" is D: everything may be deployed
-	Tests    sf.TestLevel      // that the deployment runs
-	Capture  capture.Options   // how the org is read; Kind and Include are set by the guard
-	Now      func() time.Time  // for the stopwatch; nil is time.Now
+	Source        string // where the package is from, for people
+	Package       component.Package
+	First         []sf.ComponentKey // deleted before anything is deployed
+	Version       string            // of the API, such as 66.0
+	Journal       string            // path of the journal of this deployment
+	Objects       []string          // whose records the snapshot holds, besides those that are at risk
+	Config        []string          // objects whose records are part of the deployment, and go back with it
+	AutomationOff bool              // the plan that takes it back switches off what acts on its records
+
+	MinGrade string           // A to D; "" is D: everything may be deployed
+	Tests    sf.TestLevel     // that the deployment runs
+	Capture  capture.Options  // how the org is read; Kind and Include are set by the guard
+	Now      func() time.Time // for the stopwatch; nil is time.Now
 }
 
 // GuardResult says what a deployment touches, how far it can be taken back, and what became of it.
@@ -381,6 +383,11 @@ func problemRows(d sf.Deployment) []ProblemRow {
 	}
 	for _, f := range d.TestFailures {
 		out = append(out, ProblemRow{Type: "ApexTest", Name: f.Class + "." + f.Method, Problem: f.Message})
+	}
+	if len(out) == 0 && !d.Success {
+		for _, text := range d.Uncovered {
+			out = append(out, ProblemRow{Type: "ApexTest", Problem: text})
+		}
 	}
 	if len(out) == 0 && !d.Success && d.Error != "" {
 		out = append(out, ProblemRow{Problem: d.Error})

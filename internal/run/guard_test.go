@@ -12,6 +12,7 @@ import (
 	"holdfast/internal/capture"
 	"holdfast/internal/component"
 	"holdfast/internal/emulator"
+	"holdfast/internal/emulator/metadata"
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
@@ -225,5 +226,16 @@ func TestLaw12GuardedDeploymentDiesAnywhere(t *testing.T) {
 			}
 			r.same("rolled back", want, r.sums("ApexClass", "Flow"))
 		}
+	}
+}
+
+// What an org refuses because tests cover too little of it is said, too.
+func TestGuardSaysWhatTestsDoNotCover(t *testing.T) {
+	r := newRelease(t, emulator.Options{Kind: metadata.Production})
+	in := r.guarding(packageOf(nil, classFiles("Pay", "public class Pay { Integer a = 1; }")))
+	out, err := run.GuardBefore(t.Context(), in)
+	if problem.KindOf(err) != problem.Findings || len(out.Validated) == 0 || len(out.Validated[0].Problems) == 0 ||
+		!strings.Contains(out.Validated[0].Problems[0].Problem, "coverage") {
+		t.Errorf("%v %+v", err, out.Validated)
 	}
 }

@@ -226,7 +226,7 @@ func (g *guard) finish(ctx context.Context) error {
 	}
 	plan, err := Rollback(ctx, RollbackInput{
 		Org: g.in.Org, Store: g.in.Store, Before: g.out.Before, After: g.out.After, ConfigData: g.in.Config, APIVersion: g.in.Version, Capture: g.in.Capture,
-		live: live,
+		AutomationOff: g.in.AutomationOff, live: live,
 	})
 	if err != nil {
 		return err

@@ -219,7 +219,7 @@ func (r *reversal) phase(ctx context.Context, p *rollback.Plan, w *wanted, retyp
 	if err := w.know(ctx, who); err != nil {
 		return err
 	}
-	in := RestoreInput{Source: r.in.Org, Store: r.in.Store, Capture: r.in.Capture}
+	in := RestoreInput{Source: r.in.Org, Store: r.in.Store, Capture: r.in.Capture, Metadata: r.in.Org, AutomationOff: r.in.AutomationOff, then: r.then(*p)}
 	if w.people.heir, err = w.heirOf(ctx, ""); err != nil {
 		return err
 	}
@@ -239,6 +239,26 @@ func (r *reversal) phase(ctx context.Context, p *rollback.Plan, w *wanted, retyp
 	}
 	p.Records = append(p.Records, records)
 	return nil
+}
+
+// then makes of the automation that the org has what it has once the deployments of the plan are done: records are written
+// after them.
+func (r *reversal) then(p rollback.Plan) func([]component.Entry) []component.Entry {
+	outcomes := rollback.Outcomes(p, r.decided)
+	return func(files []component.Entry) []component.Entry {
+		for _, o := range outcomes {
+			own := map[string]bool{}
+			for _, f := range o.Files {
+				own[f.Path] = true
+			}
+			files = slices.DeleteFunc(files, func(f component.Entry) bool {
+				key, ok := component.Known().Resolve(f.Path)
+				return own[f.Path] || ok && (key == o.Key || o.Key.Type == "Flow" && key == sf.ComponentKey{Type: "FlowDefinition", Name: o.Key.Name})
+			})
+			files = append(files, o.Files...)
+		}
+		return files
+	}
 }
 
 // edited leaves alone what somebody has entered into a field since it got another type.

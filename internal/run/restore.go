@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"holdfast/internal/capture"
+	"holdfast/internal/component"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -42,6 +43,8 @@ type RestoreInput struct {
 
 	Metadata      MetadataSource // reads what acts on the rows; nil: nobody looks
 	AutomationOff bool           // and what can be is switched off while the plan is applied
+	// then makes of what acts now what acts once the rows are written, where a deployment comes between.
+	then func(files []component.Entry) []component.Entry
 
 	Bypass []Bypass // of the org's own, which is set while the plan is applied
 
@@ -283,7 +286,7 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if w.base != nil {
 		source.Base = w.base.Info().ID
 	}
-	acts := &acting{source: in.Metadata, off: in.AutomationOff, bypass: len(in.Bypass) > 0, schema: w.eq.Schema}
+	acts := &acting{source: in.Metadata, off: in.AutomationOff, bypass: len(in.Bypass) > 0, schema: w.eq.Schema, then: in.then}
 	p, err := plan.Order(plan.Input{
 		Automation: func(rows map[string]int64) ([]plan.Automation, error) { return acts.on(ctx, rows) },
 		Org:        w.want.Info().OrgID, Made: w.live.Info().To.UTC().Truncate(time.Millisecond), Source: source,

@@ -35,6 +35,8 @@ type RollbackInput struct {
 	// ConfigData are objects whose records are part of the change: what it did to them goes back with it.
 	ConfigData []string
 
+	AutomationOff bool // what acts on the records is switched off while they are written
+
 	Tests      sf.TestLevel    // that the deployments run; "" is what the org does by itself: local tests of Apex in production
 	APIVersion string          // of the deployments
 	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
@@ -90,10 +92,11 @@ type DeploymentRow struct {
 
 // RecordsRow is one plan of records within the plan.
 type RecordsRow struct {
-	Steps     []StepRow     `json:"steps"`               // what is done, in order
-	Conflicts []ConflictRow `json:"conflicts,omitempty"` // what is left alone because someone worked on it since
-	Fidelity  []FidelityRow `json:"fidelity"`            // how values come back, by object and field
-	Notes     []string      `json:"notes,omitempty"`     // what the reader of the plan should know
+	Steps      []StepRow       `json:"steps"`                // what is done, in order
+	Conflicts  []ConflictRow   `json:"conflicts,omitempty"`  // what is left alone because someone worked on it since
+	Fidelity   []FidelityRow   `json:"fidelity"`             // how values come back, by object and field
+	Automation []AutomationRow `json:"automation,omitempty"` // what acts on the rows once the deployments are done
+	Notes      []string        `json:"notes,omitempty"`      // what the reader of the plan should know
 }
 
 // ValuesRow are values that no deployment brings back.
@@ -167,11 +170,19 @@ func ShownRollback(plan rollback.Plan, file []byte) RollbackResult {
 	}
 	for _, p := range plan.Records {
 		out.Records = append(out.Records, RecordsRow{
-			Steps: stepRows(p.Steps), Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity), Notes: p.Notes,
+			Steps: stepRows(p.Steps), Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
+			Automation: automationRows(p.Automation), Notes: p.Notes,
 		})
 		out.Conflicts += len(p.Conflicts)
 	}
 	return out
+}
+
+// SwitchesOff reports a plan that switches automation off.
+func (r RollbackResult) SwitchesOff() bool {
+	return slices.ContainsFunc(r.Records, func(records RecordsRow) bool {
+		return slices.ContainsFunc(records.Automation, func(a AutomationRow) bool { return a.Off })
+	})
 }
 
 // Empty reports a plan of which nothing remains to be done.

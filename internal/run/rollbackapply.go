@@ -17,6 +17,7 @@ import (
 type DeployOrg interface {
 	MetadataOrg
 	apply.Deployments
+	apply.Deployer
 	apply.Target
 }
 
@@ -93,6 +94,16 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 	defer func() { err = errors.Join(err, journal.Close()) }()
 	if in.Options.Bodies == nil {
 		in.Options.Bodies = in.Store
+	}
+	if ShownRollback(*plan, nil).SwitchesOff() {
+		schema, err := in.Org.Schema(ctx)
+		if err != nil {
+			return out, err
+		}
+		if in.Options.Production, err = inProduction(ctx, in.Org, schema); err != nil {
+			return out, err
+		}
+		in.Options.Deployer = in.Org
 	}
 	records := recordsBack{in: ApplyInput{Org: in.Org, Store: in.Store, Journal: in.Journal, Options: in.Options}, plan: plan, reversal: r}
 	done, err := apply.Rollback(ctx, in.Org, approved, journal, apply.RollbackOptions{

@@ -244,6 +244,11 @@ type deployLists struct {
 			Method    string `json:"methodName"`
 			Message   string `json:"message"`
 		}] `json:"failures"`
+		// Source: Metadata API WSDL, RunTestsResult, CodeCoverageWarning.
+		Uncovered oneOrMore[struct {
+			Name    string `json:"name"` // null: all code together
+			Message string `json:"message"`
+		}] `json:"codeCoverageWarnings"`
 	} `json:"runTestResult"`
 }
 
@@ -297,6 +302,13 @@ func (o *Org) deployment(id string, r *deployReply) sf.Deployment {
 			name = t.Namespace + "." + name
 		}
 		d.TestFailures = append(d.TestFailures, sf.TestFailure{Class: o.line(name), Method: o.line(t.Method), Message: o.line(t.Message)})
+	}
+	for _, w := range r.Details.Tests.Uncovered {
+		text := o.line(w.Message)
+		if w.Name != "" {
+			text = o.line(w.Name) + ": " + text
+		}
+		d.Uncovered = append(d.Uncovered, text)
 	}
 	return d
 }

@@ -166,6 +166,7 @@ type Deployment struct {
 
 	Results      []DeployResult // of each component, failures first; empty until it is known
 	TestFailures []TestFailure
+	Uncovered    []string // why too little code is covered by tests, in the org's words
 }
 
 // DeployResult is what a deployment did with one component.
