@@ -196,7 +196,7 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 		if err == nil {
 			say("the application has ended with automation off: putting back %s", some(off))
 			if done, err = a.putBackNow(ctx, r); err == nil || len(done.Left) > 0 {
-				say("%s put back, which was proved by retrieving them", plural(len(off)-len(done.Left), "component"))
+				say("%s put back, which was proved by retrieving them", switched(done))
 				a.back(r)
 				return err
 			}

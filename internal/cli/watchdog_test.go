@@ -67,10 +67,16 @@ type watchedKill struct {
 
 func newWatchedKill(t *testing.T, program string, prepared *emulator.Server, point int) *watchedKill {
 	t.Helper()
+	return newSwitchedKill(t, program, prepared, point, "--automation-off")
+}
+
+// newSwitchedKill is newWatchedKill with another way past automation.
+func newSwitchedKill(t *testing.T, program string, prepared *emulator.Server, point int, way string) *watchedKill {
+	t.Helper()
 	k := &watchedKill{deploying: &deploying{t: t, kill: newKill(t, program, prepared, killSeed, uint64(point))}}
 	t.Cleanup(k.server.Close)
 	k.server.Intercept(watchSees)
-	k.must("org", "set", "wrecked", "--only", "Thing__c")
+	k.must("org", "set", "wrecked", "--only", "Thing__c", "--bypass", "setting:Bypass__c.Triggers__c")
 	before := k.backup()
 	rows, err := k.loader.Query(t.Context(), "SELECT Id, Name FROM Thing__c ORDER BY Name")
 	if err != nil || len(rows) != 5 {
@@ -89,7 +95,7 @@ func newWatchedKill(t *testing.T, program string, prepared *emulator.Server, poi
 		Digest string `json:"digest"`
 	}
 	k.plan = k.path("quiet.plan")
-	k.json(&planned, "restore", "wrecked", "--to", before, "--object", "Thing__c", "--automation-off", "--plan", k.plan)
+	k.json(&planned, "restore", "wrecked", "--to", before, "--object", "Thing__c", way, "--plan", k.plan)
 	k.digest = planned.Digest
 	return k
 }
@@ -286,4 +292,34 @@ func TestWithoutAWatchdogEveryCommandWarns(t *testing.T) {
 		t.Errorf("automation is on: %v; remembered: %v\n%s", k.acting(), k.remembered(), k.log())
 	}
 	k.asItWas("put back")
+}
+
+// The org's own bypass is not left on, either: what the watchdog puts back is whatever the journal has as set.
+func TestKilledWithTheBypassSetItIsTakenAwayByItself(t *testing.T) {
+	prepared := prepareDeployment(t)
+	err := loaderOf(prepared).DeployFiles(t.Context(), map[string]string{
+		"package.xml": killedManifest("CustomObject:Bypass__c"),
+		"objects/Bypass__c.object": metaFile("CustomObject", "<customSettingsType>Hierarchy</customSettingsType><label>Bypass</label><visibility>Public</visibility>"+
+			"<fields><fullName>Triggers__c</fullName><label>Triggers</label><type>Checkbox</type><defaultValue>false</defaultValue></fields>"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newSwitchedKill(t, buildProgram(t), prepared, 0, "--bypass")
+	set := func() int {
+		rows, err := k.loader.Query(t.Context(), "SELECT Id FROM Bypass__c WHERE Triggers__c = true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(rows)
+	}
+	k.die(watchPoint{op: "POST jobs/ingest", nth: 1, after: true})
+	k.until("back", func() bool { return !k.remembered() })
+	if n := set(); n != 0 || !strings.Contains(k.log(), "setting Bypass__c.Triggers__c") {
+		t.Errorf("%d settings are still on: %s", n, k.log())
+	}
+	k.asItWas("gone on with")
+	if n := set(); n != 0 {
+		t.Errorf("%d settings are on at the end", n)
+	}
 }
