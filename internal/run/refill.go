@@ -246,6 +246,9 @@ func (r *reversal) phase(ctx context.Context, p *rollback.Plan, w *wanted, retyp
 func (r *reversal) then(p rollback.Plan) func([]component.Entry) []component.Entry {
 	outcomes := rollback.Outcomes(p, r.decided)
 	return func(files []component.Entry) []component.Entry {
+		if len(files) == 0 { // nothing acts now, and what comes back may
+			files = append(files, component.Entry{Path: "package.xml", Body: component.PrintManifest(sf.ManifestOf(r.in.APIVersion, nil))})
+		}
 		for _, o := range outcomes {
 			own := map[string]bool{}
 			for _, f := range o.Files {

@@ -133,3 +133,32 @@ func TestAutomationIsBackAfterARollbackThatDied(t *testing.T) {
 		r.same("rolled back", want, r.held(r.take("components/ApexTrigger", "components/CustomObject"), "ApexTrigger", "CustomObject"))
 	}
 }
+
+// A rule that comes back and would refuse the values that come back is, in effect, deployed after them: it is off while
+// they are written. Without that the org refuses the rows, which is told.
+func TestRuleThatRefusesTheValuesComesAfterThem(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		r := newRelease(t, emulator.Options{})
+		files := thing("A=a", "B=b")
+		r.deploy(nil, files)
+		r.write(org.Insert, org.Row{Object: "Thing__c", Fields: []org.Assignment{{Field: "B__c", Text: "x"}}})
+		frozen := strings.Replace(files["objects/Thing__c.object"], "</CustomObject>", `<validationRules><fullName>Frozen</fullName><active>true</active>`+
+			`<errorConditionFormula>B__c = "x"</errorConditionFormula><errorMessage>frozen</errorMessage></validationRules></CustomObject>`, 1)
+		r.deploy(nil, map[string]string{"objects/Thing__c.object": frozen})
+		kinds := []string{"components/CustomObject", "Thing__c"}
+		before := r.take(kinds...)
+		want := r.held(before, "CustomObject")
+		r.deploy(append([]sf.ComponentKey{{Type: "ValidationRule", Name: "Thing__c.Frozen"}}, thingSize...))
+		in := r.request(before, r.take(kinds...))
+		in.AutomationOff = off
+		p, err := run.Rollback(t.Context(), in)
+		if err != nil || len(p.Records) != 1 || len(p.Records[0].Automation) != 1 || p.Records[0].Automation[0].Name != "Thing__c.Frozen" {
+			t.Fatalf("%v %+v", err, p.Records)
+		}
+		out, err := run.ApplyRollback(t.Context(), r.applying(p, filepath.Join(t.TempDir(), "journal")))
+		if len(out.Applied) != 1 || (err == nil) != off || (out.Applied[0].Failed == 0) != off {
+			t.Errorf("off %v: %v %+v", off, err, out.Applied)
+		}
+		r.same("the rule", want, r.held(r.take("components/CustomObject"), "CustomObject"))
+	}
+}
