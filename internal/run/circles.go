@@ -63,7 +63,7 @@ func (w *wanted) openCircles(ctx context.Context, object, field string) error {
 		}
 		c := w.delta[set[id]]
 		f, _ := c.Field(field)
-		w.conflicts = append(w.conflicts, state.Conflict{Object: object, ID: id, Field: field, Wanted: f.After, Live: f.Before, Reason: ReasonCircle})
+		w.conflicts = append(w.conflicts, state.Conflict{Object: object, ID: id, Field: field, Wanted: f.After, Live: f.Before, Reason: ReasonCircle, Record: c.Before})
 		c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f state.FieldChange) bool { return f.Field == field })
 		w.delta[set[id]] = c
 		above[id] = sf.ID(f.Before.Text())
