@@ -55,8 +55,9 @@ lint: ## the linters of .golangci.yml
 mutants: ## the storage path weakened in one place after another: its tests must notice each time
 	HOLDFAST_MUTANTS=$(MUTANTS) $(GO) test -count=1 -timeout 3h -v -run EveryMutant ./internal/snapshot
 
-harness: ## crashes, faults and damage of the storage path, in the number that a change must pass
+harness: ## crashes, faults and damage of the storage path, and restores into an org that fails, in the number that a change must pass
 	HOLDFAST_HARNESS=1 $(GO) test -count=1 -timeout 40m ./internal/blob/... ./internal/repo ./internal/snapshot
+	HOLDFAST_SEEDS=200 $(GO) test -count=1 -timeout 40m -run 'TestLaw12FaultyRestores$$' ./internal/run
 
 harness-long: ## the same in the numbers of a long run: hours; what each test has done is printed
 	$(GO) build ./...
