@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
+	"holdfast/internal/state"
 )
 
 // SeedInput says what of a snapshot of one org is to come into another.
@@ -53,6 +54,8 @@ type SeedResult struct {
 	MadeOwnIDs []string `json:"made_own_ids,omitempty"` // fields for own Ids that were made in the other org: the only thing that is written there
 
 	Blanked []string `json:"blanked,omitempty"` // of these, those that no pseudonym fits: they are null
+
+	elsewhere map[sf.ID]sf.ID // records of the first org that stand under the Id of one of the other org, since an earlier seed made another
 }
 
 // SeedRow is one object of a seed.
@@ -98,10 +101,12 @@ type seed struct {
 	org    sf.ID
 	masker *mask.Masker
 
-	own      map[string]string // by object: the field for own Ids
-	objects  map[string]bool   // what the seed holds
-	names    map[sf.ID]sf.ID   // of stable records: old to the other org's
-	objectOf map[string]string // by key prefix in the first org
+	own      map[string]string        // by object: the field for own Ids
+	objects  map[string]bool          // what the seed holds
+	names    map[sf.ID]sf.ID          // of stable records: old to the other org's
+	objectOf map[string]string        // by key prefix in the first org
+	known    *state.IdentityMap       // of the other org
+	there    map[string]*foundRecords // by object: what the other org has already
 	out      SeedResult
 }
 
@@ -124,7 +129,7 @@ func prepare(ctx context.Context, in SeedInput) (*seed, error) {
 		in.Origin = in.Store
 	}
 	s := &seed{in: in, names: map[sf.ID]sf.ID{}, objects: map[string]bool{}, objectOf: map[string]string{}}
-	for _, step := range []func(context.Context) error{s.load, s.ownIDs, s.choose, s.masks, s.findNames, s.write} {
+	for _, step := range []func(context.Context) error{s.load, s.ownIDs, s.choose, s.masks, s.findNames, s.find, s.write} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -349,13 +354,9 @@ func (s *seed) write(ctx context.Context) error {
 		return err
 	}
 	s.out.Snapshot = snapshotRow(sn.Info())
-	known, err := loadIdentity(ctx, s.in.Store, s.org)
-	if err != nil {
-		return err
-	}
 	var news []apply.Pair
 	for _, p := range pairs { // another seed, or an earlier record of the other org, may have a part in the same line
-		if from, to, added := known.Link(p.Old, p.New); added {
+		if from, to, added := s.known.Link(p.Old, p.New); added {
 			news = append(news, apply.Pair{Object: p.Object, Old: from, New: to})
 		}
 	}
@@ -374,16 +375,8 @@ func (s *seed) part(ctx context.Context, w *snapshot.Writer, name string) ([]app
 	if err != nil {
 		return nil, err
 	}
-	row := SeedRow{Object: name, OwnID: s.own[object.Name], Without: without}
-	own, err := s.matchedByOwn(ctx, object, there)
-	if err != nil {
-		return nil, err
-	}
-	matched, err := s.matched(ctx, object, there, &row)
-	if err != nil {
-		return nil, err
-	}
-	matched = joinMatches(own, matched)
+	found := s.there[name]
+	row := SeedRow{Object: name, Key: found.key, OwnID: s.own[object.Name], Without: without}
 	shape := sf.NewShape(there.Name, fields)
 	var pairs []apply.Pair
 	away := map[sf.ID]bool{}
@@ -394,16 +387,18 @@ func (s *seed) part(ctx context.Context, w *snapshot.Writer, name string) ([]app
 		if _, named := s.names[r.ID]; named {
 			continue // the other org has its own
 		}
-		id := s.fresh(r.ID, there)
+		id := s.idOf(r.ID, there)
 		record := s.record(r, id, shape, object)
 		if homeless(object, record) {
 			row.Homeless++
 			away[r.ID] = true
 			continue
 		}
-		if now := matched[r.ID]; now != "" {
-			pairs = append(pairs, apply.Pair{Object: there.Name, Old: id, New: now})
+		if now := found.of[r.ID]; now != "" {
 			row.Matched++
+			if id != now {
+				pairs = append(pairs, apply.Pair{Object: there.Name, Old: id, New: now})
+			}
 		}
 		if err := out.Add(record); err != nil {
 			return nil, err
@@ -481,7 +476,15 @@ func (s *seed) reference(id sf.ID) sf.Value {
 	if !s.objects[object] || there.KeyPrefix == "" {
 		return sf.Null() // it does not come along
 	}
-	return sf.Text(string(s.fresh(id, there)))
+	return sf.Text(string(s.idOf(id, there)))
+}
+
+// idOf returns the Id under which a record of the first org stands in this seed.
+func (s *seed) idOf(id sf.ID, there *sf.Object) sf.ID {
+	if now := s.out.elsewhere[id]; now != "" {
+		return now
+	}
+	return s.fresh(id, there)
 }
 
 // fresh returns the Id under which a record of the first org stands in seeds of the other one. It follows
@@ -517,7 +520,7 @@ func SeededIDs(ctx context.Context, store *snapshot.Store, prepared SeedResult, 
 	if err != nil {
 		return nil, err
 	}
-	s := &seed{from: from, target: sn.Schema()}
+	s := &seed{from: from, target: sn.Schema(), out: prepared}
 	var out []string
 	for _, text := range ids {
 		id, err := sf.ParseID(strings.TrimSpace(text))
@@ -526,7 +529,7 @@ func SeededIDs(ctx context.Context, store *snapshot.Store, prepared SeedResult, 
 		}
 		for _, part := range sn.Parts() {
 			if o := from.Schema().Object(part.Object); o != nil && o.KeyPrefix == id.KeyPrefix() {
-				out = append(out, string(s.fresh(id, sn.Schema().Object(part.Object))))
+				out = append(out, string(s.idOf(id, sn.Schema().Object(part.Object))))
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func (s *seed) files(ctx context.Context, w *snapshot.Writer, object, there *sf.
 		if v.IsText() {
 			files++
 		}
-		if err := out.Add(sf.Record{ID: s.fresh(r.ID, there), Shape: shape, Values: []sf.Value{v}}); err != nil {
+		if err := out.Add(sf.Record{ID: s.idOf(r.ID, there), Shape: shape, Values: []sf.Value{v}}); err != nil {
 			return 0, err
 		}
 		rows++

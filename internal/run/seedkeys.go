@@ -2,15 +2,84 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 )
 
+// foundRecords are the records of one object that the other org has already.
+type foundRecords struct {
+	key string          // the field by which they were found
+	of  map[sf.ID]sf.ID // the other org's, by that of the first one
+}
+
+// find finds the records that the other org has already, before anything is kept.
+func (s *seed) find(ctx context.Context) error {
+	var err error
+	if s.known, err = loadIdentity(ctx, s.in.Store, s.org); err != nil {
+		return err
+	}
+	s.there, s.out.elsewhere = map[string]*foundRecords{}, map[sf.ID]sf.ID{}
+	for _, name := range slices.Sorted(maps.Keys(s.objects)) {
+		object, there := s.from.Schema().Object(name), s.target.Object(name)
+		own, err := s.matchedByOwn(ctx, object, there)
+		if err != nil {
+			return fmt.Errorf("seed %s: %w", name, err)
+		}
+		found := &foundRecords{}
+		if found.of, err = s.matched(ctx, object, there, &found.key); err != nil {
+			return fmt.Errorf("seed %s: %w", name, err)
+		}
+		found.of = joinMatches(own, found.of)
+		if s.there[name] = found; len(found.of) == 0 && s.known.Len() == 0 {
+			continue
+		}
+		if err := s.settle(ctx, object, there, found.of); err != nil {
+			return fmt.Errorf("seed %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// settle sees to it that no two records would become one. A record that is found where an earlier seed did not make it stands under
+// the Id that it has there: to call it the successor of the one that was made would be untrue, and every backup of the other
+// org that holds the two would have one of them twice.
+func (s *seed) settle(ctx context.Context, object, there *sf.Object, found map[sf.ID]sf.ID) error {
+	of := map[sf.ID]sf.ID{}
+	for r, err := range s.from.Records(ctx, object.Name) {
+		if err != nil {
+			return err
+		}
+		if _, named := s.names[r.ID]; named {
+			continue
+		}
+		id := s.fresh(r.ID, there)
+		now, made := found[r.ID], s.known.Map(id)
+		switch {
+		case now == "" && made == id:
+			continue // it is new there
+		case now == "":
+			now = made
+		case made != id && made != now:
+			s.out.elsewhere[r.ID] = now
+		}
+		if other := of[now]; other != "" {
+			return problem.Newf(problem.Conflict, "%s and %s of the first org would both be %s of the other one, by their key, their own Id or an earlier seed",
+				other, r.ID, now).
+				Hint("give each of the two a key or own Id that no other record has, in both orgs, and run the same command again")
+		}
+		of[now] = r.ID
+	}
+	return nil
+}
+
 // matched finds the records of the other org that are those of the first one: by the key that was named,
 // or else by the first external Id that is unique in both orgs.
-func (s *seed) matched(ctx context.Context, object, there *sf.Object, row *SeedRow) (map[sf.ID]sf.ID, error) {
+func (s *seed) matched(ctx context.Context, object, there *sf.Object, name *string) (map[sf.ID]sf.ID, error) {
 	field, named, err := s.keyOf(object, there)
 	if err != nil || field == "" {
 		return nil, err
@@ -19,7 +88,7 @@ func (s *seed) matched(ctx context.Context, object, there *sf.Object, row *SeedR
 		return nil, problem.Newf(problem.Usage, "%s.%s is masked and cannot be the key of its records", object.Name, field).
 			Hint("leave it out of the rules, or match by another field")
 	}
-	row.Key = field
+	*name = field
 	key := func(r sf.Record) string { return strings.ToLower(r.Get(field).Text()) }
 	of, err := s.keyed(ctx, there, []string{field}, key)
 	if err != nil {
