@@ -125,6 +125,13 @@ func writeProposal(w io.Writer, p *project.Proposal) {
 	for _, name := range p.Left {
 		fmt.Fprintf(w, "not in the folder, and not on the branch: %s\n", plain(name))
 	}
+	for _, name := range p.Ambiguous {
+		fmt.Fprintf(w, "twice in the folder, or in parts as sourceBehaviorOptions have them, and left as it is there: %s\n", plain(name))
+	}
+	if p.Commit == "" && len(p.Ambiguous) > 0 {
+		fmt.Fprintf(w, "the folder at %.10s has all of the rest already, so that there is no branch\n", p.Base)
+		return
+	}
 	if p.Commit == "" {
 		fmt.Fprintf(w, "the folder at %.10s has all of it already, so that there is no branch\n", p.Base)
 		return

@@ -45,6 +45,9 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 		return Git{}, problem.Wrap(problem.NotFound, err, "there is no Git repository at "+folder)
 	}
 	top, prefix, _ := strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
+	if err := within(top, there); err != nil {
+		return Git{}, err
+	}
 	rest, err := filepath.Rel(there, abs)
 	if err != nil {
 		return Git{}, err
@@ -52,7 +55,25 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 	if rest != "." {
 		prefix += filepath.ToSlash(rest) + "/"
 	}
-	return Git{Top: top, Prefix: prefix}, nil
+	return Git{Top: top, Prefix: prefix}.inert(ctx)
+}
+
+// within refuses a repository whose settings (core.worktree) say that its files lie elsewhere: git would be started
+// there, and read and write another repository.
+func within(top, folder string) error {
+	a, err := filepath.EvalSymlinks(top)
+	if err != nil {
+		return err
+	}
+	b, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(b+string(filepath.Separator), strings.TrimSuffix(a, string(filepath.Separator))+string(filepath.Separator)) {
+		return problem.Newf(problem.Usage, "the settings of the repository of %s say that its files are at %s", folder, top).
+			Hint("name a folder there, or see core.worktree in its settings")
+	}
+	return nil
 }
 
 // existing is the nearest folder above that is there.
@@ -100,10 +121,17 @@ var harmless = []string{
 }
 
 // command is git in a folder of the repository, which must not be trusted: an archive that somebody unpacked has
-// settings, too. Source: git-config(1), "GIT_CONFIG_COUNT"; git(1), "GIT_ALLOW_PROTOCOL", "GIT_NO_LAZY_FETCH".
+// settings, too. Nor does it go by what an environment says of another repository, as that of a hook does, or by objects that
+// stand for others, which nobody gets who fetches what is made here.
+// Source: git-config(1), "GIT_CONFIG_COUNT"; git(1), "GIT_ALLOW_PROTOCOL", "GIT_NO_LAZY_FETCH"; git-replace(1).
 func (g Git) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", g.Top}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(ofOneRepository, name)
+	})
+	cmd.Env = append(cmd.Env, "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_GRAFT_FILE="+filepath.Join(os.DevNull, "none"), "LC_ALL=C")
 	all := slices.Concat(harmless, g.settings)
 	for i := 0; i < len(all); i += 2 {
 		n := strconv.Itoa(i / 2)
@@ -114,8 +142,17 @@ func (g Git) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// ofOneRepository are the variables that say which repository git works on, and on what of it. Source: git-rev-parse(1),
+// "--local-env-vars".
+var ofOneRepository = []string{
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE",
+	"GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR",
+	"GIT_NAMESPACE",
+}
+
 // inert is the repository without the filters and merge drivers that its own settings name: they would run when
-// files are checked out and merged. Those of the user's settings stay.
+// files are checked out and merged. Those of the user's settings stay. Hooks that settings name do not, wherever these are:
+// core.hooksPath does not count for them. Source: git-hook(1) of Git 2.54, "hook.<friendly-name>.enabled".
 func (g Git) inert(ctx context.Context) (Git, error) {
 	out, err := g.run(ctx, nil, "config", "--list", "--show-scope", "--name-only", "-z")
 	if err != nil {
@@ -125,6 +162,10 @@ func (g Git) inert(ctx context.Context) (Git, error) {
 	g.settings = slices.Clone(g.settings)
 	for i := 0; i+1 < len(fields); i += 2 {
 		scope, name := fields[i], fields[i+1]
+		if last := strings.LastIndexByte(name, '.'); strings.HasPrefix(name, "hook.") && last > len("hook") {
+			g.settings = append(g.settings, name[:last]+".enabled", "false")
+			continue
+		}
 		if scope != "local" && scope != "worktree" {
 			continue
 		}

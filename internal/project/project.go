@@ -206,6 +206,9 @@ func assemble(source string, files []component.Entry) (Project, error) {
 	if err != nil {
 		return p, problem.Wrap(problem.Usage, err, source)
 	}
+	if err := whole(files); err != nil {
+		return p, problem.Wrap(problem.Usage, err, source)
+	}
 	if p.Files, p.Foreign, err = component.Known().FromSource(files); err != nil {
 		return p, problem.Wrap(problem.Usage, err, source)
 	}

@@ -31,6 +31,8 @@ type Proposal struct {
 	Written []string `json:"written"`          // paths within the repository, sorted
 	Deleted []string `json:"deleted"`          // paths within the repository, sorted
 	Left    []string `json:"left,omitempty"`   // components that the folder does not have, and did not get
+
+	Ambiguous []string `json:"ambiguous,omitempty"` // components of which the folder has a file twice, or parts that are not known: left as they are
 }
 
 // Propose makes a branch of a Git repository on which components are as they are wanted, in source format, each where the
@@ -38,7 +40,7 @@ type Proposal struct {
 // touched. A branch that an earlier Propose of the same made is taken as it is.
 //
 // Errors: NotFound for a revision that is not there, Usage for a folder that is not in source format, Conflict for a branch
-// that is somebody else's.
+// that is somebody else's, and where a link or a module lies in the way of a file.
 func Propose(ctx context.Context, folder, base, branch, message string, wanted []Wanted) (out Proposal, err error) {
 	out = Proposal{Branch: branch, Written: []string{}, Deleted: []string{}}
 	if err := CheckBranch(branch); err != nil {
@@ -58,13 +60,16 @@ func Propose(ctx context.Context, folder, base, branch, message string, wanted [
 	if _, other := packageFolder(files); other {
 		return out, problem.Newf(problem.Usage, "%s is in the format of the Metadata API", folder).Hint("name a folder in source format")
 	}
+	if files, err = selected(files, &Project{}); err != nil { // what is no part of the project may look like it
+		return out, problem.Wrap(problem.Usage, err, folder)
+	}
 	t := newTree(files)
 	for _, w := range wanted {
 		if err := t.have(w); err != nil {
 			return out, problem.Wrap(problem.Usage, err, w.Key.Type+" "+w.Key.Name)
 		}
 	}
-	out.Left = t.left
+	out.Left, out.Ambiguous = t.left, t.ambiguous
 	for path, body := range t.changed {
 		if body == nil {
 			out.Deleted = append(out.Deleted, g.Prefix+path)
@@ -92,6 +97,10 @@ func (g Git) commitOf(ctx context.Context, base, branch, message string, changed
 	if _, err := g.Run(ctx, nil, "read-tree", base); err != nil {
 		return "", err
 	}
+	modes, err := g.modes(ctx, base)
+	if err != nil {
+		return "", err
+	}
 	var lines bytes.Buffer
 	for path, body := range changed {
 		if body == nil {
@@ -102,7 +111,11 @@ func (g Git) commitOf(ctx context.Context, base, branch, message string, changed
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&lines, "100644 %s\t%s\x00", name, g.Prefix+path)
+		mode, err := modeOf(modes, g.Prefix+path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&lines, "%s %s\t%s\x00", mode, name, g.Prefix+path)
 	}
 	if _, err := g.Run(ctx, &lines, "update-index", "-z", "--index-info"); err != nil {
 		return "", err
@@ -130,6 +143,46 @@ func (g Git) commitOf(ctx context.Context, base, branch, message string, changed
 	return commit, err
 }
 
+// modes are those of everything that a commit has, folders as well, by path.
+func (g Git) modes(ctx context.Context, commit string) (map[string]string, error) {
+	out, err := g.run(ctx, nil, "ls-tree", "-r", "-t", "-z", "--full-tree", commit)
+	if err != nil {
+		return nil, err
+	}
+	modes := map[string]string{}
+	for line := range strings.SplitSeq(string(out), "\x00") {
+		if meta, path, ok := strings.Cut(line, "\t"); ok {
+			modes[path], _, _ = strings.Cut(meta, " ")
+		}
+	}
+	return modes, nil
+}
+
+// The modes of Git. Source: git-fast-import(1), "filemodify".
+const (
+	modeFile, modeProgram, modeFolder = "100644", "100755", "040000"
+)
+
+// modeOf returns the mode of a file that is to be written. Git would put it in the place of a link, of a module, or of a
+// file that has the name of one of its folders, with all that lies there.
+func modeOf(modes map[string]string, path string) (string, error) {
+	mode := modes[path]
+	way := mode == "" || mode == modeFile || mode == modeProgram
+	for i, c := range path {
+		if above := modes[path[:i]]; c == '/' && above != "" && above != modeFolder {
+			way = false
+		}
+	}
+	switch {
+	case !way:
+		return "", problem.Newf(problem.Conflict, "%q cannot be written: a link, a module of others or something else lies in its way", path).
+			Hint("leave the component out, or name another folder with --folder")
+	case mode == "":
+		return modeFile, nil
+	}
+	return mode, nil
+}
+
 // tree is a folder of a project in source format, and what is to change in it.
 type tree struct {
 	files   []component.Entry
@@ -137,10 +190,13 @@ type tree struct {
 	owners  map[string]sf.ComponentKey // of the files that were asked about; no type: of none that is known
 	changed map[string][]byte          // nil: it goes
 	left    []string
+
+	apart     map[string]string // types whose components are in parts that are not known
+	ambiguous []string
 }
 
 func newTree(files []component.Entry) *tree {
-	t := &tree{files: files, bodies: map[string][]byte{}, owners: map[string]sf.ComponentKey{}, changed: map[string][]byte{}}
+	t := &tree{files: files, apart: takenApart(files), bodies: map[string][]byte{}, owners: map[string]sf.ComponentKey{}, changed: map[string][]byte{}}
 	for _, f := range files {
 		t.bodies[f.Path] = f.Body
 	}
@@ -167,17 +223,27 @@ func (t *tree) of(key sf.ComponentKey) []component.Entry {
 			}
 			t.owners[f.Path] = owner
 		}
-		if owner == key {
+		if owner == key || documentMeta(key, f.Path) {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
+// documentMeta reports the -meta.xml of a document, whose path does not have what the name of the document ends in.
+func documentMeta(key sf.ComponentKey, path string) bool {
+	stem, ok := strings.CutSuffix("/"+path, ".document-meta.xml")
+	return ok && key.Type == "Document" && strings.HasSuffix(stem, "/documents/"+strings.TrimSuffix(key.Name, filepath.Ext(key.Name)))
+}
+
 // have changes the folder so that it has a component as it is wanted.
 func (t *tree) have(w Wanted) error {
 	own := t.of(w.Key)
+	_, parts := t.apart[w.Key.Type]
 	switch {
+	case parts || len(w.Files) > 0 && twice(own):
+		t.ambiguous = append(t.ambiguous, w.Key.Type+" "+w.Key.Name)
+		return nil
 	case len(w.Files) == 0:
 		for _, f := range own {
 			t.changed[f.Path] = nil
@@ -197,6 +263,9 @@ func (t *tree) have(w Wanted) error {
 	}
 	stays := map[string]bool{}
 	for _, f := range source {
+		if err := component.CheckPath(f.Path); err != nil {
+			return err
+		}
 		path, there := t.place(f.Path, own)
 		stays[path] = true
 		if !there || !sameDocument(t.bodies[path], f.Body) {
@@ -209,6 +278,28 @@ func (t *tree) have(w Wanted) error {
 		}
 	}
 	return nil
+}
+
+// twice reports that files of one component lie in the folder more than once, as where two packages have it: which of them
+// is meant is not known here.
+func twice(own []component.Entry) bool {
+	if _, _, err := component.Known().FromSource(own); err != nil {
+		return true
+	}
+	seen := map[string]bool{}
+	for _, f := range own {
+		at := f.Path
+		for _, dir := range []string{"objects/", "objectTranslations/", "staticresources/"} { // whose parts are put together
+			if i := strings.LastIndex("/"+f.Path, "/"+dir); i >= 0 {
+				at = f.Path[i:]
+			}
+		}
+		if seen[at] {
+			return true
+		}
+		seen[at] = true
+	}
+	return false
 }
 
 // merged puts the parts that are wanted into what the folder has of a component.

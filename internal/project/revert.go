@@ -66,9 +66,6 @@ func (g Git) revert(ctx context.Context, commit, base, branch string) (err error
 	if err != nil {
 		return err
 	}
-	if g, err = g.inert(ctx); err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
-	}
 	tree := Git{Top: filepath.Join(dir, "tree"), settings: g.settings}
 	if _, err := g.Run(ctx, nil, "worktree", "add", "-q", "--detach", tree.Top, base); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))

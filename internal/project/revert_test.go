@@ -113,6 +113,16 @@ func TestARepositoryOfAStrangerStartsNoProgram(t *testing.T) {
 	} {
 		git("config", name, value)
 	}
+	git("config", "hook.evil.sub.command", program("named")) // from Git 2.54 on, whatever core.hooksPath says
+	git("config", "--add", "hook.evil.sub.event", "reference-transaction")
+	git("config", "--add", "hook.evil.sub.event", "post-checkout")
+	g, err := project.OpenGit(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if on, err := g.Run(t.Context(), nil, "config", "--get", "hook.evil.sub.enabled"); err != nil || on != "false" {
+		t.Errorf("a hook that the settings name: %v %q", err, on)
+	}
 	for _, hook := range []string{"post-checkout", "pre-commit", "post-commit", "reference-transaction", "prepare-commit-msg"} {
 		if err := os.Rename(program(hook), filepath.Join(marks, hook)); err != nil {
 			t.Fatal(err)
@@ -126,7 +136,7 @@ func TestARepositoryOfAStrangerStartsNoProgram(t *testing.T) {
 		}
 	}
 	// The files that are merged differ in the parts that the drivers of the repository would have been asked for.
-	_, err := project.Revert(t.Context(), dir+"/force-app", bad, "HEAD", "revert/bad")
+	_, err = project.Revert(t.Context(), dir+"/force-app", bad, "HEAD", "revert/bad")
 	if problem.KindOf(err) != problem.Conflict {
 		t.Errorf("what its own driver would have merged: %v", err)
 	}
