@@ -54,8 +54,10 @@ func (l *ledger) foldBypass(e entry) (bool, error) {
 		for _, s := range e.Set {
 			l.bypass.made[s.key()] = s.Row
 		}
-	case e.T == entryUnset && l.bypassed():
-		l.bypass.back = true
+	case e.T == entryUnset && (l.bypassed() || len(e.Names) > 0): // one that was on before is not ours to put back, and can go all the same
+		if l.bypass != nil {
+			l.bypass.back = true
+		}
 		l.left = append(l.left, e.Names...)
 	case e.T == entryBypass, e.T == entryOn, e.T == entryUnset:
 		return true, fmt.Errorf("%s out of place", e.T)
@@ -317,6 +319,11 @@ func (a *application) bypassOff(ctx context.Context) error {
 		if now.Row != s.Row || now.Was != s.Was {
 			return problem.Newf(problem.NotVerified, "bypass %s is not as it was before it was set", s.Name).
 				Hint("run the same command again, or put it back by hand: for user %s it was %s", b.user, cmp.Or(s.Was, "not there"))
+		}
+	}
+	for _, name := range a.since.bypass {
+		if !slices.Contains(left, name) {
+			left = append(left, name)
 		}
 	}
 	return a.record(entry{T: entryUnset, Names: left})

@@ -18,6 +18,7 @@ import (
 // at work any more by then, and no deployment that switches off. What somebody changed while it was off is left as it is, and written down.
 func (a *application) putBack(ctx context.Context) error {
 	off := a.ledger.off()
+	defer func() { a.since = meanwhile{} }() // who tries again finds on what this has put back
 	if !off && !a.ledger.bypassed() {
 		return nil
 	}
@@ -66,11 +67,16 @@ func (a *application) putBackOff(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.record(entry{T: entryBack, Job: id, Sum: a.priorSum(), Names: keyNames(s.left)})
+	left := keyNames(s.left)
+	if a.since.told {
+		left = slices.Concat(left, keyNames(s.on), a.since.woken)
+	}
+	return a.record(entry{T: entryBack, Job: id, Sum: a.priorSum(), Names: left})
 }
 
 // standing says how the org has the components that were to be switched off.
 type standing struct {
+	on   []sf.ComponentKey // as they were
 	off  []sf.ComponentKey // as they were, but off
 	left []sf.ComponentKey // neither so nor as they were: somebody changed or deleted them
 }
@@ -87,6 +93,7 @@ func (a *application) standing(ctx context.Context, prior []component.Entry, key
 	for _, k := range keys {
 		switch automation.Compare(prior, now, k) {
 		case automation.Unchanged:
+			s.on = append(s.on, k)
 		case automation.SwitchedOff:
 			s.off = append(s.off, k)
 		default:
@@ -231,7 +238,7 @@ func (s Switched) Err() error {
 	}
 	return problem.Newf(problem.Conflict, "%d parts of the org's automation were changed or deleted while they were switched and were left as they are: %s",
 		len(s.Left), strings.Join(s.Left, ", ")).
-		Hint("see whether they are as they should be, and switch them on by hand where they are off")
+		Hint("see whether they are as they should be, and switch them on by hand where they are off; rows that were written meanwhile may have met what was on")
 }
 
 func (l *ledger) switchResult() Switched {

@@ -30,6 +30,7 @@ type application struct {
 	locking   map[string][]string     // by object; see lockFields
 	byCall    map[birthplace]bool     // rows that no job carries
 	parentsOf map[sf.ID]int           // of jobs under way: the number of the batch, by the parent that it locks
+	since     meanwhile               // what somebody switched while rows were written
 }
 
 // Run applies the plan, or goes on where the journal says that an earlier run stopped. A journal
@@ -127,6 +128,7 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 
 // carryOut does the steps, with the automation off that the plan says.
 func (a *application) carryOut(ctx context.Context) error {
+	wrote := a.ledger.count(rowPending) > 0
 	if err := a.metered(KindMetadata, func() error { return a.switchOff(ctx) }); err != nil {
 		return err
 	}
@@ -138,7 +140,12 @@ func (a *application) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.metered(KindMetadata, func() error { return a.putBack(ctx) })
+	return a.metered(KindMetadata, func() error {
+		if err := a.throughout(ctx, wrote); err != nil {
+			return err
+		}
+		return a.putBack(ctx)
+	})
 }
 
 // metered counts what f spends under the kind, where the plan switches automation at all.

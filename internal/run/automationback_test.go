@@ -223,6 +223,43 @@ func TestAutomationThatWasEditedMeanwhileIsLeft(t *testing.T) {
 	w.edited()
 }
 
+// What is on again while rows are written is named, for they may have met it: what somebody has put back as it was, and what
+// another plan had off when this one began, and puts back when that ends.
+func TestAutomationThatIsOnMeanwhileIsNamed(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		w, _, before, _ := haunted(t, emulatorOptions)
+		r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, AutomationOff: true})
+		in := w.input(r, filepath.Join(t.TempDir(), "j"))
+		in.Deployer = w.client
+		status := func(s string) {
+			w.must(w.loader.DeployFiles(w.Context(), map[string]string{
+				"package.xml": testkit.PackageXML("ApexTrigger", "Guard"),
+				"triggers/Guard.trigger": "// holdfast-emulator: before insert, before update: set Department to \"by trigger\"\n" +
+					"trigger Guard on Contact (before insert, before update) { /* trigger Other on Account (before insert) */ }",
+				"triggers/Guard.trigger-meta.xml": `<ApexTrigger` + metadataSpace + `><apiVersion>66.0</apiVersion><status>` + s + `</status></ApexTrigger>`,
+			}))
+		}
+		if off { // by another plan
+			status("Inactive")
+		}
+		var once sync.Once
+		w.intercept(func(q emulator.Request) emulator.Fault {
+			if q.Op == "POST jobs/ingest" {
+				return emulator.Fault{Before: func() { once.Do(func() { status("Active") }) }}
+			}
+			return emulator.Fault{}
+		})
+		out, err := run.Apply(t.Context(), in)
+		w.intercept(nil)
+		if err == nil || out.Switched == nil || out.Switched.Back || !slices.Equal(out.Switched.Left, []string{"ApexTrigger Guard"}) {
+			t.Errorf("off before %v: %v %+v", off, err, out.Switched)
+		}
+		if a, b, c, d, e := w.acts(); !a || !b || !c || !d || !e {
+			t.Errorf("back are: trigger %v, flow %v, validation %v, workflow %v, duplicate %v", a, b, c, d, e)
+		}
+	}
+}
+
 // A run dies with automation off, and people edit it before the next: what goes on does not deploy the
 // journal's state over the edits, neither to switch off nor to put back.
 func TestAutomationThatWasEditedBetweenRunsIsLeft(t *testing.T) {

@@ -269,9 +269,9 @@ func TestTheBypassIsBackAfterADeathAnywhere(t *testing.T) {
 // What somebody does to it meanwhile stays and is named, but for the bypass itself, which is not left on.
 func TestABypassThatWasEditedMeanwhileIsLeft(t *testing.T) {
 	for name, c := range map[string]struct {
-		edit func(w *ward)
-		is   string
-		left []string
+		before, edit func(w *ward)
+		is           string
+		left         []string
 	}{
 		"the record has something else now": {
 			edit: func(w *ward) {
@@ -295,11 +295,45 @@ func TestABypassThatWasEditedMeanwhileIsLeft(t *testing.T) {
 					w.one("SELECT Id FROM Bypass__c WHERE Triggers__c = true"), w.one("SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = 'Skips'"),
 				}))
 			},
-			is: "0 assigned",
+			is: "0 assigned", left: []string{"permission Skip_Rules", "setting Bypass__c.Triggers__c"},
+		},
+		"put back by somebody": {
+			before: func(w *ward) {
+				w.added("Bypass__c", testkit.Row{"SetupOwnerId": w.me(), "Triggers__c": "false", "Text__c": "mine"})
+			},
+			edit: func(w *ward) {
+				w.server.Clock().Advance(2e9)
+				w.update("Bypass__c", []testkit.Row{{"Id": w.one("SELECT Id FROM Bypass__c WHERE Triggers__c = true"), "Triggers__c": "false"}})
+			},
+			is: "triggers false other false text mine; 0 assigned", left: []string{"setting Bypass__c.Triggers__c"},
+		},
+		"on before, by another plan that ends": {
+			before: func(w *ward) {
+				w.added("Bypass__c", testkit.Row{"SetupOwnerId": w.me(), "Triggers__c": "true"})
+			},
+			edit: func(w *ward) {
+				w.must(w.loader.Delete(w.Context(), []string{w.one("SELECT Id FROM Bypass__c WHERE Triggers__c = true")}))
+			},
+			is: "0 assigned", left: []string{"setting Bypass__c.Triggers__c"},
+		},
+		"both on before": {
+			before: func(w *ward) {
+				w.added("Bypass__c", testkit.Row{"SetupOwnerId": w.me(), "Triggers__c": "true"})
+				w.added("PermissionSetAssignment", testkit.Row{"AssigneeId": w.me(), "PermissionSetId": w.one("SELECT Id FROM PermissionSet WHERE Name = 'Skips'")})
+			},
+			edit: func(w *ward) {
+				w.must(w.loader.Delete(w.Context(), []string{
+					w.one("SELECT Id FROM Bypass__c WHERE Triggers__c = true"), w.one("SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = 'Skips'"),
+				}))
+			},
+			is: "0 assigned", left: []string{"permission Skip_Rules", "setting Bypass__c.Triggers__c"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _, before := passed(t)
+			if c.before != nil {
+				c.before(w)
+			}
 			r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, Bypass: bothBypasses, Selection: run.Selection{Objects: []string{"Contact"}}})
 			var once sync.Once
 			w.watched(func(q emulator.Request) emulator.Fault {
@@ -308,15 +342,20 @@ func TestABypassThatWasEditedMeanwhileIsLeft(t *testing.T) {
 				}
 				return emulator.Fault{}
 			})
-			out, err := run.Apply(t.Context(), w.input(r, filepath.Join(t.TempDir(), "j")))
+			journal := filepath.Join(t.TempDir(), "j")
+			out, err := run.Apply(t.Context(), w.input(r, journal))
 			w.watched(nil)
-			if (problem.KindOf(err) == problem.Conflict) != (len(c.left) > 0) || out.Switched == nil || !slices.Equal(out.Switched.Left, c.left) {
+			if problem.KindOf(err) != problem.Conflict || out.Switched == nil || !slices.Equal(out.Switched.Left, c.left) {
 				t.Errorf("%v %+v", err, out.Switched)
 			}
 			if got := w.bypasses(); got != c.is {
 				t.Errorf("is %q", got)
 			}
 			w.spoils("afterwards")
+			again, err := run.Apply(t.Context(), w.input(r, journal))
+			if problem.KindOf(err) != problem.Conflict || !again.Before || !slices.Equal(again.Switched.Left, c.left) {
+				t.Errorf("asked again: %v %+v", err, again.Switched)
+			}
 		})
 	}
 }
