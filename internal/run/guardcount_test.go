@@ -11,6 +11,7 @@ import (
 
 	"holdfast/internal/emulator"
 	"holdfast/internal/emulator/org"
+	"holdfast/internal/problem"
 	"holdfast/internal/run"
 	"holdfast/internal/sf"
 )
@@ -124,5 +125,28 @@ func TestGuardHoldsWhatIsAtRiskBesideAnObjectThatIsNotGiven(t *testing.T) {
 	out, err := run.GuardBefore(t.Context(), in)
 	if err != nil || len(out.Components) != 2 || out.Components[0].Grade != "D" || out.Components[1].Grade != "C" {
 		t.Fatalf("%v %+v", err, out.Components)
+	}
+}
+
+// limited is an org that has no calls left when it is asked for objects.
+type limited struct {
+	run.DeployOrg
+}
+
+func (r limited) Retrieve(ctx context.Context, m sf.Manifest) (sf.Retrieved, error) {
+	if len(m.Types) == 1 && m.Types[0].Name == "CustomObject" {
+		return sf.Retrieved{}, problem.New(problem.Limits, "REQUEST_LIMIT_EXCEEDED")
+	}
+	return r.DeployOrg.Retrieve(ctx, m)
+}
+
+// An org that does not answer is not taken for one without the object: its records would not be held.
+func TestGuardStopsWhereItIsNotToldWhatIsAtRisk(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a", "B=b"))
+	in := r.guarding(packageOf(thingSize))
+	in.Org = limited{r.client}
+	if out, err := run.GuardBefore(t.Context(), in); problem.KindOf(err) != problem.Limits || out.Before != "" {
+		t.Errorf("%v %+v", err, out)
 	}
 }

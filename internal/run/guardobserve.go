@@ -108,7 +108,7 @@ func (g *guard) objectsNow(ctx context.Context, names []string) (map[string]*rol
 	got, err := g.in.Org.Retrieve(ctx, sf.ManifestOf(g.in.Version, keys))
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || problem.KindOf(err) == problem.Interrupted || problem.KindOf(err) == problem.Unreachable:
+	case ctx.Err() != nil || unheard(err):
 		return nil, fmt.Errorf("look at the objects of the package: %w", err)
 	case len(names) == 1:
 		return out, nil
@@ -136,4 +136,13 @@ func (g *guard) objectsNow(ctx context.Context, names []string) (map[string]*rol
 		}
 	}
 	return out, nil
+}
+
+// unheard reports an error that is about the asking, and not about what was asked for.
+func unheard(err error) bool {
+	switch problem.KindOf(err) {
+	case problem.Interrupted, problem.Unreachable, problem.Unauthorized, problem.Limits:
+		return true
+	}
+	return false
 }

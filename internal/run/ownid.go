@@ -106,12 +106,18 @@ func (s *seed) matchedByOwn(ctx context.Context, object, there *sf.Object) (map[
 	if err != nil {
 		return nil, err
 	}
-	out := map[sf.ID]sf.ID{}
+	seen, out := map[string]sf.ID{}, map[sf.ID]sf.ID{}
 	for r, err := range s.from.Records(ctx, object.Name) {
 		if err != nil {
 			return nil, err
 		}
-		if id := of[strings.ToLower(s.ownID(r, field))]; id != "" {
+		own := s.ownID(r, field)
+		if other, twice := seen[strings.ToLower(own)]; twice { // as when a record has come back to the org that it is of
+			return nil, problem.Newf(problem.Conflict, "%s and %s of %s have one own Id, %s: they cannot both be the same record of the other org", other, r.ID, object.Name, own).
+				Hint("delete one of them in the first org, or empty its %s, and back it up again", field)
+		}
+		seen[strings.ToLower(own)] = r.ID
+		if id := of[strings.ToLower(own)]; id != "" {
 			out[r.ID] = id
 		}
 	}

@@ -159,3 +159,22 @@ func TestOwnIDsNeedAFieldThatHoldsThem(t *testing.T) {
 		}
 	}
 }
+
+// Two records of the first org that have one own Id, as where a record has come back to the org that it is of, are never made one.
+func TestOwnIDsOfTwoRecordsAreTold(t *testing.T) {
+	a, b := strangers(t)
+	a.must(a.loader.DeployFiles(t.Context(), map[string]string{
+		"package.xml": testkit.PackageXML("CustomField", "Account.Holdfast_Id__c"),
+		"objects/Account.object": `<CustomObject` + metadataSpace + `><fields><fullName>Holdfast_Id__c</fullName><label>Id</label><type>Text</type><length>18</length>
+<unique>true</unique><externalId>true</externalId></fields></CustomObject>`,
+	}))
+	one := a.ids["Account"][0]
+	anew := &testkit.Loader{InstanceURL: a.server.URL, AccessToken: a.server.AccessToken, Version: "v66.0"} // which sees the field
+	_, err := anew.Insert(t.Context(), "Account", []testkit.Row{{"Name": "came back", run.OwnIDField: one}})
+	a.must(err)
+	a.server.Clock().Advance(time.Hour)
+	in := run.SeedInput{Snapshot: a.backup().Snapshot.ID, Objects: []string{"Account"}, OwnIDs: []string{"Account"}, Target: b.client, Store: b.store, OrgName: "other", MakeOwnIDs: b.client}
+	if _, err := run.Seed(t.Context(), in); problem.KindOf(err) != problem.Conflict || !strings.Contains(err.Error(), one) || problem.HintOf(err) == "" {
+		t.Errorf("%v", err)
+	}
+}

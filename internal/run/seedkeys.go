@@ -148,3 +148,21 @@ func (s *seed) keyOf(object, there *sf.Object) (string, bool, error) {
 	}
 	return "", false, nil
 }
+
+// keyed reads records of the other org by a key; what comes twice is no key, and has the Id "".
+func (s *seed) keyed(ctx context.Context, object *sf.Object, fields []string, key func(sf.Record) string) (map[string]sf.ID, error) {
+	fields = slices.DeleteFunc(fields, func(f string) bool { return object.Field(f) == nil })
+	out := map[string]sf.ID{}
+	for r, err := range s.in.Target.Records(ctx, sf.Extract{Object: object, Fields: fields}) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s of the other org: %w", object.Name, err)
+		}
+		k := key(r)
+		if _, twice := out[k]; twice {
+			out[k] = ""
+			continue
+		}
+		out[k] = r.ID
+	}
+	return out, nil
+}

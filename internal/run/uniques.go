@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -64,7 +63,8 @@ func (w *wanted) leaveTaken(ctx context.Context, object string, field *sf.Field)
 }
 
 // stuck takes out of bin the records that cannot leave the Recycle Bin, because a record that stays has one of the unique
-// values with which they would come out of it, and returns how many there are. They are inserted.
+// values with which they would come out of it, or another one comes out with it, and returns how many there are. They are
+// inserted.
 func (w *wanted) stuck(ctx context.Context, bin map[sf.ID]sf.Record) (int, error) {
 	before := len(bin)
 	for _, name := range w.delta.Objects() {
@@ -76,30 +76,47 @@ func (w *wanted) stuck(ctx context.Context, bin map[sf.ID]sf.Record) (int, error
 			if !f.Unique {
 				continue
 			}
-			held := map[string]sf.ID{}
-			for _, c := range w.delta.Object(name) {
-				if r, binned := bin[c.ID]; binned && c.Kind == state.Create && r.Get(f.Name).IsText() {
-					held[uniqueKey(f, r.Get(f.Name))] = c.ID
-				}
-			}
+			held := w.binned(name, f, bin)
 			if len(held) == 0 {
 				continue
 			}
-			keepers, err := w.keepers(ctx, name, f, func(key string) bool { return held[key] != "" })
+			keepers, err := w.keepers(ctx, name, f, func(key string) bool { return len(held[key]) > 0 })
 			if err != nil {
 				return 0, err
 			}
-			for key := range keepers {
-				delete(bin, held[key])
+			for key, ids := range held {
+				if keepers[key] == "" {
+					ids = ids[1:]
+				}
+				for _, id := range ids {
+					delete(bin, id)
+				}
 			}
 		}
 	}
 	return before - len(bin), nil
 }
 
+// binned returns the records of an object that are to come out of the Recycle Bin, by the value that a unique field has there.
+// Several have one value where each was deleted before the next one got it; one that is to have it comes first.
+func (w *wanted) binned(object string, field *sf.Field, bin map[sf.ID]sf.Record) map[string][]sf.ID {
+	held := map[string][]sf.ID{}
+	for _, c := range w.delta.Object(object) {
+		r, binned := bin[c.ID]
+		if !binned || c.Kind != state.Create || !r.Get(field.Name).IsText() {
+			continue
+		}
+		key, at := uniqueKey(field, r.Get(field.Name)), 0
+		if f, sets := c.Field(field.Name); !sets || uniqueKey(field, f.After) != key {
+			at = len(held[key])
+		}
+		held[key] = slices.Insert(held[key], at, c.ID)
+	}
+	return held
+}
+
 func stuckNote(records int) string {
-	return fmt.Sprintf("%s cannot come out of the Recycle Bin, because a record that stays has a unique value of theirs: they get new Ids, without the value",
-		counted(records, "record"))
+	return numbered(records, "%d {record|records} cannot come out of the Recycle Bin, because another record has a unique value of {its own|theirs}: {it gets a new Id|they get new Ids}")
 }
 
 // keepers returns, of the values of a unique field that are asked for, the live records that have them and keep them.
