@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"holdfast/internal/apply"
 	"holdfast/internal/config"
@@ -22,8 +25,12 @@ const switchedDir = "switched"
 
 const reminderVersion = "holdfast-switched/1"
 
-// maxReminder bounds such a file, which has three short lines.
+// maxReminder bounds such a file, which has one line of four members.
 const maxReminder = 64 << 10
+
+// reminderRest is how old such a file is before another command takes it away, or misses its journal: an application writes it
+// before it starts its watchdog and opens its journal.
+const reminderRest = time.Minute
 
 // reminder is what such a file holds.
 type reminder struct {
@@ -58,19 +65,7 @@ func (r reminder) write(home string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(body, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return replaceFile(path, func(w io.Writer) error { _, err := w.Write(append(body, '\n')); return err })
 }
 
 // forget removes the file of an application whose automation is back.
@@ -98,7 +93,7 @@ func (a *app) remind() {
 
 // reminded reads one file, and says what is to be said because of it.
 func (a *app) reminded(home, path string) string {
-	r, err := readReminder(path)
+	r, written, err := readReminder(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "" // taken away meanwhile
 	}
@@ -109,6 +104,8 @@ func (a *app) reminded(home, path string) string {
 	switch {
 	case problem.KindOf(err) == problem.Locked: // whoever has it sees to it
 		return ""
+	case (problem.KindOf(err) == problem.NotFound || err == nil && len(off) == 0) && time.Since(written) < reminderRest:
+		return "" // nothing is off yet: it may be about to be
 	case err != nil:
 		return fmt.Sprintf("org %s may have automation off, and the journal that tells what was there cannot be read: %s; see to it in the org, and remove %s",
 			plain(r.Org), plain(err.Error()), path)
@@ -120,28 +117,28 @@ func (a *app) reminded(home, path string) string {
 		plain(r.Org), plain(some(off)), r.command())
 }
 
-func readReminder(path string) (reminder, error) {
-	var r reminder
+// readReminder reads one file, and says when it was written.
+func readReminder(path string) (r reminder, written time.Time, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return r, err
+		return r, written, err
 	}
-	if info.Size() > maxReminder {
-		return r, errors.New("it is too long")
+	if written = info.ModTime(); info.Size() > maxReminder {
+		return r, written, errors.New("it is too long")
 	}
 	body, err := os.ReadFile(path)
 	if err != nil {
-		return r, err
+		return r, written, err
 	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
-		return r, err
+		return r, written, err
 	}
 	if r.Version != reminderVersion {
-		return r, fmt.Errorf("version %q is not %q", r.Version, reminderVersion)
+		return r, written, fmt.Errorf("version %q is not %q", r.Version, reminderVersion)
 	}
-	return r, nil
+	return r, written, nil
 }
 
 // some names the first of many.

@@ -196,7 +196,7 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 		if err == nil {
 			say("the application has ended with automation off: putting back %s", some(off))
 			if done, err = a.putBackNow(ctx, r); err == nil || len(done.Left) > 0 {
-				say("%s put back, which was proved by retrieving them", switched(done))
+				say("%s", broughtBack(done))
 				a.back(r)
 				return err
 			}
@@ -217,6 +217,14 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// broughtBack says what was put back, and what was not.
+func broughtBack(done run.SwitchedRow) string {
+	if len(done.Left) > 0 {
+		return fmt.Sprintf("of %s put back all but %s, which somebody changed or deleted meanwhile and which were left as they are", switched(done), some(done.Left))
+	}
+	return switched(done) + " put back, which was proved by reading them"
 }
 
 // passes reports a kind of error that may be gone at another time.

@@ -113,9 +113,7 @@ func (k *watchedKill) die(p watchPoint) {
 		_ = cmd.Process.Kill()
 		close(dead)
 	}
-	if err := cmd.Start(); err != nil {
-		k.t.Fatal(err)
-	}
+	mu.Lock() // no request is answered before the process that is to be killed is known
 	k.server.Intercept(func(r emulator.Request) emulator.Fault {
 		mu.Lock()
 		defer mu.Unlock()
@@ -130,7 +128,12 @@ func (k *watchedKill) die(p watchPoint) {
 		}
 		return emulator.Fault{Before: die, Cut: true}
 	})
-	err := cmd.Wait()
+	err := cmd.Start()
+	mu.Unlock()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	err = cmd.Wait()
 	select {
 	case <-dead:
 	default:
@@ -227,7 +230,7 @@ func TestKilledWithAutomationOffItComesBackByItself(t *testing.T) {
 			k.die(p)
 			k.until("back", func() bool { return !k.remembered() })
 			k.state("put back", []string{"1 Active"}, "Active", true)
-			if acted := strings.Contains(k.log(), "2 components put back, which was proved by retrieving"); acted == p.idle {
+			if acted := strings.Contains(k.log(), "2 components put back, which was proved by reading"); acted == p.idle {
 				t.Errorf("the log of the watchdog is %q", k.log())
 			}
 			k.asItWas("gone on with")
@@ -243,18 +246,23 @@ func TestWithoutAWatchdogEveryCommandWarns(t *testing.T) {
 		_, _, said := k.house.run("snapshots", "--quiet")
 		return said
 	}
-	var once sync.Once
+	var mu sync.Mutex
 	cmd := k.command(t.Context(), "apply", k.plan, "--approve", k.digest, "--no-watchdog")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	mu.Lock() // no request is answered before the process that is to be killed is known
 	k.server.Intercept(func(r emulator.Request) emulator.Fault {
+		mu.Lock()
+		defer mu.Unlock()
 		if strings.Contains(r.Op, "jobs/ingest") {
-			once.Do(func() { _ = cmd.Process.Kill() })
+			_ = cmd.Process.Kill()
 			return emulator.Fault{Cut: true}
 		}
 		return watchSees(r)
 	})
+	err := cmd.Start()
+	mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("it was not killed")
 	}
