@@ -107,7 +107,7 @@ func (a *app) guardAfter() *cobra.Command {
 		use:   "after ORG PACKAGE",
 		short: "say what a deployment really changed, and write the plan that takes it back",
 		long: `Goes on after a deployment that something else has made, with the package and the folder of ` + "`guard before`" + `. Takes a second
-snapshot, lists what changed beyond the package and what is not as the package has it, and writes the plan that takes all of it
+snapshot, lists what changed beyond the package and what is not as the package has it, and writes the plan that takes the deployment
 back to rollback.plan in the folder. The org validates it (check-only). ` + "`holdfast apply`" + ` carries it out once it is approved.`,
 		example: `holdfast guard after prod ./force-app --to guard
 holdfast apply guard/rollback.plan`,
@@ -295,6 +295,9 @@ func writeGuarded(w io.Writer, r guardResult) {
 	if r.Rollback != nil {
 		for _, d := range r.Beyond {
 			fmt.Fprintf(w, "beyond the package: %s %s %s\n", d.How, d.Type, plain(d.Name))
+		}
+		for _, name := range r.Rollback.Except {
+			fmt.Fprintf(w, "not taken back, because somebody else did it: %s\n", plain(name))
 		}
 		for _, d := range r.Otherwise {
 			fmt.Fprintf(w, "not as the package has it: %s %s\n", d.Type, plain(d.Name))

@@ -160,7 +160,7 @@ func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type, prefix stri
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" {
+		if name == "-" || !f.IsExported() { // which is in no JSON
 			continue
 		}
 		doc := f.Tag.Get("doc")

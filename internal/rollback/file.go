@@ -137,7 +137,7 @@ func decode(raw []byte) (Plan, error) {
 	}
 	p = Plan{
 		Org: sf.ID(h.Org), Made: made.UTC().Truncate(time.Millisecond), Tests: sf.TestLevel(h.Tests),
-		Source: Source{Before: h.Before, After: h.After, Live: h.Live, Only: h.Only},
+		Source: Source{Before: h.Before, After: h.After, Live: h.Live, Only: h.Only, Except: h.Except},
 	}
 	for range r.each(h.Notes) {
 		var n noteLine
@@ -267,8 +267,10 @@ func (p Plan) check() error {
 	if p.Source.Before == "" || p.Source.After == "" && len(p.Source.Only) == 0 || p.Source.Live == "" {
 		return errors.New("a snapshot is not named")
 	}
-	if !slices.IsSorted(p.Source.Only) || len(slices.Compact(slices.Clone(p.Source.Only))) != len(p.Source.Only) {
-		return errors.New("what it is about is not in order")
+	for _, list := range [][]string{p.Source.Only, p.Source.Except} {
+		if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
+			return errors.New("what it is about is not in order")
+		}
 	}
 	switch p.Tests {
 	case "", sf.NoTestRun, sf.RunLocalTests, sf.RunAllTestsInOrg, sf.RunRelevantTests:

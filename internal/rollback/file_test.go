@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,20 @@ func encoded(t testing.TB, p rollback.Plan) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// A plan says what is no part of the change that it takes back, in order.
+func TestRollbackPlanSaysWhatItLeavesAlone(t *testing.T) {
+	want := planned(t)
+	want.Source.Except = []string{"ApexClass Theirs", "CustomField Thing__c.C__c"}
+	got, err := rollback.Decode(encoded(t, want))
+	if err != nil || !slices.Equal(got.Source.Except, want.Source.Except) {
+		t.Errorf("%v %q", err, got.Source.Except)
+	}
+	slices.Reverse(want.Source.Except)
+	if _, err := rollback.Encode(want); err == nil {
+		t.Error("a plan was written that nobody reads")
+	}
 }
 
 // Law 7 for plans of rollbacks, and the vector of it.

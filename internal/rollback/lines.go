@@ -24,6 +24,7 @@ type (
 		After       string   `json:"after"`
 		Live        string   `json:"live"`
 		Only        []string `json:"only,omitempty"`
+		Except      []string `json:"except,omitempty"`
 		Tests       string   `json:"tests,omitempty"`
 		Notes       int      `json:"notes"`
 		Actions     int      `json:"actions"`
@@ -91,7 +92,7 @@ type (
 func headerOf(p Plan) headerLine {
 	return headerLine{
 		Format: Format, Org: string(p.Org), Made: p.Made.UTC().Format(sf.DatetimeLayout),
-		Before: p.Source.Before, After: p.Source.After, Live: p.Source.Live, Only: p.Source.Only, Tests: string(p.Tests),
+		Before: p.Source.Before, After: p.Source.After, Live: p.Source.Live, Only: p.Source.Only, Except: p.Source.Except, Tests: string(p.Tests),
 		Notes: len(p.Notes), Actions: len(p.Actions), Values: len(p.Values), Deployments: len(p.Deployments), Records: len(p.Records),
 	}
 }

@@ -53,6 +53,7 @@ type Values struct {
 type Source struct {
 	Before, After, Live string   // After is "" when components are made as Before holds them, whatever has changed them
 	Only                []string // components as "Type Name", sorted; none is all
+	Except              []string // components as "Type Name", sorted, that are somebody else's and stay as they are
 }
 
 // Plan is how a change is taken back. Decide fills Actions and Deployments.

@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,6 +150,43 @@ func TestGuardBeforeAndAfterSomebodyElsesDeployment(t *testing.T) {
 	}
 	if len(out.Otherwise) != 1 || out.Otherwise[0].Name != "Pay" {
 		t.Errorf("otherwise: %q", told(run.DiffResult{Components: out.Otherwise}))
+	}
+}
+
+// What somebody else has made, or changed in classes, between the snapshots around a deployment is not taken back with it,
+// and what the deployment did is.
+func TestGuardDoesNotTakeBackWhatWasBesideTheDeployment(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a"), classFiles("Pay", "public class Pay {}"), classFiles("Theirs", "public class Theirs {}"))
+	in := r.guarding(packageOf(nil, classFiles("Pay", "public class Pay { Integer a; }"), classFiles("Made", "public class Made {}"), thing("A=new", "B=b")))
+	if _, err := run.GuardBefore(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	r.deploy(nil, thing("A=new", "B=b", "C=c"), classFiles("Pay", "public class Pay { Integer a; }"), classFiles("Made", "public class Made {}"))
+	r.deploy(nil, classFiles("Extra", "public class Extra {}"), classFiles("Theirs", "public class Theirs { Integer b; }"))
+	out, err := run.GuardAfter(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"ApexClass Extra", "ApexClass Theirs", "CustomField Thing__c.C__c"}; !slices.Equal(out.Rollback.Except, want) {
+		t.Errorf("except %q", out.Rollback.Except)
+	}
+	applied, err := run.ApplyRollback(t.Context(), r.applying(*out.Rollback, filepath.Join(t.TempDir(), "rollback")))
+	if err != nil || !applied.Verified {
+		t.Fatalf("%v %+v", err, applied)
+	}
+	if got := strings.Join(slices.Sorted(maps.Keys(r.sums("ApexClass"))), ","); strings.Contains(got, "Made") || !strings.Contains(got, "Extra") {
+		t.Errorf("classes: %s", got)
+	}
+	var deleted []string
+	for _, d := range out.Rollback.Deployments {
+		deleted = append(deleted, d.Delete...)
+	}
+	if !slices.Equal(deleted, []string{"ApexClass Made", "CustomField Thing__c.B__c"}) {
+		t.Errorf("deleted: %q", deleted)
+	}
+	if text := shown(*out.Rollback); strings.Contains(text, "Theirs") || !strings.Contains(text, "take back ApexClass Pay") {
+		t.Errorf("the rollback:\n%s", text)
 	}
 }
 

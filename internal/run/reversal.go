@@ -20,6 +20,7 @@ type reversal struct {
 	in                  RollbackInput
 	before, after, live *snapshot.Snapshot
 	only                []string        // components, as "Type Name", sorted
+	except              []string        // components, as "Type Name", sorted, that are not part of the change
 	retyped             map[string]bool // fields of which the change changed the type, as Object.Field
 	lost                map[string]bool // objects, and fields as Object.Field, that the change deleted or gave another type
 	objects             []string        // whose records are observed with the components
@@ -77,7 +78,7 @@ func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []
 	plan.Actions = append(plan.Actions, refused...)
 	slices.SortFunc(plan.Actions, func(a, b rollback.Action) int { return a.Key.Compare(b.Key) })
 	plan.Org, plan.Made = r.before.Info().OrgID, r.live.Info().To.UTC().Truncate(time.Millisecond)
-	plan.Source = rollback.Source{Before: r.before.Info().ID, Live: r.live.Info().ID, Only: r.only}
+	plan.Source = rollback.Source{Before: r.before.Info().ID, Live: r.live.Info().ID, Only: r.only, Except: r.except}
 	if r.after != nil {
 		plan.Source.After = r.after.Info().ID
 	}
@@ -142,7 +143,8 @@ func (r *reversal) touchedOf(ctx context.Context, kind string) (map[string]bool,
 	}
 	out := map[string]bool{}
 	note := func(row component.Row) {
-		if name := wholeName(row.ComponentKey); len(r.only) == 0 || slices.Contains(r.only, kind+" "+name) {
+		name := wholeName(row.ComponentKey)
+		if (len(r.only) == 0 || slices.Contains(r.only, kind+" "+name)) && !slices.Contains(r.except, kind+" "+name) {
 			out[name] = true
 		}
 	}
@@ -257,11 +259,46 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 	}
 	out := make([]rollback.Change, 0, len(byName))
 	for _, c := range byName {
+		c.After = r.withoutExcepted(c.After)
 		out = append(out, *c)
 		r.noteLost(*c)
 	}
 	slices.SortFunc(out, func(a, b rollback.Change) int { return a.Key.Compare(b.Key) })
 	return out, nil
+}
+
+// withoutExcepted is a component as the change left it, without the components in it that are not part of the change: so
+// they are what somebody has added since.
+func (r *reversal) withoutExcepted(c *rollback.Component) *rollback.Component {
+	if c == nil || len(c.Files) != 1 || len(r.except) == 0 {
+		return c
+	}
+	kind := component.Known().Kind(c.Type)
+	if kind == nil || len(kind.Children) == 0 {
+		return c
+	}
+	doc, err := component.Parse(c.Files[0].Body)
+	if err != nil {
+		return c
+	}
+	less := doc
+	for _, text := range r.except {
+		if part := keyOf(text); slices.ContainsFunc(kind.Children, func(k component.Child) bool { return k.Name == part.Type }) {
+			less = component.Less(c.ComponentKey, less, part)
+		}
+	}
+	if len(less.Nodes) == len(doc.Nodes) {
+		return c
+	}
+	out := *c
+	out.Files = []component.Entry{{Path: c.Files[0].Path, Body: component.Print(less)}}
+	return &out
+}
+
+// keyOf reads a component written as "Type Name".
+func keyOf(text string) sf.ComponentKey {
+	kind, name, _ := strings.Cut(text, " ")
+	return sf.ComponentKey{Type: kind, Name: name}
 }
 
 func (r *reversal) component(ctx context.Context, row component.Row) (*rollback.Component, error) {

@@ -41,6 +41,8 @@ type RollbackInput struct {
 	APIVersion string          // of the deployments
 	Capture    capture.Options // how the live org is read; Kind and Include are set by Rollback
 
+	except []string // components as "Type Name", sorted, that came or changed beside the change and are not part of it
+
 	exact bool // Only is what a plan says: nothing is looked for that it needs
 	// live is the org as it was observed a moment ago, with every type that changed; nil: it is observed.
 	live *snapshot.Snapshot
@@ -61,6 +63,7 @@ type RollbackResult struct {
 	Live        string          `json:"live"`                // id of the org as it was found
 	Made        time.Time       `json:"made"`                // when the org was found so, server time
 	Only        []string        `json:"only,omitempty"`      // components that the plan is about; none: all
+	Except      []string        `json:"except,omitempty"`    // components that changed beside the deployment, and stay as they are
 	Tests       string          `json:"tests,omitempty"`     // test level of the deployments
 	Actions     []ActionRow     `json:"actions"`             // what becomes of each component
 	Deployments []DeploymentRow `json:"deployments"`         // what is deployed, in order
@@ -147,7 +150,7 @@ func rolled(plan rollback.Plan) (RollbackResult, error) {
 func ShownRollback(plan rollback.Plan, file []byte) RollbackResult {
 	out := RollbackResult{
 		Plan: &plan, File: file, Digest: rollback.Digest(file), OrgID: plan.Org, Made: plan.Made,
-		Before: plan.Source.Before, After: plan.Source.After, Live: plan.Source.Live, Only: plan.Source.Only, Tests: string(plan.Tests),
+		Before: plan.Source.Before, After: plan.Source.After, Live: plan.Source.Live, Only: plan.Source.Only, Except: plan.Source.Except, Tests: string(plan.Tests),
 		Actions: []ActionRow{}, Deployments: []DeploymentRow{}, Conflicts: plan.Conflicts(), Notes: plan.Notes, Destroyed: destroyed(plan),
 	}
 	for _, a := range plan.Actions {
@@ -224,7 +227,7 @@ func (in RollbackInput) load(ctx context.Context) (*reversal, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reversal{in: in}
+	r := &reversal{in: in, except: in.except}
 	ofThis := snapshot.OfOrg(who.OrgID)
 	if in.After == "" {
 		if r.before, err = held(ctx, in.Store, in.Before, ofThis); err != nil {

@@ -142,7 +142,7 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 
 // reversal is what the plan was decided from, to be decided anew.
 func (in ApplyRollbackInput) reversal(ctx context.Context, plan *rollback.Plan) (*reversal, error) {
-	again := RollbackInput{Org: in.Org, Store: in.Store, Before: plan.Source.Before, After: plan.Source.After, Capture: in.Capture, exact: true}
+	again := RollbackInput{Org: in.Org, Store: in.Store, Before: plan.Source.Before, After: plan.Source.After, Capture: in.Capture, exact: true, except: plan.Source.Except}
 	again.Capture.Kind = kindVerify
 	for _, name := range plan.Source.Only {
 		again.Only = append(again.Only, strings.Replace(name, " ", ":", 1))
