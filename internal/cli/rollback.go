@@ -252,6 +252,9 @@ func writeRollback(w io.Writer, r run.RollbackResult) {
 			return fmt.Sprintf("  stays, because somebody has changed it since: %s %s", p.Element, plain(p.Key))
 		})
 	}
+	for _, name := range r.Except {
+		fmt.Fprintf(w, "left alone, because it changed beside the deployment: %s\n", plain(name))
+	}
 	for _, d := range r.Deployments {
 		fmt.Fprintf(w, "deployment %d: %s, %s\n", d.Number, plural(len(d.Deploy), "component"), plural(len(d.Delete), "deletion"))
 		for _, k := range d.Delete {
