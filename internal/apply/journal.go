@@ -112,6 +112,24 @@ func Begun(path string) (digest string, err error) {
 		Hint("approve the plan with --approve")
 }
 
+// MakeJournal makes the journal at path durable where there is none. The errors are those of OpenJournal.
+func MakeJournal(path string) error {
+	j, err := OpenJournal(path)
+	if err != nil {
+		return err
+	}
+	return j.Close()
+}
+
+// HasJournal is the error NotFound where there is no journal at path: of one that is not there nobody knows what it held.
+func HasJournal(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return problem.Newf(problem.NotFound, "there is no journal %s, so that it is not known what was switched off", path).
+			Hint("name the journal of the application with --journal; where it is lost, see in the org what is off")
+	}
+	return nil
+}
+
 // newJournal reads what the medium holds and leaves it ready to append.
 func newJournal(path string, m medium, limit int64) (*Journal, error) {
 	j := &Journal{path: path, medium: m, limit: limit}

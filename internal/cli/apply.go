@@ -97,6 +97,17 @@ func (f applyFlags) approval() (string, error) {
 	return apply.Begun(f.journal)
 }
 
+// known refuses to put back without a journal, of which a new one would say that nothing is off.
+func (f applyFlags) known() error {
+	if !f.putBack {
+		return nil
+	}
+	if err := apply.HasJournal(f.journal); err != nil {
+		return fmt.Errorf("put automation back: %w", err)
+	}
+	return nil
+}
+
 // planGarbage is how much garbage may lie beside what is held of a plan, in percent, before it is collected. A plan of a
 // million rows is gigabytes, of which Go would let as much again go to waste.
 const planGarbage = 40
@@ -144,6 +155,9 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	}
 	at, err := a.applyAt(cmd, p.Org, in.org)
 	if err != nil {
+		return err
+	}
+	if err := in.known(); err != nil {
 		return err
 	}
 	watched, err := a.watch(ctx, p.Switches(), at, path, in.journal, in.unwatched)

@@ -326,6 +326,9 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 	if err != nil {
 		return err
 	}
+	if err := in.known(); err != nil {
+		return err
+	}
 	watched, err := a.watch(ctx, shown.SwitchesOff(), at, path, in.journal, in.unwatched)
 	if err != nil {
 		return err

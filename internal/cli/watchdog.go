@@ -29,6 +29,7 @@ const (
 // Bounds of a watchdog.
 const (
 	watchdogStart = 20 * time.Second       // in which it has to say that it watches
+	watchdogEnd   = 3 * time.Second        // for which an application that is done waits for its watchdog to end
 	watchdogTime  = 24 * time.Hour         // for which it tries, after an application has died
 	watchdogFirst = 5 * time.Second        // between its first attempts
 	watchdogMost  = 5 * time.Minute        // between later ones
@@ -61,6 +62,12 @@ func (a *app) watch(ctx context.Context, switches bool, at place, path, journal 
 	if err != nil {
 		return w, err
 	}
+	if err := a.lostJournal(r); err != nil {
+		return w, err
+	}
+	if err := apply.MakeJournal(r.Journal); err != nil { // from here on one that is not there has been taken away
+		return w, err
+	}
 	if home, err := config.HomeDir(a.getenv); err == nil {
 		if err := r.write(home); err != nil {
 			return w, problem.Wrap(problem.Failed, err, "remember that automation is about to be switched off").
@@ -78,6 +85,24 @@ func (a *app) watch(ctx context.Context, switches bool, at place, path, journal 
 			Hint("nothing was done; --no-watchdog goes without one")
 	}
 	return w, nil
+}
+
+// lostJournal is an error where this machine remembers an application under a journal that is gone: a new one would have what
+// that left off for how it was.
+func (a *app) lostJournal(r reminder) error {
+	home, err := config.HomeDir(a.getenv)
+	if err != nil {
+		return nil //nolint:nilerr // nothing is remembered
+	}
+	path := reminderPath(home, r.Journal)
+	if _, err := os.Stat(path); err != nil {
+		return nil //nolint:nilerr // of this one nothing is remembered
+	}
+	if err := apply.HasJournal(r.Journal); err != nil {
+		return problem.Wrap(problem.NotFound, err, "an application under this journal did not end").
+			Hint("bring the journal back; or see in the org what is off, and remove %s", path)
+	}
+	return nil
 }
 
 // start starts the watchdog, and waits until it watches. It does not die with this process, its terminal or its session.
@@ -124,7 +149,7 @@ func (w *watched) release() {
 	back := false
 	if w.reminder.Journal != "" {
 		off, err := apply.StillOff(w.reminder.Journal)
-		back = problem.KindOf(err) == problem.NotFound || err == nil && len(off) == 0
+		back = err == nil && len(off) == 0
 	}
 	if back && w.home != "" {
 		w.reminder.forget(w.home)
@@ -136,11 +161,19 @@ func (w *watched) release() {
 		_, _ = io.WriteString(w.tell, allDone) // when it is not there any more, it is not needed, either
 	}
 	_ = w.tell.Close()
-	if back {
-		_ = w.cmd.Wait()
+	if !back {
+		_ = w.cmd.Process.Release()
 		return
 	}
-	_ = w.cmd.Process.Release()
+	ended := make(chan struct{})
+	go func() {
+		_ = w.cmd.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(watchdogEnd): // somebody has stopped it; it ends when it is let go on, and has nothing to do then
+	}
 }
 
 // watchdogCommand is started by an application, and by nobody else.
@@ -188,7 +221,7 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 	delay := watchdogFirst
 	for {
 		off, err := apply.StillOff(r.Journal)
-		if err == nil && len(off) == 0 || problem.KindOf(err) == problem.NotFound {
+		if err == nil && len(off) == 0 {
 			a.back(r)
 			return nil
 		}

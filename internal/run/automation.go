@@ -211,6 +211,9 @@ type PutBackInput struct {
 // the application is at work, Conflict beside a result of which components were left as they are, NotVerified
 // when a job of the application may still be at work; those of the deployment.
 func PutBack(ctx context.Context, in PutBackInput) (SwitchedRow, error) {
+	if err := apply.HasJournal(in.Journal); err != nil {
+		return SwitchedRow{}, err
+	}
 	journal, err := apply.OpenJournal(in.Journal)
 	if err != nil {
 		return SwitchedRow{}, err

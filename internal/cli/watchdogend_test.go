@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/apply"
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+)
+
+// A watchdog that somebody has stopped does not hold up the application that is done.
+func TestAStoppedWatchdogDoesNotHoldUpTheEnd(t *testing.T) {
+	in, tell, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.CommandContext(t.Context(), "sleep", "20") // which does not hear, as what is stopped does not
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(t.TempDir(), "j")
+	if err := apply.MakeJournal(journal); err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{reminder: reminder{Journal: journal}, cmd: cmd, tell: tell}
+	begun := time.Now()
+	w.release()
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A journal that is gone tells nothing: the machine goes on remembering that an org may have automation off.
+func TestAJournalThatIsGoneIsNotTakenForAllDone(t *testing.T) {
+	home := t.TempDir()
+	r := reminder{Org: "prod", Plan: filepath.Join(home, "p"), Journal: filepath.Join(home, "p.journal")}
+	if err := r.write(home); err != nil {
+		t.Fatal(err)
+	}
+	kept := func(after string) {
+		if _, err := os.Stat(reminderPath(home, r.Journal)); err != nil {
+			t.Errorf("after %s: %v", after, err)
+		}
+	}
+	(&watched{home: home, reminder: r}).release()
+	kept("the application")
+	var out bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &out, err: io.Discard, now: time.Now, getenv: func(name string) string {
+		if name == config.Home.Env {
+			return home
+		}
+		return ""
+	}}
+	if err := a.watchdog(t.Context(), r); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("the watchdog: %v", err)
+	}
+	kept("the watchdog")
+	if _, err := run.PutBack(t.Context(), run.PutBackInput{Journal: r.Journal}); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("putting back: %v", err)
+	}
+	if _, err := a.watch(t.Context(), true, place{name: r.Org}, r.Plan, r.Journal, true); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("applying it anew: %v", err)
+	}
+	kept("applying it anew")
+	if text := a.reminded(home, reminderPath(home, r.Journal)); !strings.Contains(text, "may have automation off") {
+		t.Errorf("the next command says %q", text)
+	}
+}
