@@ -6,17 +6,28 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"holdfast/internal/problem"
 )
 
-// lockFile takes the exclusive lock of the file without waiting. The kernel drops it when the
+// Commands look into a journal for a moment, and a watchdog has it until automation is back: that much is waited for.
+const (
+	lockPatience = 3 * time.Second
+	lockPause    = 20 * time.Millisecond
+)
+
+// lockFile takes the exclusive lock of the file. It waits a little for whoever has it. The kernel drops it when the
 // process ends, however it ends.
 func lockFile(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return problem.New(problem.Locked, "another process is applying this plan").
-			Hint("wait for it to end, then run the same command again: it goes on from the journal")
+	for begun := time.Now(); ; time.Sleep(lockPause) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if time.Since(begun) > lockPatience {
+			return problem.New(problem.Locked, "another process is applying this plan, or putting automation back").
+				Hint("wait for it to end, then run the same command again: it goes on from the journal")
+		}
 	}
-	return err
 }

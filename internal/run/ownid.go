@@ -92,7 +92,7 @@ func (s *seed) ownID(r sf.Record, field string) string {
 	return string(r.ID)
 }
 
-// matchedByOwn finds the records of the other org that hold the own Id of one of the first one.
+// matchedByOwn finds the records of the other org that have the own Id of one of the first one.
 func (s *seed) matchedByOwn(ctx context.Context, object, there *sf.Object) (map[sf.ID]sf.ID, error) {
 	field := s.own[object.Name]
 	if field == "" {
@@ -102,7 +102,8 @@ func (s *seed) matchedByOwn(ctx context.Context, object, there *sf.Object) (map[
 		return nil, problem.Newf(problem.Usage, "%s.%s is masked and cannot hold own Ids", object.Name, field).
 			Hint("give it the method keep, before the rule that means it")
 	}
-	of, err := s.keyed(ctx, there, []string{field}, func(r sf.Record) string { return strings.ToLower(r.Get(field).Text()) })
+	// A record of the other org without an own Id may be the one that came from there: it is known by its Id.
+	of, err := s.keyed(ctx, there, []string{field}, func(r sf.Record) string { return strings.ToLower(s.ownID(r, field)) })
 	if err != nil {
 		return nil, err
 	}

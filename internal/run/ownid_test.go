@@ -25,15 +25,20 @@ var ownSees = testkit.Narrow("Account", "Contact", "Opportunity", "User", "Recor
 func strangers(t *testing.T) (a, b *ward) {
 	a = newWard(t, 53)
 	b = emptyWard(t, 54, emulator.Options{Seed: 98, StrictFieldAccess: true})
-	b.server.Intercept(func(q emulator.Request) emulator.Fault {
+	b.seesGrants()
+	b.store = a.store
+	a.server.Clock().Advance(time.Hour)
+	return a, b
+}
+
+// seesGrants lets the org show the objects in which a field is granted.
+func (w *ward) seesGrants() {
+	w.server.Intercept(func(q emulator.Request) emulator.Fault {
 		if q.Op == "GET sobjects" {
 			return emulator.Fault{Rewrite: ownSees}
 		}
 		return emulator.Fault{}
 	})
-	b.store = a.store
-	a.server.Clock().Advance(time.Hour)
-	return a, b
 }
 
 // newStore is a repository of its own, as another machine has it.
@@ -115,6 +120,19 @@ func TestASeedKnowsItsRecordsByTheirOwnIDs(t *testing.T) {
 	in.Snapshot = a.backup().Snapshot.ID
 	if r := b.restore(run.RestoreInput{Snapshot: b.seed(in).Snapshot.ID}); r.Totals.Update != 1 || r.Totals.Insert != 0 {
 		t.Errorf("one edit: %+v", r.Totals)
+	}
+	// Back where they came from they are the records that they were.
+	a.seesGrants()
+	home := run.SeedInput{Snapshot: b.backup().Snapshot.ID, Objects: in.Objects, OwnIDs: in.OwnIDs, MakeOwnIDs: a.client}
+	home.Target, home.Store, home.OrgName = a.client, a.store, "home"
+	back := a.seed(home)
+	for _, o := range back.Objects {
+		if o.Records == 0 || o.Matched != o.Records {
+			t.Errorf("back home: %+v", o)
+		}
+	}
+	if r := a.restore(run.RestoreInput{Snapshot: back.Snapshot.ID}); r.Totals.Insert > 0 {
+		t.Errorf("back home they come twice: %+v %+v", r.Totals, r.Steps)
 	}
 }
 

@@ -181,6 +181,9 @@ func (t *Tx) PutRecordType(spec RecordTypeSpec) (sf.ID, bool, *Error) {
 	if old == nil {
 		return "", false, fault("INVALID_CROSS_REFERENCE_KEY", "Entity of type CustomObject named "+spec.Object+" cannot be found")
 	}
+	if len(old.RecordTypes) == 0 { // such as a custom setting; the code and the words are unverified
+		return "", false, fault("FIELD_INTEGRITY_EXCEPTION", "Record types are not available for "+old.Name)
+	}
 	o := t.schema.edit(old)
 	if t.field(o, "RecordTypeId") < 0 {
 		f := newField("RecordTypeId", shape{kind: "ref", targets: []string{"RecordType"}})

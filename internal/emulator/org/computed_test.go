@@ -1,6 +1,7 @@
 package org_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -172,6 +173,22 @@ func TestPricesAndLines(t *testing.T) {
 	w.wants("SELECT UnitPrice, TotalPrice, Product2Id, ProductCode, ListPrice, Name FROM OpportunityLineItem",
 		"9|27|"+string(product)+"|X1|9|O P")
 	w.wants("SELECT HasOpportunityLineItem FROM Opportunity", "true")
+}
+
+func TestCustomSettingsHaveNoRecordTypes(t *testing.T) {
+	w := newWorld(t)
+	err := w.Change(w.Admin(), func(tx *org.Tx) error {
+		if _, err := tx.PutObject(org.ObjectSpec{Name: "Switch__c", Label: "Switch", Kind: org.ListSetting}); err != nil {
+			return err
+		}
+		if _, _, err := tx.PutRecordType(org.RecordTypeSpec{Object: "Switch__c", DeveloperName: "Red", Label: "Red"}); err != nil {
+			return err
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "Record types are not available for Switch__c") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestRecordTypes(t *testing.T) {
