@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -12,7 +13,7 @@ import (
 
 // Decide works out how the changes are taken back from what is there now.
 func Decide(in Input) (Plan, error) {
-	d := &decision{production: in.Production, first: newBuilder(), switched: newBuilder(), versions: newBuilder(), last: newBuilder()}
+	d := &decision{production: in.Production, began: in.Before, first: newBuilder(), switched: newBuilder(), versions: newBuilder(), last: newBuilder()}
 	var flows []Change
 	for _, c := range in.sorted() {
 		var err error
@@ -40,6 +41,7 @@ func Decide(in Input) (Plan, error) {
 // decision is the state of one Decide.
 type decision struct {
 	production bool
+	began      time.Time // of the state before
 	plan       Plan
 	gone       []deletion // but for versions of flows
 
@@ -81,11 +83,31 @@ func (d *decision) remove(c Change) {
 		d.act(Action{Key: c.Key, Verb: Cannot, Why: why})
 		return
 	}
+	if made, earlier := d.older(c); earlier {
+		d.act(Action{Key: c.Key, Verb: Cannot, Why: "the org says that it was made on " + made.UTC().Format(time.RFC3339) +
+			", before the snapshot that does not have it: that snapshot does not tell what there was"})
+		return
+	}
 	d.act(Action{Key: c.Key, Verb: Remove})
 	words := c.Now.words()
 	for _, key := range component.Deletions(c.Key, c.Now.Files) {
 		d.gone = append(d.gone, deletion{key, words})
 	}
+}
+
+// noDate is the latest date that the org gives to what has none, such as standard components: the epoch, as public
+// answers of listMetadata have it.
+var noDate = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
+
+// older reports a component that was made before the state in which it is missing began to be observed: a listing that came
+// back empty, or that the user was not shown whole, is no witness that it was not there.
+func (d *decision) older(c Change) (made time.Time, earlier bool) {
+	for _, x := range []*Component{c.After, c.Now} {
+		if made := x.Created; made.After(noDate) && made.Before(d.began) {
+			return made, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // undeletable says why no deployment deletes a component, or "".
@@ -94,6 +116,10 @@ func undeletable(key sf.ComponentKey) string {
 	switch key.Type {
 	case "StandardValueSet", "Settings":
 		return "the org has it always; what it said before the change is not held"
+	case "CustomObject":
+		if !strings.Contains(key.Name, "__") { // its custom fields would go
+			return "the org has the standard object always; what it was before the change is not held"
+		}
 	case "RecordType": // public deploy results: forcedotcom/devops-center-feedback issue 203, SFDO-Tooling/CumulusCI pull 268
 		return "no deployment deletes a record type"
 	case "InstalledPackage": // a deletion uninstalls it

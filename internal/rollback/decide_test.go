@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/component"
 	"holdfast/internal/rollback"
@@ -278,6 +279,39 @@ func TestWhatNoDeploymentTakesAwayStays(t *testing.T) {
 func renamed(c *rollback.Component, version int) *rollback.Component {
 	c.Name, c.Version = fmt.Sprintf("Renew-%d", version), version
 	return c
+}
+
+// Trap 30: what the org says to have been made before the snapshot that lacks it was there, and is not deleted.
+func TestWhatIsOlderThanTheStateThatLacksItStays(t *testing.T) {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		made time.Time
+		want rollback.Verb
+	}{
+		"made before":  {began.Add(-time.Second), rollback.Cannot},
+		"made by it":   {began.Add(time.Second), rollback.Remove},
+		"of no date":   {time.Unix(0, 0), rollback.Remove},
+		"date unknown": {time.Time{}, rollback.Remove},
+	} {
+		made := class("public class Pay {}")
+		made.Created = c.made
+		plan, err := rollback.Decide(rollback.Input{APIVersion: "66.0", Before: began, Changes: []rollback.Change{change(nil, made, made)}})
+		if err != nil || len(plan.Actions) != 1 || plan.Actions[0].Verb != c.want || (c.want == rollback.Cannot) != (len(plan.Deployments) == 0) {
+			t.Errorf("%s: %+v %v", name, plan.Actions, err)
+		}
+	}
+}
+
+// A standard object was always there, whatever a listing says: nothing of it is deleted with it.
+func TestStandardObjectsAreNeverRemoved(t *testing.T) {
+	for name, want := range map[string]rollback.Verb{"Account": rollback.Cannot, "Made__c": rollback.Remove} {
+		made := object("A=a")
+		made.Name = name
+		plan, err := rollback.Decide(rollback.Input{APIVersion: "66.0", Changes: []rollback.Change{change(nil, made, made)}})
+		if err != nil || len(plan.Actions) != 1 || plan.Actions[0].Verb != want {
+			t.Errorf("%s: %+v %v", name, plan.Actions, err)
+		}
+	}
 }
 
 // In production a flow comes back as a draft, and is switched on when it is there.

@@ -3,6 +3,7 @@ package rollback
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -27,6 +28,9 @@ type Input struct {
 	Changes    []Change
 	APIVersion string // of the deployments, such as 66.0
 	Production bool   // flows come into the org as drafts, whatever their files say, until they are switched on
+	// Before is the server time at which the state before the change began to be observed; zero: not known. What the org
+	// says to have been made earlier was there, though that state lacks it.
+	Before time.Time
 }
 
 // sorted returns the changes by key, so that their order says nothing.

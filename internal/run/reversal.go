@@ -42,7 +42,7 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 		return rollback.Plan{}, err
 	}
 	r.notes, r.retyped, r.lost = nil, map[string]bool{}, map[string]bool{}
-	input := rollback.Input{APIVersion: r.in.APIVersion}
+	input := rollback.Input{APIVersion: r.in.APIVersion, Before: r.before.Info().Started}
 	var refused []rollback.Action
 	for _, kind := range kinds {
 		changes, err := r.changes(ctx, kind)

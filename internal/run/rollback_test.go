@@ -268,6 +268,17 @@ func (r refusing) Components(ctx context.Context, queries []sf.ComponentQuery) (
 	return r.DeployOrg.Components(ctx, queries)
 }
 
+// blind is an org that lists nothing of a type, as if there were nothing.
+type blind struct {
+	run.DeployOrg
+	kind string
+}
+
+func (b blind) Components(ctx context.Context, queries []sf.ComponentQuery) ([]sf.Component, error) {
+	all, err := b.DeployOrg.Components(ctx, queries)
+	return slices.DeleteFunc(all, func(c sf.Component) bool { return c.Type == b.kind }), err
+}
+
 // poisoned is an org that does not give one component.
 type poisoned struct {
 	run.DeployOrg
@@ -303,6 +314,10 @@ func TestTrap30SnapshotsThatDoNotTellDeleteNothing(t *testing.T) {
 		"of another type":  func(r *release) string { return r.take("components/CustomObject") },
 		"without metadata": func(r *release) string { return r.take("Account") },
 		"type refused":     func(r *release) string { return r.takeFrom(refusing{r.client, "ApexClass"}) },
+		"listed empty": func(r *release) string {
+			r.server.Clock().Advance(time.Hour)
+			return r.takeFrom(blind{r.client, "ApexClass"})
+		},
 		"component poison": func(r *release) string { return r.takeFrom(poisoned{r.client, "Pay"}) },
 		"stale": func(r *release) string {
 			r.take()
