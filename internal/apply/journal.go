@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"holdfast/internal/problem"
 )
@@ -40,8 +41,15 @@ type medium interface {
 // OpenJournal opens the journal at path, or creates it (mode 0600: the org's error texts may quote
 // records) when it is not there. A tail that was not wholly written is cut off. The error is Locked
 // when another process has it open, and Damaged when its bytes are not those that were written.
-func OpenJournal(path string) (*Journal, error) {
-	m, err := openFile(path)
+//
+// Commands look into a journal for a moment, and a watchdog has it until automation is back: that much is waited for.
+func OpenJournal(path string) (*Journal, error) { return openJournal(path, lockPatience) }
+
+// lockPatience is how long whoever wants to apply a plan waits for the lock of its journal.
+const lockPatience = 3 * time.Second
+
+func openJournal(path string, patience time.Duration) (*Journal, error) {
+	m, err := openFile(path, patience)
 	if err != nil {
 		return nil, onDisk(fmt.Errorf("journal %s: %w", path, err))
 	}
@@ -216,7 +224,7 @@ type diskFile struct {
 	f *os.File
 }
 
-func openFile(path string) (*diskFile, error) {
+func openFile(path string, patience time.Duration) (*diskFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -226,7 +234,7 @@ func openFile(path string) (*diskFile, error) {
 			Hint("name another place for the journal with --journal"), err, f.Close())
 	}
 	// The name is made durable also when the file was there: the run that made it may have died before.
-	if err := errors.Join(lockFile(f), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(lockFile(f, patience), syncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &diskFile{f: f}, nil
