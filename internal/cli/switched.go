@@ -28,8 +28,8 @@ const reminderVersion = "holdfast-switched/1"
 // maxReminder bounds such a file, which has one line of four members.
 const maxReminder = 64 << 10
 
-// reminderRest is how old such a file is before another command takes it away, or misses its journal: an application writes it
-// before it starts its watchdog and opens its journal.
+// reminderRest is how old such a file is before another command takes it away: an application writes it before it starts its
+// watchdog and writes into its journal.
 const reminderRest = time.Minute
 
 // reminder is what such a file holds.
@@ -104,8 +104,8 @@ func (a *app) reminded(home, path string) string {
 	switch {
 	case problem.KindOf(err) == problem.Locked: // whoever has it sees to it
 		return ""
-	case (problem.KindOf(err) == problem.NotFound || err == nil && len(off) == 0) && time.Since(written) < reminderRest:
-		return "" // nothing is off yet: it may be about to be
+	case err == nil && len(off) == 0 && time.Since(written) < reminderRest:
+		return "" // nothing is off yet: it may be about to be. The journal is there before the reminder is.
 	case err != nil:
 		return fmt.Sprintf("org %s may have automation off, and the journal that tells what was there cannot be read: %s; see to it in the org, and remove %s",
 			plain(r.Org), plain(err.Error()), path)
