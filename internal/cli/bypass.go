@@ -14,7 +14,7 @@ import (
 
 // bypassFlag gives a command that makes a plan the flag that sets the org's own bypass.
 func bypassFlag(cmd *cobra.Command) {
-	cmd.Flags().Bool("bypass", false, "set the org's own bypass, as `holdfast org set --bypass` names it, for the user while the plan is applied, and put it back")
+	cmd.Flags().Bool("bypass", false, "set the org's own bypass, as 'holdfast org set --bypass' names it, for the user while the plan is applied, and put it back")
 }
 
 // bypassOf returns the bypass of the org, if the command was asked for it.

@@ -56,7 +56,7 @@ holdfast drill --from prod --statement drill.txt --json`,
 	flags.StringArrayVar(&in.Objects, "object", nil, "rehearse records of this `object` alone, and what they refer to; may be repeated")
 	flags.BoolVar(&in.AutomationOff, "automation-off", false, "switch off the rules that act on the rows, as a restore with this flag would")
 	flags.IntVar(&in.MaxRows, "max-rows", 0, "`number` of records at most; 0 is 100,000")
-	flags.StringVar(&statement, "statement", "", "new `file` for a signed statement of the result, which `holdfast verify --statement` checks")
+	flags.StringVar(&statement, "statement", "", "new `file` for a signed statement of the result, which 'holdfast verify --statement' checks")
 	return a.repoFlags(cmd)
 }
 

@@ -70,7 +70,7 @@ func TestReferenceOfTheCommandLine(t *testing.T) {
 		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", flag, s.Env, s.Text)
 	}
 	b.WriteString("\n## Flags of every command\n\n")
-	writeFlags(&b, root.PersistentFlags())
+	writeFlags(t, &b, root.PersistentFlags())
 	b.WriteString("\n## Errors\n\n")
 	writeFields(t, &b, reflect.TypeFor[failure](), "")
 	for _, cmd := range leaves(root) {
@@ -106,7 +106,7 @@ func writeCommand(t *testing.T, b *strings.Builder, a *app, cmd *cobra.Command) 
 	fmt.Fprintf(b, "```\n%s\n```\n", strings.TrimSpace(s.example))
 	if cmd.Flags().HasAvailableFlags() {
 		b.WriteString("\n")
-		writeFlags(b, cmd.Flags())
+		writeFlags(t, b, cmd.Flags())
 	}
 	b.WriteString("\nExit codes: 0")
 	for _, l := range s.kindsOf() {
@@ -123,7 +123,7 @@ func writeCommand(t *testing.T, b *strings.Builder, a *app, cmd *cobra.Command) 
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
+func writeFlags(t *testing.T, b *strings.Builder, flags *pflag.FlagSet) {
 	b.WriteString("| Flag | Meaning |\n|---|---|\n")
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Name == "help" {
@@ -131,6 +131,9 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 		}
 		name := "`--" + f.Name
 		value, usage := pflag.UnquoteUsage(f)
+		if f.Value.Type() == "bool" && value != "" || strings.Contains(usage, "`") {
+			t.Errorf("--%s: backquotes are for the one word that stands for its value: %q", f.Name, f.Usage)
+		}
 		if value != "" {
 			name += " " + strings.ToUpper(value)
 		}
