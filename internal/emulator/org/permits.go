@@ -2,6 +2,7 @@ package org
 
 import (
 	"strings"
+	"time"
 
 	"holdfast/internal/sf"
 )
@@ -17,6 +18,7 @@ type permits struct {
 	objects map[string]objectAccess
 	fields  map[string]fieldAccess // by folded object.field: what rows say
 	base    baseline
+	until   time.Time // when an assignment expires, and all is worked out anew; zero: never
 }
 
 type objectAccess struct{ create, read, edit, remove, viewAll, modifyAll bool }
@@ -77,14 +79,14 @@ var withheld = map[string]bool{
 }
 
 // permits returns what a caller may do. It is worked out once for each user, until a record that it
-// rests on changes.
+// rests on changes or an assignment expires.
 func (o *Org) permits(caller Caller) *permits {
 	if caller.User == "" {
 		return &permits{all: true}
 	}
 	o.accessMu.Lock()
 	defer o.accessMu.Unlock()
-	if p, ok := o.access[caller.User]; ok {
+	if p, ok := o.access[caller.User]; ok && (p.until.IsZero() || o.clock.Now().Before(p.until)) {
 		return p
 	}
 	p := o.workOut(caller.User)
@@ -125,6 +127,15 @@ func (o *Org) workOut(user sf.ID) *permits {
 	}
 	for _, a := range o.rowsOf("permissionsetassignment", "AssigneeId", user) {
 		t := o.tables["permissionsetassignment"]
+		if expires := t.text(a, "ExpirationDate"); expires != "" {
+			at, err := time.Parse(time.RFC3339, expires)
+			if err == nil && !o.clock.Now().Before(at) {
+				continue
+			}
+			if err == nil && (p.until.IsZero() || at.Before(p.until)) {
+				p.until = at
+			}
+		}
 		sets := []sf.ID{sf.ID(t.text(a, "PermissionSetId"))}
 		if group := sf.ID(t.text(a, "PermissionSetGroupId")); group != "" {
 			for _, c := range o.rowsOf("permissionsetgroupcomponent", "PermissionSetGroupId", group) {

@@ -3,6 +3,7 @@ package org_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/emulator/org"
 	"holdfast/internal/sf"
@@ -230,4 +231,26 @@ func TestAutomationAsksForNoPermission(t *testing.T) {
 		t.Errorf("insert: %s", got)
 	}
 	w.wants("SELECT Text__c FROM Log__c", "sam")
+}
+
+// TestAnAssignmentExpires: Object Reference, PermissionSetAssignment (ExpirationDate).
+func TestAnAssignmentExpires(t *testing.T) {
+	w := newWorld(t)
+	w.object("Secret__c", words("Text__c", 20))
+	sam := w.sam()
+	set := w.add("PermissionSet", "Name=Short", "Label=Short")
+	w.add("ObjectPermissions", "ParentId="+string(set), "SobjectType=Secret__c", "PermissionsRead=true")
+	pair := []string{"PermissionSetId=" + string(set), "AssigneeId=" + string(sam.caller.User)}
+	expires := w.clock.Now().Add(time.Hour).UTC().Format(sf.DatetimeLayout)
+	w.add("PermissionSetAssignment", append(pair, "ExpirationDate="+expires)...)
+	w.refused("DUPLICATE_VALUE", org.Insert, org.Row{Object: "PermissionSetAssignment", Fields: fields(pair...)})
+	if got := sam.count("SELECT Id FROM Secret__c"); got != 0 {
+		t.Errorf("%d rows", got)
+	}
+	w.clock.Advance(time.Hour)
+	sam.refusedQuery("INVALID_TYPE", "SELECT Id FROM Secret__c")
+	w.add("PermissionSetAssignment", pair...)
+	if got := sam.count("SELECT Id FROM Secret__c"); got != 0 {
+		t.Errorf("%d rows", got)
+	}
 }

@@ -43,6 +43,8 @@ func (d *draft) before() *Error {
 		}
 	case "Group":
 		d.preset("OwnerId", string(d.w.o.id))
+	case "PermissionSetAssignment":
+		return d.assignment()
 	}
 	switch d.object.Kind {
 	case HierarchySetting:
@@ -50,6 +52,22 @@ func (d *draft) before() *Error {
 		return d.sibling("SetupOwnerId", "")
 	case ListSetting:
 		return d.sibling("Name", "")
+	}
+	return nil
+}
+
+// assignment refuses a second assignment of a permission set to a user. That one may be made beside another that has expired
+// is unverified: Salesforce Help calls what has expired soft-deleted.
+func (d *draft) assignment() *Error {
+	if d.old != nil {
+		return nil
+	}
+	for _, r := range d.w.o.rowsOf("permissionsetassignment", "AssigneeId", sf.ID(d.get("AssigneeId"))) {
+		at, err := time.Parse(time.RFC3339, d.t.text(r, "ExpirationDate"))
+		expired := err == nil && !d.w.at.Before(at)
+		if !expired && r.id != d.id && d.get("PermissionSetId") != "" && d.t.text(r, "PermissionSetId") == d.get("PermissionSetId") {
+			return fault("DUPLICATE_VALUE", "Duplicate PermissionSetAssignment. Assignee: "+d.get("AssigneeId")+"; Permission Set: "+d.get("PermissionSetId"))
+		}
 	}
 	return nil
 }
