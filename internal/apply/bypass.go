@@ -19,11 +19,8 @@ import (
 // changed, and afterwards it is put back and read again.
 // Sources: Apex Developer Guide, "Hierarchy Custom Setting Methods"; Object Reference, PermissionSetAssignment.
 
-// The objects and fields of a bypass.
+// The field of a setting that says whose record it is, and the values of a checkbox.
 const (
-	assignments  = "PermissionSetAssignment"
-	assignee     = "AssigneeId"
-	assignedSet  = "PermissionSetId"
 	settingOwner = "SetupOwnerId"
 	settingYes   = "true"
 	settingNo    = "false"
@@ -135,17 +132,32 @@ func grouped(set []entrySet) [][]entrySet {
 func (a *application) standingOf(ctx context.Context, user sf.ID, e entrySet) (now entrySet, on bool, err error) {
 	now = entrySet{Kind: e.Kind, Name: e.Name, With: e.With}
 	if e.Kind == plan.BypassPermission {
-		err = a.each(ctx, assignments, []string{assignedSet}, assignee, user, func(r sf.Record) {
-			if r.Get(assignedSet).Text() == e.With {
-				now.Row, on = string(r.ID), true
-			}
-		})
-		return now, on, err
+		return a.assignedTo(ctx, user, e)
 	}
 	object, field, _ := strings.Cut(e.Name, ".")
 	err = a.each(ctx, object, []string{field}, settingOwner, user, func(r sf.Record) {
 		now.Row, now.Was, on = string(r.ID), r.Get(field).Text(), r.Get(field).Text() == settingYes
 	})
+	return now, on, err
+}
+
+// assignedTo reads how a user has a permission set: an assignment that has lapsed gives nothing, and is told as the row of one who
+// is without the bypass. Of several the one that gives it counts, and then one that was not there before.
+func (a *application) assignedTo(ctx context.Context, user sf.ID, e entrySet) (now entrySet, on bool, err error) {
+	now = entrySet{Kind: e.Kind, Name: e.Name, With: e.With}
+	if _, err := a.described(ctx, assignments, assignee, assignedSet); err != nil {
+		return now, false, err
+	}
+	all, err := Assignments(ctx, a.target, a.schema, user)
+	for _, x := range all {
+		switch {
+		case string(x.Set) != e.With:
+		case x.Lapsed == "":
+			now.Row, on = string(x.ID), true
+		case !on && (now.Row == "" || now.Row == e.Row):
+			now.Row = string(x.ID)
+		}
+	}
 	return now, on, err
 }
 
@@ -185,7 +197,7 @@ func (a *application) described(ctx context.Context, object string, fields ...st
 // setBypass sets the bypasses of one record.
 func (a *application) setBypass(ctx context.Context, group []entrySet) error {
 	if group[0].Kind == plan.BypassPermission {
-		return a.make(ctx, assignments, []string{assignee, assignedSet}, []sf.Value{sf.Text(string(a.user)), sf.Text(group[0].With)})
+		return a.assign(ctx, group[0])
 	}
 	object, _, _ := strings.Cut(group[0].Name, ".")
 	if group[0].Row != "" {
@@ -258,6 +270,24 @@ func (a *application) inherited(ctx context.Context, object string) (fields []st
 	return fields[:kept], values[:kept], nil
 }
 
+// assign assigns the permission set. Whether an org takes that beside an assignment that has lapsed is unverified: Salesforce Help
+// calls what has expired soft-deleted.
+func (a *application) assign(ctx context.Context, s entrySet) error {
+	to, ok := a.meter.Target.(FileTarget)
+	if !ok {
+		return errors.New("nothing was given to make single records with")
+	}
+	o, err := Assign(ctx, to, a.user, sf.ID(s.With))
+	if err == nil && !o.Success && s.Row != "" {
+		return problem.Newf(problem.Conflict, "the user's assignment %s has expired or was revoked, and the org takes no other beside it: %s %s", s.Row, o.Code, o.Message).
+			Hint("delete or extend it in Setup, or make a plan without --bypass")
+	}
+	if err != nil {
+		return err
+	}
+	return refusedBypass(o)
+}
+
 // make makes one record. The call is sent once: where its answer is lost the run ends, and putting back looks.
 func (a *application) make(ctx context.Context, object string, fields []string, values []sf.Value) error {
 	to, ok := a.meter.Target.(FileTarget)
@@ -312,11 +342,11 @@ func (a *application) bypassOff(ctx context.Context) error {
 		if slices.Contains(left, s.key()) {
 			continue
 		}
-		now, _, err := a.standingOf(ctx, b.user, s)
+		now, on, err := a.standingOf(ctx, b.user, s)
 		if err != nil {
 			return err
 		}
-		if now.Row != s.Row || now.Was != s.Was {
+		if on || s.Kind == plan.BypassSetting && (now.Row != s.Row || now.Was != s.Was) {
 			return problem.Newf(problem.NotVerified, "bypass %s is not as it was before it was set", s.Name).
 				Hint("run the same command again, or put it back by hand: for user %s it was %s", b.user, cmp.Or(s.Was, "not there"))
 		}
@@ -329,15 +359,20 @@ func (a *application) bypassOff(ctx context.Context) error {
 	return a.record(entry{T: entryUnset, Names: left})
 }
 
-// unsetPermission takes the assignment away again. One that somebody made since, after ours was taken away, stays.
+// unsetPermission takes the assignment away again. One that somebody made since, after ours was taken away, stays, and so does one
+// that had lapsed before: it is somebody's doing when it gives again.
 func (a *application) unsetPermission(ctx context.Context, b *bypassing, group []entrySet) (left []string, err error) {
 	s := group[0]
 	now, on, err := a.standingOf(ctx, b.user, s)
-	switch made := b.made[s.key()]; {
-	case err != nil || !on:
+	made := b.made[s.key()]
+	theirs := now.Row == s.Row || made != "" && made != now.Row
+	switch {
+	case err != nil || now.Row == "":
 		return nil, err
-	case made != "" && made != now.Row:
+	case theirs && on:
 		return []string{s.key()}, nil
+	case theirs || !on && made == "":
+		return nil, nil
 	}
 	return nil, a.remove(ctx, now.Row)
 }
@@ -370,7 +405,7 @@ func (a *application) unsetSetting(ctx context.Context, b *bypassing, group []en
 		_, field, _ := strings.Cut(s.Name, ".")
 		if now.Get(field).Text() == settingYes {
 			ours = append(ours, entrySet{Kind: s.Kind, Name: s.Name, Row: string(now.ID), Was: s.Was})
-		} else if was == "" || now.Get(field).Text() != s.Was {
+		} else if was == "" || now.Get(field).Text() != s.Was { // somebody has taken it away, in a record that was made for it
 			left = append(left, s.key())
 		}
 	}

@@ -3,17 +3,20 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"holdfast/internal/apply"
 	"holdfast/internal/emulator"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/run"
+	"holdfast/internal/sf"
 	"holdfast/internal/testkit"
 )
 
@@ -170,6 +173,70 @@ func TestTheOrgsOwnBypassIsSetAndPutBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An assignment that has expired gives nothing: the bypass is not on because of it, and it is left as it is. One that expires while
+// rows are written is told, too.
+func TestAnExpiredAssignmentIsNoBypass(t *testing.T) {
+	permission := bothBypasses[1:]
+	assigned := func(w *ward, lasts time.Duration) string {
+		w.added("PermissionSetAssignment", testkit.Row{
+			"AssigneeId": w.me(), "PermissionSetId": w.one("SELECT Id FROM PermissionSet WHERE Name = 'Skips'"),
+			"ExpirationDate": w.server.Clock().Now().Add(lasts).UTC().Format(sf.DatetimeLayout),
+		})
+		return w.one("SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = 'Skips'")
+	}
+	t.Run("before", func(t *testing.T) {
+		w, _, before := passed(t)
+		old := assigned(w, time.Minute)
+		w.server.Clock().Advance(time.Hour)
+		r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, Bypass: permission, Selection: run.Selection{Objects: []string{"Contact"}}})
+		out, err := run.Apply(t.Context(), w.input(r, filepath.Join(t.TempDir(), "j")))
+		if out.Switched == nil || !out.Switched.Back || out.Failed > 0 {
+			t.Fatalf("%v %+v %+v", err, out.Switched, out.Errors)
+		}
+		if is := w.one("SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = 'Skips'"); is != old {
+			t.Errorf("assignment %s was there, and %s is", old, is)
+		}
+		w.spoils("afterwards")
+	})
+	t.Run("refused", func(t *testing.T) {
+		w, _, before := passed(t)
+		assigned(w, time.Minute)
+		w.server.Clock().Advance(time.Hour)
+		r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, Bypass: permission, Selection: run.Selection{Objects: []string{"Contact"}}})
+		was := w.dump()
+		w.watched(func(q emulator.Request) emulator.Fault {
+			if strings.HasSuffix(q.Path, "/sobjects/PermissionSetAssignment") && q.Method == http.MethodPost {
+				return emulator.Fault{
+					Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/json"}},
+					Body: `[{"errorCode":"DUPLICATE_VALUE","message":"Duplicate PermissionSetAssignment."}]`,
+				}
+			}
+			return emulator.Fault{}
+		})
+		_, err := run.Apply(t.Context(), w.input(r, filepath.Join(t.TempDir(), "j")))
+		w.watched(nil)
+		if problem.KindOf(err) != problem.Conflict || !strings.Contains(fmt.Sprint(err), "expired") || fmt.Sprint(was) != fmt.Sprint(w.dump()) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("meanwhile", func(t *testing.T) {
+		w, _, before := passed(t)
+		assigned(w, time.Hour)
+		r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, Bypass: permission, Selection: run.Selection{Objects: []string{"Contact"}}})
+		w.watched(func(q emulator.Request) emulator.Fault {
+			if q.Op == "POST jobs/ingest" {
+				return emulator.Fault{Before: func() { w.server.Clock().Advance(2 * time.Hour) }}
+			}
+			return emulator.Fault{}
+		})
+		out, err := run.Apply(t.Context(), w.input(r, filepath.Join(t.TempDir(), "j")))
+		w.watched(nil)
+		if out.Switched == nil || !slices.Equal(out.Switched.Left, []string{"permission Skip_Rules"}) {
+			t.Errorf("%v %+v", err, out.Switched)
+		}
+	})
 }
 
 // Without the bypass the same plan is spoiled; so the test above can fail.

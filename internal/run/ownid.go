@@ -24,8 +24,7 @@ const ownIDLength = 18
 // OwnIDMaker is an org in which the fields can be made: they are deployed, and the user gets to see them.
 type OwnIDMaker interface {
 	apply.Deployer
-	// InsertFile makes one record; there is no file here.
-	InsertFile(ctx context.Context, object string, fields []string, row sf.Write, body *sf.Upload) (sf.Outcome, error)
+	apply.AssignmentMaker
 }
 
 // ownIDs finds the fields in which objects keep own Ids, and makes those that are not there if that was asked for.
@@ -184,8 +183,8 @@ func (s *seed) assign(ctx context.Context, sets []string) error {
 	if err != nil {
 		return err
 	}
-	kind, assigned := schema.Object("PermissionSet"), schema.Object("PermissionSetAssignment")
-	if kind == nil || assigned == nil {
+	kind := schema.Object("PermissionSet")
+	if kind == nil {
 		return problem.New(problem.Unauthorized, "the user may not read permission sets, which the fields need to be seen").
 			Hint("assign the user the permission sets %s, and run the same command again", strings.Join(sets, ", "))
 	}
@@ -193,23 +192,19 @@ func (s *seed) assign(ctx context.Context, sets []string) error {
 	if err != nil {
 		return err
 	}
-	has := map[sf.ID]bool{}
-	x := sf.Extract{Object: assigned, Fields: []string{"PermissionSetId"}, IDs: []sf.ID{who.UserID}, Field: "AssigneeId"}
-	for r, err := range s.in.Target.Records(ctx, x) {
-		if err != nil {
-			return err
-		}
-		has[sf.ID(r.Get("PermissionSetId").Text())] = true
+	all, err := apply.Assignments(ctx, s.in.Target, schema, who.UserID)
+	if err != nil {
+		return err
 	}
 	for r, err := range s.in.Target.Records(ctx, sf.Extract{Object: kind, Fields: []string{"Name"}}) {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(sets, r.Get("Name").Text()) || has[r.ID] {
+		has := slices.ContainsFunc(all, func(x apply.Assignment) bool { return x.Set == r.ID && x.Lapsed == "" })
+		if !slices.Contains(sets, r.Get("Name").Text()) || has {
 			continue
 		}
-		row := sf.Write{Values: []sf.Value{sf.Text(string(who.UserID)), sf.Text(string(r.ID))}}
-		o, err := s.in.MakeOwnIDs.InsertFile(ctx, assigned.Name, []string{"AssigneeId", "PermissionSetId"}, row, nil)
+		o, err := apply.Assign(ctx, s.in.MakeOwnIDs, who.UserID, r.ID)
 		if err != nil {
 			return err
 		}
