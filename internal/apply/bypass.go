@@ -346,7 +346,7 @@ func (a *application) bypassOff(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if on || s.Kind == plan.BypassSetting && (now.Row != s.Row || now.Was != s.Was) {
+		if on || s.Kind == plan.BypassSetting && now.Row != s.Row {
 			return problem.Newf(problem.NotVerified, "bypass %s is not as it was before it was set", s.Name).
 				Hint("run the same command again, or put it back by hand: for user %s it was %s", b.user, cmp.Or(s.Was, "not there"))
 		}
@@ -405,7 +405,7 @@ func (a *application) unsetSetting(ctx context.Context, b *bypassing, group []en
 		_, field, _ := strings.Cut(s.Name, ".")
 		if now.Get(field).Text() == settingYes {
 			ours = append(ours, entrySet{Kind: s.Kind, Name: s.Name, Row: string(now.ID), Was: s.Was})
-		} else if was == "" || now.Get(field).Text() != s.Was { // somebody has taken it away, in a record that was made for it
+		} else if was == "" { // somebody has taken it away, in a record that was made for it
 			left = append(left, s.key())
 		}
 	}

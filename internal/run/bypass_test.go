@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,6 +239,35 @@ func TestAnExpiredAssignmentIsNoBypass(t *testing.T) {
 			t.Errorf("%v %+v", err, out.Switched)
 		}
 	})
+}
+
+// A checkbox that an org reads as null, as one may that was added after the record, is as it was when it is off.
+func TestABypassThatReadNullIsBackAsFalse(t *testing.T) {
+	w, want, before := passed(t)
+	w.added("Bypass__c", testkit.Row{"SetupOwnerId": w.me(), "Text__c": "mine"})
+	r := w.restore(run.RestoreInput{Snapshot: before, Metadata: w.client, Bypass: bothBypasses, Selection: run.Selection{Objects: []string{"Contact"}}})
+	var written atomic.Bool
+	w.watched(func(q emulator.Request) emulator.Fault {
+		if q.Method == http.MethodPatch {
+			written.Store(true)
+		}
+		return emulator.Fault{Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+			if !written.Load() {
+				body = bytes.ReplaceAll(body, []byte(`"Triggers__c":false`), []byte(`"Triggers__c":null`))
+			}
+			return status, body
+		}}
+	})
+	out, err := run.Apply(t.Context(), w.input(r, filepath.Join(t.TempDir(), "j")))
+	w.watched(nil)
+	if err != nil || out.Switched == nil || !out.Switched.Back {
+		t.Fatalf("%v %+v", err, out.Switched)
+	}
+	if got := w.bypasses(); got != "triggers false other false text mine; 0 assigned" {
+		t.Error(got)
+	}
+	w.server.Clock().Advance(1e12)
+	w.same(want, out.NewIDs)
 }
 
 // Without the bypass the same plan is spoiled; so the test above can fail.
