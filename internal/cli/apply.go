@@ -310,7 +310,7 @@ func (a *app) askApproval(ctx context.Context, journal, path, digest string, p *
 		case state != "":
 			fmt.Fprintln(w, state)
 		case !ask:
-			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), digest)
+			fmt.Fprintf(w, "nothing was done; to approve these bytes run `%s`\n", commandLine("holdfast", "apply", operand(path), "--approve", digest))
 		}
 	})
 	if err != nil || !ask {

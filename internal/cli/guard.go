@@ -308,12 +308,19 @@ func writeGuarded(w io.Writer, r guardResult) {
 				records += s.Rows
 			}
 		}
-		text := plural(len(r.Rollback.Deployments), "deployment")
-		if records > 0 {
-			text += " and " + plural(records, "row") + " of records"
+		var parts []string
+		if n := len(r.Rollback.Deployments); n > 0 {
+			parts = append(parts, plural(n, "deployment"))
 		}
-		fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: holdfast apply %s\n", r.After, text,
-			plain(filepath.Join(r.Folder, guardRollback)))
+		if records > 0 {
+			parts = append(parts, plural(records, "row")+" of records")
+		}
+		if r.Rollback.Empty() {
+			fmt.Fprintf(w, "after is snapshot %.10s; there is nothing to take back\n", r.After)
+		} else {
+			fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: %s\n", r.After, strings.Join(parts, " and "),
+				commandLine("holdfast", "apply", operand(filepath.Join(r.Folder, guardRollback))))
+		}
 	}
 	writeRehearsed(w, r.Rehearsal)
 	fmt.Fprintf(w, "runbook %s\n", plain(filepath.Join(r.Folder, guardRunbook)))

@@ -282,7 +282,7 @@ func writeRestore(w io.Writer, r restoreResult) {
 	case r.PlanFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
 	default:
-		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(r.PlanFile), r.Digest, plain(r.PlanFile))
+		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `%s`\n", plain(r.PlanFile), r.Digest, commandLine("holdfast", "apply", operand(r.PlanFile)))
 	}
 }
 

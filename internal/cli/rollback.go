@@ -203,7 +203,7 @@ func writePlanned(w io.Writer, result run.RollbackResult, planFile string) {
 	case planFile == "":
 		fmt.Fprintln(w, "this was a dry run; write the plan with --plan FILE")
 	default:
-		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `holdfast apply %s`\n", plain(planFile), result.Digest, plain(planFile))
+		fmt.Fprintf(w, "plan %s\ndigest %s\nreview it, then run `%s`\n", plain(planFile), result.Digest, commandLine("holdfast", "apply", operand(planFile)))
 	}
 }
 
@@ -361,7 +361,7 @@ func (a *app) askRollback(path string, shown run.RollbackResult) (string, error)
 		writeRollback(w, shown)
 		fmt.Fprintf(w, "digest %s\n", shown.Digest)
 		if !ask {
-			fmt.Fprintf(w, "nothing was done; to approve these bytes run `holdfast apply %s --approve %s`\n", plain(path), shown.Digest)
+			fmt.Fprintf(w, "nothing was done; to approve these bytes run `%s`\n", commandLine("holdfast", "apply", operand(path), "--approve", shown.Digest))
 		}
 	})
 	if err != nil || !ask {

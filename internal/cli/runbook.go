@@ -21,27 +21,34 @@ type runbook struct {
 }
 
 // runbookStep is one step of a runbook.
-type runbookStep struct{ Who, Do, Check string }
+type runbookStep struct {
+	Who   string
+	Do    []phrase
+	Check string
+}
+
+// phrase is some words of a step, and the command that they are about.
+type phrase struct{ Words, Command string }
 
 // runbookOf lays the runbook out.
 func runbookOf(org, what string, r guardResult) runbook {
 	b := runbook{guardResult: r, Org: org, Package: what}
-	folder := filepath.ToSlash(r.Folder)
-	step := func(who, do, check string) {
-		b.Steps = append(b.Steps, runbookStep{who, do, check})
+	folder := operand(filepath.ToSlash(r.Folder))
+	step := func(who string, check string, do ...phrase) { b.Steps = append(b.Steps, runbookStep{who, do, check}) }
+	guard := func(verb string) string {
+		return commandLine("holdfast", "guard", verb, org, operand(what), "--to", folder)
 	}
-	command := func(format string, args ...any) string { return "`" + fmt.Sprintf(format, args...) + "`" }
-	step("release manager", "Read the grade and the reasons, and tell the stakeholders below.", "the grade is accepted by whoever owns the data at risk")
-	step("release manager", "Deploy: "+command("holdfast guard deploy %s %s --to %s", org, what, folder)+", or by other means and then "+
-		command("holdfast guard after %s %s --to %s", org, what, folder)+".", "nothing is listed as beyond the package, or not as the package has it")
-	step("testers", "Try what was released.", "the release does what it should, and what it should leave alone works as before")
-	step("whoever may decide", "If it does not: decide to go back.", "the decision and its time are written down")
-	step("release manager", "Look at the plan, approve and apply it: "+command("holdfast apply %s/%s", folder, guardRollback)+".",
-		"it ends with: nothing remains to be deployed")
+	step("release manager", "the grade is accepted by whoever owns the data at risk", phrase{Words: "Read the grade and the reasons, and tell the stakeholders below."})
+	step("release manager", "nothing is listed as beyond the package, or not as the package has it",
+		phrase{"Deploy:", guard("deploy")}, phrase{"or by other means and then", guard("after")})
+	step("testers", "the release does what it should, and what it should leave alone works as before", phrase{Words: "Try what was released."})
+	step("whoever may decide", "the decision and its time are written down", phrase{Words: "If it does not: decide to go back."})
+	step("release manager", "it ends with: nothing remains to be deployed",
+		phrase{"Look at the plan, approve and apply it:", commandLine("holdfast", "apply", folder+"/"+guardRollback)})
 	for _, v := range dataRows(r) {
 		b.Back = append(b.Back, valuesOf(v))
 	}
-	step("testers", "Try what was there before.", "it works as before the release")
+	step("testers", "it works as before the release", phrase{Words: "Try what was there before."})
 	for _, c := range r.Components {
 		if c.Grade != "A" {
 			for _, why := range c.Reasons {
@@ -72,8 +79,22 @@ func cell(text string) string {
 	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(plain(text))
 }
 
+// codeSpan makes a command a span of code within a cell: there nothing means anything but the bar, and as many backquotes in a row
+// as the span has around it. Source: GitHub Flavored Markdown, "Code spans" and "Tables (extension)".
+func codeSpan(command string) string {
+	fence := "`"
+	for strings.Contains(command, fence) {
+		fence += "`"
+	}
+	pad := ""
+	if strings.HasPrefix(command, "`") || strings.HasSuffix(command, "`") {
+		pad = " "
+	}
+	return fence + pad + strings.ReplaceAll(command, "|", "\\|") + pad + fence
+}
+
 var runbookText = texttemplate.Must(texttemplate.New("runbook").Funcs(texttemplate.FuncMap{
-	"cell": cell, "stamp": stamp, "join": strings.Join, "inc": inc,
+	"cell": cell, "code": codeSpan, "stamp": stamp, "join": strings.Join, "inc": inc,
 	"step": stepText, "took": tookText, "forecast": forecastText,
 }).Parse(
 	`# Deployment of {{cell .Package}} to {{cell .Org}}: grade {{.Grade}}
@@ -96,7 +117,7 @@ Org {{.OrgID}}, snapshot before {{printf "%.10s" .Before}} of {{stamp .Made}}, p
 
 | | Who | Do | Check |
 |---:|---|---|---|
-{{range $i, $s := .Steps}}| {{inc $i}} | {{.Who}} | {{cell .Do}} | {{cell .Check}} |
+{{range $i, $s := .Steps}}| {{inc $i}} | {{.Who}} | {{range $j, $p := .Do}}{{if $j}} {{end}}{{cell .Words}}{{with .Command}} {{code .}}{{end}}{{end}} | {{cell .Check}} |
 {{end}}
 ## Checks made
 
@@ -157,7 +178,7 @@ td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;vertical-align:top
 {{if .Data}}<h2>Data at risk</h2><table><tr><th>Object</th><th>Field</th><th>Records</th><th>Values</th><th>Held by the snapshot</th></tr>
 {{range .Data}}<tr><td>{{.Object}}</td><td>{{.Field}}</td><td>{{.Records}}</td><td>{{.Values}}</td><td>{{if .Held}}yes{{else}}no{{end}}</td></tr>{{end}}</table>{{end}}
 <h2>Steps</h2><table><tr><th></th><th>Who</th><th>Do</th><th>Check</th></tr>
-{{range $i, $s := .Steps}}<tr><td>{{inc $i}}</td><td>{{.Who}}</td><td>{{.Do}}</td><td>{{.Check}}</td></tr>
+{{range $i, $s := .Steps}}<tr><td>{{inc $i}}</td><td>{{.Who}}</td><td>{{range .Do}}{{.Words}} {{with .Command}}<code>{{.}}</code> {{end}}{{end}}</td><td>{{.Check}}</td></tr>
 {{end}}</table>
 <h2>Checks made</h2><ul>{{range .Validated}}<li>validation of the {{.What}}: {{if .Success}}the org would take it{{else}}the org refuses it{{end}}{{with .Note}}; {{.}}{{end}}</li>{{end}}
 {{range .Beyond}}<li>beyond the package: {{.How}} {{.Type}} {{.Name}}</li>{{end}}{{range .Otherwise}}<li>not as the package has it: {{.Type}} {{.Name}}</li>{{end}}</ul>
