@@ -37,25 +37,56 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 		return Git{}, err
 	}
 	there := existing(abs) // a folder that was deleted since has no place to start git in
-	out, err := Git{Top: there}.run(ctx, nil, "rev-parse", "--show-toplevel", "--show-prefix")
+	top, err := Git{Top: there}.top(ctx, folder)
 	if err != nil {
-		if problem.KindOf(err) == problem.Usage {
-			return Git{}, err
-		}
-		return Git{}, problem.Wrap(problem.NotFound, err, "there is no Git repository at "+folder)
+		return Git{}, err
 	}
-	top, prefix, _ := strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
 	if err := within(top, there); err != nil {
 		return Git{}, err
 	}
-	rest, err := filepath.Rel(there, abs)
+	real, err := filepath.EvalSymlinks(there)
 	if err != nil {
 		return Git{}, err
 	}
-	if rest != "." {
-		prefix += filepath.ToSlash(rest) + "/"
+	prefix := ""
+	for _, way := range [][2]string{{top, real}, {there, abs}} { // what is not there any more has no links
+		rest, err := filepath.Rel(way[0], way[1])
+		if err != nil {
+			return Git{}, err
+		}
+		if rest != "." {
+			prefix += filepath.ToSlash(rest) + "/"
+		}
 	}
 	return Git{Top: top, Prefix: prefix}.inert(ctx)
+}
+
+// top is the folder of the repository in which g lies: where its files are checked out, or the repository itself where
+// they are nowhere, as on a server.
+func (g Git) top(ctx context.Context, folder string) (string, error) {
+	one := func(what string) (string, error) {
+		out, err := g.run(ctx, nil, "rev-parse", what)
+		return strings.TrimSuffix(string(out), "\n"), err // a name may end with white space
+	}
+	top, err := one("--show-toplevel")
+	if problem.KindOf(err) == problem.Usage {
+		return "", err
+	}
+	if err == nil {
+		return filepath.EvalSymlinks(top)
+	}
+	bare, none := one("--is-bare-repository")
+	switch {
+	case none != nil:
+		return "", problem.Wrap(problem.NotFound, err, "there is no Git repository at "+folder)
+	case bare != "true":
+		return "", problem.Newf(problem.Usage, "%s lies within .git, where no files are checked out", folder).
+			Hint("name the folder in which .git lies, or a folder of it")
+	}
+	if top, err = one("--absolute-git-dir"); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(top)
 }
 
 // within refuses a repository whose settings (core.worktree) say that its files lie elsewhere: git would be started
@@ -261,9 +292,6 @@ func (g Git) files(ctx context.Context, commit string) ([]component.Entry, error
 		name = strings.TrimPrefix(name, g.Prefix)
 		if base := path.Base(name); passes(name) || strings.HasPrefix(base, ".") && base != ignoreFile {
 			continue
-		}
-		if err := component.CheckPath(name); err != nil {
-			return nil, problem.Wrap(problem.Usage, err, "commit "+commit)
 		}
 		size, err := strconv.ParseInt(fields[3], 10, 64)
 		if err != nil {

@@ -163,3 +163,69 @@ func TestGitReadsTheRepositoryThatIsNamed(t *testing.T) {
 		t.Error("a branch was made in another repository")
 	}
 }
+
+// A bare repository, as servers and mirrors have it, is read, reverted in and proposed to like any other.
+func TestABareRepositoryIsARepository(t *testing.T) {
+	files := func(body string) map[string]string {
+		return map[string]string{"force-app/classes/Pay.cls": body, "force-app/classes/Pay.cls-meta.xml": meta}
+	}
+	dir, git := repository(t, files("good"))
+	write(t, dir, files("bad"))
+	git("commit", "-q", "-a", "-m", "bad")
+	bare := filepath.Join(t.TempDir(), "team.git")
+	git("clone", "-q", "--bare", dir, bare)
+	for _, folder := range []string{bare, filepath.Join(bare, "force-app")} {
+		p, err := project.Revision(t.Context(), folder, "main~1")
+		if err != nil || len(p.Files) != 2 || string(p.Files[0].Body) != "good" {
+			t.Errorf("%s: %v %+v", folder, err, p)
+		}
+	}
+	c, err := project.Revert(t.Context(), filepath.Join(bare, "force-app"), "main", "main", "revert/pay")
+	if err != nil || len(c.Package.Files) != 2 || string(c.Package.Files[0].Body) != "good" {
+		t.Errorf("revert: %v %+v", err, c)
+	}
+	if p, err := project.Propose(t.Context(), bare, "main", "x", "m", []project.Wanted{wantedClass("Pay", "better")}); err != nil || p.Commit == "" {
+		t.Errorf("propose: %v %+v", err, p)
+	}
+	if _, err := project.Revision(t.Context(), filepath.Join(bare, "refs"), "main"); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("a folder that the repository does not have: %v", err)
+	}
+	if _, err := project.Revision(t.Context(), filepath.Join(dir, ".git"), "main"); problem.KindOf(err) != problem.Usage || !strings.Contains(err.Error(), ".git") {
+		t.Errorf("within .git: %v", err)
+	}
+}
+
+// A path that no org takes is named, with what to do; what is no part of the project stands in nobody's way.
+func TestAPathThatNoOrgTakesIsNamed(t *testing.T) {
+	for _, name := range []string{"classes/Pa\ny.cls", "lwc/pay/pay\n.js", "classes/Pa:y.cls"} {
+		files := map[string]string{
+			"sfdx-project.json": `{"packageDirectories":[{"path":"force-app"}]}`, "force-app/classes/A.cls": "x", "force-app/classes/A.cls-meta.xml": meta,
+			"notes/a\nb: c.txt": "no part of it", "force-app/" + name: "x",
+		}
+		dir, _ := repository(t, files)
+		spelt := strings.ReplaceAll(name, "\n", `\n`)
+		read := map[string]func(string) (project.Project, error){
+			"folder": project.Open, "revision": func(dir string) (project.Project, error) { return project.Revision(t.Context(), dir, "main") },
+		}
+		for how, open := range read {
+			_, err := open(dir)
+			if problem.KindOf(err) != problem.Usage || !strings.Contains(err.Error(), spelt) || !strings.Contains(problem.HintOf(err), ".forceignore") {
+				t.Errorf("%s of %q: %v (%s)", how, name, err, problem.HintOf(err))
+			}
+		}
+		delete(files, "force-app/"+name)
+		dir, _ = repository(t, files)
+		for how, open := range read {
+			if p, err := open(dir); err != nil || len(p.Files) != 2 {
+				t.Errorf("%s without %q: %v %v", how, name, err, p.Files)
+			}
+		}
+		files["force-app/"+name], files[".forceignore"] = "x", "**/Pa*y.cls\n**/pay*.js\n"
+		dir, _ = repository(t, files)
+		for how, open := range read {
+			if p, err := open(dir); err != nil || len(p.Files) != 2 {
+				t.Errorf("%s with %q ignored: %v %v", how, name, err, p.Files)
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"holdfast/internal/component"
+	"holdfast/internal/problem"
 )
 
 // ignoreFile names what of a project is no part of it, in the form of .gitignore.
@@ -23,7 +24,8 @@ type settings struct {
 	SourceAPIVersion string `json:"sourceApiVersion"`
 }
 
-// selected returns the files that lie in the packages of a project and are not to be left alone.
+// selected returns the files that lie in the packages of a project and are not to be left alone. Their paths are safe to be
+// followed below a folder.
 func selected(files []component.Entry, p *Project) ([]component.Entry, error) {
 	var packages []string
 	var rules []pattern
@@ -45,9 +47,14 @@ func selected(files []component.Entry, p *Project) ([]component.Entry, error) {
 	var out []component.Entry
 	for _, f := range files {
 		inside := len(packages) == 0 || slices.ContainsFunc(packages, func(dir string) bool { return dir == "." || strings.HasPrefix(f.Path, dir+"/") })
-		if inside && !strings.HasPrefix(path.Base(f.Path), ".") && !passes(f.Path) && !ignored(rules, f.Path) {
-			out = append(out, f)
+		if !inside || strings.HasPrefix(path.Base(f.Path), ".") || passes(f.Path) || ignored(rules, f.Path) {
+			continue
 		}
+		if err := component.CheckPath(f.Path); err != nil {
+			return nil, problem.Newf(problem.Usage, "%q is no path of a component: no org takes it", f.Path).
+				Hint("rename the file, or leave it out with a line in %s, such as **/PART*OF*ITS*NAME", ignoreFile)
+		}
+		out = append(out, f)
 	}
 	return out, nil
 }

@@ -249,6 +249,9 @@ func (p *Project) metadataFormat(files []component.Entry, base string) error {
 				return problem.Wrap(problem.Usage, err, p.Source+": "+name)
 			}
 		default:
+			if component.CheckPath(name) != nil {
+				return problem.Newf(problem.Usage, "%s: %q is no path of a component: no org takes it", p.Source, name).Hint("rename the file, or remove it")
+			}
 			if _, known := component.Known().Resolve(name); known {
 				p.Files = append(p.Files, component.Entry{Path: name, Body: f.Body})
 			} else {
