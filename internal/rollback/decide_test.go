@@ -161,6 +161,14 @@ func TestTrap30TheInverseIsExact(t *testing.T) {
 			[]rollback.Change{change(nil, flow(1, "Active"), flow(1, "Active"))},
 			"remove Flow Renew\n1 deploy FlowDefinition Renew\n2 delete Flow Renew-1\n",
 		},
+		"a flow that the change made, and someone has switched off since": {
+			[]rollback.Change{change(nil, flow(1, "Active"), flow(1, "Obsolete"))},
+			"remove Flow Renew\n1 delete Flow Renew-1\n",
+		},
+		"a flow that the change made, and someone has made a version of since": {
+			[]rollback.Change{change(nil, flow(1, "Active"), flow(1, "Obsolete")), change(nil, nil, flow(2, "Draft"))},
+			"keep Flow Renew\n",
+		},
 		"a flow that someone has switched to another version since": {
 			[]rollback.Change{
 				change(flow(1, "Active"), flow(1, "Obsolete"), flow(1, "Obsolete")), change(nil, flow(2, "Active"), flow(2, "Obsolete")),

@@ -114,6 +114,8 @@ func (f *flowStates) decide() flowVerdict {
 		return flowVerdict{verb: Keep, why: fmt.Sprintf("somebody has switched it to %s since", versionText(current))}
 	case len(f.before) == 0 && len(f.now) > 0 && f.edited():
 		return flowVerdict{verb: Keep, why: "the change made it, and somebody has changed it since"}
+	case len(f.before) == 0 && len(f.now) > 0 && current != is: // off is how it was before: nothing of anybody's is lost
+		return flowVerdict{verb: Remove, why: "it has been switched off since, and nobody has changed its versions"}
 	case len(f.before) == 0 && len(f.now) > 0:
 		return flowVerdict{verb: Remove}
 	case current == was && len(made) == 0 && len(f.now) > 0:
