@@ -169,7 +169,7 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 		if err != nil {
 			return out, err
 		}
-		if in.Options.Production, err = inProduction(ctx, in.Org, schema); err != nil {
+		if in.Options.Production, _, err = inProduction(ctx, in.Org, schema); err != nil {
 			return out, err
 		}
 		in.Options.Deployer = in.Deployer

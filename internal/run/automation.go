@@ -140,21 +140,30 @@ func (a *acting) rules(rules []automation.Rule, files []component.Entry, rows ma
 	return out
 }
 
-// inProduction reports an org that is neither a sandbox nor a developer org, as its own record says.
-func inProduction(ctx context.Context, source capture.Source, schema *sf.Schema) (bool, error) {
+// inProduction reports an org that is neither a sandbox nor a developer org, as its own record says. An org whose record or
+// whose kind the user may not see is taken for one in production: there tests run, and flows come in as drafts. told is
+// false then.
+func inProduction(ctx context.Context, source capture.Source, schema *sf.Schema) (production, told bool, err error) {
 	object := schema.Object("Organization")
 	if object == nil || object.Field("IsSandbox") == nil || object.Field("OrganizationType") == nil {
-		return true, nil // the harder reading
+		return true, false, nil
 	}
 	x := sf.Extract{Object: object, Fields: []string{"IsSandbox", "OrganizationType"}, ExpectRows: 1}
 	for r, err := range source.Records(ctx, x) {
-		if err != nil {
-			return false, fmt.Errorf("read the kind of the org: %w", err)
+		switch {
+		case err == nil:
+			sandbox, kind := r.Get("IsSandbox").Text(), r.Get("OrganizationType").Text()
+			return sandbox != "true" && kind != "Developer Edition", sandbox != "" && kind != "", nil
+		case ctx.Err() != nil || unheard(err) && problem.KindOf(err) != problem.Unauthorized:
+			return false, false, fmt.Errorf("read the kind of the org: %w", err)
 		}
-		return r.Get("IsSandbox").Text() != "true" && r.Get("OrganizationType").Text() != "Developer Edition", nil
+		break // the org does not give it: that is no reason to leave automation off
 	}
-	return true, nil
+	return true, false, nil
 }
+
+// notTold is what a plan says where it is not known whether the org is in production.
+const notTold = "the user may not see whether this is a production org (Organization: IsSandbox, OrganizationType), so that it is taken for one: "
 
 // warn adds to a plan what its reader should know of switching.
 func (a *acting) warn(ctx context.Context, source capture.Source, p *plan.Plan) error {
@@ -167,9 +176,13 @@ func (a *acting) warn(ctx context.Context, source capture.Source, p *plan.Plan) 
 	if !slices.ContainsFunc(off, func(k sf.ComponentKey) bool { return k.Type == automation.Trigger }) {
 		return nil
 	}
-	production, err := inProduction(ctx, source, a.schema)
+	production, told, err := inProduction(ctx, source, a.schema)
 	if production && err == nil {
-		p.Notes = append(p.Notes, "this is a production org: to switch an Apex trigger it runs all its tests, twice, and refuses where one fails or too little is covered")
+		opening := "this is a production org: "
+		if !told {
+			opening = notTold
+		}
+		p.Notes = append(p.Notes, opening+"to switch an Apex trigger it runs all its tests, twice, and refuses where one fails or too little is covered")
 	}
 	return err
 }
@@ -223,7 +236,7 @@ func PutBack(ctx context.Context, in PutBackInput) (SwitchedRow, error) {
 	if err != nil {
 		return SwitchedRow{}, err
 	}
-	production, err := inProduction(ctx, in.Org, schema)
+	production, _, err := inProduction(ctx, in.Org, schema)
 	if err != nil {
 		return SwitchedRow{}, err
 	}

@@ -64,15 +64,19 @@ func (r *reversal) decide(ctx context.Context) (rollback.Plan, error) {
 
 // planned decides, and says what the plan was decided from.
 func (r *reversal) planned(ctx context.Context, input rollback.Input, refused []rollback.Action) (rollback.Plan, error) {
+	told := true
 	if slices.ContainsFunc(input.Changes, func(c rollback.Change) bool { return c.Key.Type == "Flow" }) {
 		var err error
-		if input.Production, err = inProduction(ctx, r.in.Org, r.live.Schema()); err != nil {
+		if input.Production, told, err = inProduction(ctx, r.in.Org, r.live.Schema()); err != nil {
 			return rollback.Plan{}, err
 		}
 	}
 	plan, err := rollback.Decide(input)
 	if err != nil {
 		return rollback.Plan{}, problem.Wrap(problem.Damaged, err, "decide")
+	}
+	if !told && slices.ContainsFunc(plan.Actions, func(a rollback.Action) bool { return a.Key.Type == "Flow" && a.Verb == rollback.PutBack }) {
+		r.notes = append(r.notes, notTold+"a flow that comes back is switched on by a deployment of its own, where it is not active by then")
 	}
 	r.decided = input.Changes
 	plan.Actions = append(plan.Actions, refused...)

@@ -100,7 +100,7 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 		if err != nil {
 			return out, err
 		}
-		if in.Options.Production, err = inProduction(ctx, in.Org, schema); err != nil {
+		if in.Options.Production, _, err = inProduction(ctx, in.Org, schema); err != nil {
 			return out, err
 		}
 		in.Options.Deployer = in.Org
