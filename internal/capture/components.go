@@ -70,6 +70,8 @@ type kindPart struct {
 	read   int64             // components retrieved
 	bytes  int64             // of their files
 
+	unlisted error // the org was found not to list what it has; nil: no such thing is known
+
 	latest   map[string]string         // of flows with several versions: the flow by the name of its last version
 	versions map[string]sf.FlowVersion // of these, by name
 }
@@ -115,6 +117,9 @@ func (c *capture) captureComponents(ctx context.Context) error {
 		return run.failAll(ctx, types, err)
 	}
 	if err := run.retrieveAll(ctx); err != nil {
+		return run.failAll(ctx, types, err)
+	}
+	if err := run.doubt(ctx); err != nil {
 		return run.failAll(ctx, types, err)
 	}
 	if err := run.bodies.Flush(ctx); err != nil {
@@ -242,11 +247,9 @@ func (r *componentRun) publish(ctx context.Context) error {
 func (r *componentRun) publishPart(ctx context.Context, p *kindPart, to time.Time) error {
 	name := partName(p.kind)
 	r.keepUngiven(p)
-	var gone []string
-	for full := range p.held {
-		if _, listed := p.listed[full]; !listed {
-			gone = append(gone, full)
-		}
+	gone := p.gone()
+	if p.unlisted != nil {
+		return r.failPart(p.kind, p.unlisted)
 	}
 	if refusal := r.componentBrake(p, len(gone)); refusal != nil {
 		return r.failPart(p.kind, refusal)
@@ -352,13 +355,30 @@ func (p *kindPart) asLatest(version, flow string) {
 // componentBrake refuses to bury components that vanish in numbers: a user who lost a permission, or a
 // listing that was cut short, must not look like a mass deletion.
 func (r *componentRun) componentBrake(p *kindPart, gone int) error {
-	limit := max(brakeFloor, len(p.held)/brakeShare)
-	accepted := slices.ContainsFunc(r.opts.AcceptDeletions, func(n string) bool { return n == "*" || matchesPart(n, p.kind) })
-	if gone <= limit || accepted {
+	if gone <= p.brake() || r.accepted(p.kind) {
 		return nil
 	}
 	return problem.Newf(problem.Failed, "%s: %d of %d components that the last snapshot holds are not listed any more", p.kind, gone, len(p.held)).
 		Hint("if they were deleted, say so with --accept-deletions %s; else look at the permissions of the user", partName(p.kind))
+}
+
+// brake is how many components of the type may vanish at once.
+func (p *kindPart) brake() int { return max(brakeFloor, len(p.held)/brakeShare) }
+
+// gone returns what the last snapshot holds of the type and the org does not list, in no order.
+func (p *kindPart) gone() []string {
+	var gone []string
+	for full := range p.held {
+		if _, listed := p.listed[full]; !listed {
+			gone = append(gone, full)
+		}
+	}
+	return gone
+}
+
+// accepted reports the operator's word that components of the type were deleted.
+func (r *componentRun) accepted(kind string) bool {
+	return slices.ContainsFunc(r.opts.AcceptDeletions, func(n string) bool { return n == "*" || matchesPart(n, kind) })
 }
 
 // hopeless reports an error after which another retrieve is no use either.

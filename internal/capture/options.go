@@ -38,6 +38,10 @@ type Options struct {
 	// ComponentChunk is about how many files one retrieve brings; 0 is a half of what the platform allows.
 	ComponentChunk int
 
+	// Ask are components that must not be missed: those that the org does not list are asked for by name, and a type of
+	// which it gives one is not known by its listing. Of flows they are whole flows.
+	Ask []sf.ComponentKey
+
 	Full   bool // read every record again, which also refreshes formulas
 	Census bool // compare the Ids of every object, even where the counts agree
 

@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -276,4 +277,45 @@ func TestGuardSaysWhatTestsDoNotCover(t *testing.T) {
 		!strings.Contains(out.Validated[0].Problems[0].Problem, "coverage") {
 		t.Errorf("%v %+v", err, out.Validated)
 	}
+}
+
+// What a listing lacks and the org gives by name was there before: no rollback of a guarded deployment deletes it, be there a
+// date that tells or none, as of labels. Nor does the guard say that it comes back as it was.
+func TestGuardDoesNotTakeAShortListingForAnEmptyOrg(t *testing.T) {
+	label := func(value string) map[string]string {
+		return map[string]string{"labels/CustomLabels.labels": `<CustomLabels xmlns="http://soap.sforce.com/2006/04/metadata"><labels><fullName>A</fullName><language>en_US</language><protected>false</protected>` +
+			`<shortDescription>a</shortDescription><value>` + value + `</value></labels></CustomLabels>`}
+	}
+	for _, kind := range []string{"CustomLabels", "ApexClass"} {
+		r := newRelease(t, emulator.Options{})
+		r.deploy(nil, label("precious"), classFiles("Pay", "public class Pay {}"))
+		in := r.guarding(packageOf(nil, label("new"), classFiles("Pay", "public class Pay { Integer a; }")))
+		in.Org = listless{r.client, kind}
+		before, err := run.GuardBefore(t.Context(), in)
+		if err != nil || before.Grade != "D" || len(before.Cannot) != 1 {
+			t.Errorf("%s: %v grade %s, cannot %q", kind, err, before.Grade, before.Cannot)
+		}
+		r.deploy(nil, label("new"), classFiles("Pay", "public class Pay { Integer a; }"))
+		in.Org = r.client
+		out, err := run.GuardAfter(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range out.Rollback.Deployments {
+			if len(d.Delete) > 0 {
+				t.Errorf("%s: the rollback deletes what was there:\n%s", kind, shown(*out.Rollback))
+			}
+		}
+	}
+}
+
+// listless is an org that lists nothing of a type.
+type listless struct {
+	run.DeployOrg
+	kind string
+}
+
+func (l listless) Components(ctx context.Context, queries []sf.ComponentQuery) ([]sf.Component, error) {
+	all, err := l.DeployOrg.Components(ctx, queries)
+	return slices.DeleteFunc(all, func(c sf.Component) bool { return c.Type == l.kind }), err
 }

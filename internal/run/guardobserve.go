@@ -21,6 +21,13 @@ func (g *guard) observeBefore(ctx context.Context) (*snapshot.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What the package brings is going to be taken away again where the snapshot does not have it: that it is not there needs
+	// more than a listing.
+	g.in.Capture.Ask = nil
+	for _, in := range g.intents {
+		g.in.Capture.Ask = append(g.in.Capture.Ask, in.Key)
+	}
+	defer func() { g.in.Capture.Ask = nil }()
 	return g.take(ctx, slices.Concat(g.in.Objects, g.in.Config, objects))
 }
 
