@@ -61,6 +61,7 @@ var paces = map[string]pace{
 	KindBulk:     {call: 400 * time.Millisecond, row: 2 * time.Millisecond, job: 3 * time.Second},
 	KindFile:     {call: 400 * time.Millisecond},
 	KindMetadata: {call: 2 * time.Second},
+	KindBypass:   {call: 400 * time.Millisecond},
 	KindObserve:  {call: 400 * time.Millisecond},
 }
 
@@ -77,7 +78,6 @@ const (
 const (
 	describesPerCall = 25
 	jobCallsFixed    = 4 // to create, upload and begin a job, and for its results
-	switchCalls      = 14
 	// jobsReckoned is how many jobs an org is reckoned to work at together. It is not documented.
 	jobsReckoned = 5
 )
@@ -203,10 +203,7 @@ func (e *estimate) count() {
 	if e.basis.ObserveCalls > 0 {
 		e.of(KindObserve).Calls = e.basis.ObserveCalls
 	}
-	if len(e.plan.SwitchedOff()) > 0 {
-		e.of(KindMetadata).Calls = switchCalls
-		e.of(KindDescribe).Calls += describes // whether the org is in production
-	}
+	e.switches(describes)
 	looks := e.first()
 	undeletes := slices.ContainsFunc(e.plan.Steps, func(s plan.Step) bool { return s.Op == plan.Undelete })
 	again := looks > 1 || len(e.plan.SwitchedOff()) > 0

@@ -27,6 +27,18 @@ func (a *application) throughout(ctx context.Context, wrote bool) error {
 		return nil
 	}
 	a.since = meanwhile{told: true}
+	err := a.metered(KindBypass, len(a.ledger.plan.Bypass) > 0, func() error { return a.unset(ctx) })
+	if err != nil {
+		return err
+	}
+	return a.metered(KindMetadata, a.ledger.off(), func() error {
+		a.since.woken, err = a.woken(ctx)
+		return err
+	})
+}
+
+// unset looks for bypasses that are off.
+func (a *application) unset(ctx context.Context) error {
 	for _, b := range a.ledger.plan.Bypass {
 		s := entrySet{Kind: b.Kind, Name: b.Name, With: string(b.ID)}
 		_, on, err := a.standingOf(ctx, a.user, s)
@@ -38,13 +50,9 @@ func (a *application) throughout(ctx context.Context, wrote bool) error {
 		}
 	}
 	if off := a.since.bypass; len(off) > 0 && !a.ledger.bypassed() { // all were on before: this run has nothing to put back
-		if err := a.record(entry{T: entryUnset, Names: off}); err != nil {
-			return err
-		}
+		return a.record(entry{T: entryUnset, Names: off})
 	}
-	var err error
-	a.since.woken, err = a.woken(ctx)
-	return err
+	return nil
 }
 
 // woken are components that were to be switched off, were off when this run began, and are on.

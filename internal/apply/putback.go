@@ -32,12 +32,12 @@ func (a *application) putBack(ctx context.Context) error {
 	}
 	var failed error
 	if off {
-		failed = a.putBackOff(ctx)
+		failed = a.metered(KindMetadata, true, func() error { return a.putBackOff(ctx) })
 	}
 	if !a.ledger.bypassed() {
 		return failed
 	}
-	if err := a.bypassOff(ctx); err != nil && failed == nil {
+	if err := a.metered(KindBypass, true, func() error { return a.bypassOff(ctx) }); err != nil && failed == nil {
 		return err
 	} else if err != nil {
 		return errors.Join(failed, err)

@@ -129,10 +129,10 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 // carryOut does the steps, with the automation off that the plan says.
 func (a *application) carryOut(ctx context.Context) error {
 	wrote := a.ledger.count(rowPending) > 0
-	if err := a.metered(KindMetadata, func() error { return a.switchOff(ctx) }); err != nil {
+	if err := a.metered(KindMetadata, len(a.ledger.plan.SwitchedOff()) > 0, func() error { return a.switchOff(ctx) }); err != nil {
 		return err
 	}
-	if err := a.bypassOn(ctx); err != nil {
+	if err := a.metered(KindBypass, len(a.ledger.plan.Bypass) > 0, func() error { return a.bypassOn(ctx) }); err != nil {
 		return err
 	}
 	for i := range a.ledger.plan.Steps {
@@ -140,17 +140,15 @@ func (a *application) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.metered(KindMetadata, func() error {
-		if err := a.throughout(ctx, wrote); err != nil {
-			return err
-		}
-		return a.putBack(ctx)
-	})
+	if err := a.throughout(ctx, wrote); err != nil {
+		return err
+	}
+	return a.putBack(ctx)
 }
 
-// metered counts what f spends under the kind, where the plan switches automation at all.
-func (a *application) metered(kind string, f func() error) error {
-	if len(a.ledger.plan.SwitchedOff()) == 0 {
+// metered counts what f spends under the kind, where it has anything to do. Who only puts back counts nothing.
+func (a *application) metered(kind string, does bool, f func() error) error {
+	if !does || a.meter == nil {
 		return f()
 	}
 	defer a.meter.during(kind)()

@@ -22,11 +22,12 @@ const (
 	KindBulk     = "bulk"     // insert jobs of Bulk API 2.0, and the wait for them
 	KindFile     = "file"     // records that are made one by one, with their files
 	KindMetadata = "metadata" // automation, switched off and put back
+	KindBypass   = "bypass"   // the org's own bypass, looked at, set and put back
 	KindObserve  = "observe"  // the org observed again at the end
 )
 
 // kinds is the order in which they are listed.
-var kinds = []string{KindDescribe, KindClock, KindQuery, KindWrite, KindUndelete, KindBulk, KindFile, KindMetadata, KindObserve}
+var kinds = []string{KindDescribe, KindClock, KindQuery, KindWrite, KindUndelete, KindBulk, KindFile, KindMetadata, KindBypass, KindObserve}
 
 // Spent is what calls of one kind took.
 type Spent struct {
@@ -45,6 +46,7 @@ type meter struct {
 	now   func() time.Time
 	spent map[string]*Spent
 	depth int
+	outer string // the kind of the outermost span
 }
 
 func newMeter(target Target, opts Options) *meter {
@@ -71,6 +73,7 @@ func (m *meter) during(kind string) (end func()) {
 	if m.depth++; m.depth > 1 {
 		return func() { m.depth-- }
 	}
+	m.outer = kind
 	begun, before := m.now(), int64(0)
 	if m.calls != nil {
 		before = m.calls()
@@ -87,8 +90,11 @@ func (m *meter) during(kind string) (end func()) {
 	}
 }
 
-// carry counts rows and bytes under the kind.
+// carry counts rows and bytes under the kind, or that of the span around it.
 func (m *meter) carry(kind string, rows, bytes int64) {
+	if m.depth > 1 {
+		kind = m.outer
+	}
 	s := m.of(kind)
 	s.Rows, s.Bytes = s.Rows+rows, s.Bytes+bytes
 }

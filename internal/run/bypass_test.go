@@ -241,6 +241,36 @@ func TestAnExpiredAssignmentIsNoBypass(t *testing.T) {
 	})
 }
 
+// What switching takes is in the forecast of the plan, by kind: deployments, whose looks depend on the machine's time, and the calls
+// for the org's own bypass.
+func TestSwitchingIsForecast(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		w, _, before := passed(t)
+		r := w.restore(run.RestoreInput{
+			Snapshot: before, Metadata: w.client, AutomationOff: off, Bypass: bothBypasses, Selection: run.Selection{Objects: []string{"Contact"}},
+		})
+		in := w.input(r, filepath.Join(t.TempDir(), "j"))
+		in.Deployer = w.client
+		out, err := run.Apply(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, calls := map[string]int64{}, map[string]int64{}
+		for _, k := range r.Forecast.Kinds {
+			want[k.Kind] = k.Calls.Likely
+		}
+		for _, s := range out.Spent {
+			calls[s.Kind] = s.Calls
+		}
+		if want["bypass"] == 0 || (want["metadata"] > 0) != off || want["bypass"] != calls["bypass"] || want["describe"] != calls["describe"] {
+			t.Errorf("automation off %v: forecast %v, spent %v", off, want, calls)
+		}
+		if _, other := calls["write"]; other || (calls["metadata"] > 0) != off {
+			t.Errorf("automation off %v: the bypass is counted elsewhere: %v", off, calls)
+		}
+	}
+}
+
 // A checkbox that an org reads as null, as one may that was added after the record, is as it was when it is off.
 func TestABypassThatReadNullIsBackAsFalse(t *testing.T) {
 	w, want, before := passed(t)

@@ -29,7 +29,7 @@ type PlanForecast struct {
 
 // PlanForecastRow says what calls of one kind will probably take.
 type PlanForecastRow struct {
-	Kind     string   `json:"kind"`         // describe, clock, query, write, undelete, bulk, file, metadata or observe
+	Kind     string   `json:"kind"`         // describe, clock, query, write, undelete, bulk, file, metadata, bypass or observe
 	Rows     int64    `json:"rows"`         // that they carry
 	Calls    RangeRow `json:"calls"`        // of the org's APIs
 	Bytes    RangeRow `json:"bytes"`        // of the values of rows and records, as text
