@@ -263,15 +263,25 @@ func (s *seed) write(ctx context.Context) error {
 			}
 			pairs = append(pairs, own...)
 		}
-		return nil
+		return s.keep(ctx, pairs) // before the manifest: from a seed whose records nobody knows, all would be made twice
 	})
 	if err != nil {
 		return err
 	}
 	s.out.Snapshot = snapshotRow(sn.Info())
+	return nil
+}
+
+// keep keeps which records of the seed the other org has already.
+func (s *seed) keep(ctx context.Context, pairs []apply.Pair) error {
 	var news []apply.Pair
 	for _, p := range pairs { // another seed, or an earlier record of the other org, may have a part in the same line
-		if from, to, added := s.known.Link(p.Old, p.New); added {
+		from, to, err := s.known.Link(p.Old, p.New)
+		if err != nil {
+			return problem.Wrap(problem.Conflict, err, fmt.Sprintf("%s %s is %s of the other org", p.Object, p.Old, p.New)).
+				Hint("the identity map says otherwise: see `holdfast successors` of that org, and report this")
+		}
+		if from != "" {
 			news = append(news, apply.Pair{Object: p.Object, Old: from, New: to})
 		}
 	}

@@ -42,16 +42,20 @@ func (m *IdentityMap) Add(old, successor sf.ID) error {
 }
 
 // Link records that the record which lives under that Id is the one that was old, and returns the pair that says so: the
-// last successor of old, and the first that the living one is known by. It reports false when the map says so already.
-func (m *IdentityMap) Link(old, living sf.ID) (from, to sf.ID, added bool) {
+// last successor of old, and the first that the living one is known by. Both are empty when the map says so already. The
+// error is that of Add: then the map is as it was, and the two stay apart.
+func (m *IdentityMap) Link(old, living sf.ID) (from, to sf.ID, err error) {
 	from, to = m.Map(old), living
 	if from == living {
-		return "", "", false
+		return "", "", nil
 	}
 	for m.predecessor[to] != "" {
 		to = m.predecessor[to]
 	}
-	return from, to, m.Add(from, to) == nil
+	if err := m.Add(from, to); err != nil {
+		return "", "", err
+	}
+	return from, to, nil
 }
 
 // Map returns the Id under which the record lives now: its last successor, or the Id itself.

@@ -18,17 +18,23 @@ func TestLinkJoinsLines(t *testing.T) {
 	}
 	for _, c := range []struct {
 		old, living, from, to sf.ID
-		added                 bool
 	}{
-		{"A", "C", "", "", false},
-		{"A", "Z", "C", "X", true}, // C was purged, and Z stands for what A was
-		{"A", "Z", "", "", false},
-		{"N", "Z", "N", "A", true}, // another seed's name for it
-		{"Q", "R", "Q", "R", true},
+		{"A", "C", "", ""},
+		{"A", "Z", "C", "X"}, // C was purged, and Z stands for what A was
+		{"A", "Z", "", ""},
+		{"N", "Z", "N", "A"}, // another seed's name for it
+		{"Q", "R", "Q", "R"},
 	} {
-		from, to, added := m.Link(c.old, c.living)
-		if from != c.from || to != c.to || added != c.added || m.Map(c.old) != c.living {
-			t.Errorf("%s is %s: %q, %q, %v, and lives as %s", c.old, c.living, from, to, added, m.Map(c.old))
+		from, to, err := m.Link(c.old, c.living)
+		if from != c.from || to != c.to || err != nil || m.Map(c.old) != c.living {
+			t.Errorf("%s is %s: %q, %q, %v, and lives as %s", c.old, c.living, from, to, err, m.Map(c.old))
+		}
+	}
+	// What the map cannot hold is told, and not taken for said already.
+	for _, c := range [][2]sf.ID{{"", "L"}, {"L", ""}, {"C", "A"}} {
+		before := m.Len()
+		if from, to, err := m.Link(c[0], c[1]); err == nil || from != "" || to != "" || m.Len() != before {
+			t.Errorf("%q is %q: %q, %q, %v", c[0], c[1], from, to, err)
 		}
 	}
 }
