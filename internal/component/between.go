@@ -15,12 +15,22 @@ type Package struct {
 }
 
 // Between returns what makes the components of before those of after. Of components whose parts are components
-// themselves only the parts that differ are in it.
+// themselves only the parts that differ are in it. Nothing is deleted of which after has the name in other letters, upper or
+// lower: to an org it is the same component, which would be gone then. Sources: scolladon/sfdx-git-delta issue 132 (a field),
+// forcedotcom/salesforcedx-vscode issue 3575 (a class that is deployed so has its new name); for other types unverified, the harder reading.
 func Between(before, after []Entry) Package {
 	var p Package
 	a, b := ByKey(before), ByKey(after)
+	spelt := map[sf.ComponentKey][]Entry{} // what before has, by folded name
+	for key, files := range a {
+		spelt[Folded(key)] = files
+	}
+	stays := map[sf.ComponentKey]bool{}
 	for key, files := range b {
+		stays[Folded(key)] = true
 		switch was := a[key]; {
+		case was == nil && spelt[Folded(key)] != nil:
+			p.changed(key, spelt[Folded(key)], files)
 		case was == nil:
 			p.Files = append(p.Files, files...)
 			p.Members = append(p.Members, Members(key, files)...)
@@ -29,7 +39,7 @@ func Between(before, after []Entry) Package {
 		}
 	}
 	for key, files := range a {
-		if b[key] == nil {
+		if !stays[Folded(key)] {
 			p.Deleted = append(p.Deleted, Deletions(key, files)...)
 		}
 	}
@@ -52,7 +62,8 @@ func (p *Package) changed(key sf.ComponentKey, was, is []Entry) {
 	}
 	doc := &Node{Name: y.Name, Attrs: y.Attrs}
 	own := false
-	for _, c := range Parts(key.Type, x.clone(), y.clone()) {
+	parts := Parts(key.Type, x.clone(), y.clone())
+	for _, c := range parts {
 		child, ok := kind.Child(c.Element)
 		if !ok {
 			own = true
@@ -60,7 +71,9 @@ func (p *Package) changed(key sf.ComponentKey, was, is []Entry) {
 		}
 		name := sf.ComponentKey{Type: child.Name, Name: ChildName(key, c.Key)}
 		if c.How == Removed {
-			p.Deleted = append(p.Deleted, name)
+			if !Respelt(parts, c) {
+				p.Deleted = append(p.Deleted, name)
+			}
 			continue
 		}
 		p.Members = append(p.Members, name)

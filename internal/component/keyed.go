@@ -3,6 +3,8 @@ package component
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"holdfast/internal/sf"
 )
@@ -17,6 +19,18 @@ func ByKey(files []Entry) map[sf.ComponentKey][]Entry {
 		}
 	}
 	return out
+}
+
+// Folded is the key under which an org knows a component: the case of letters makes no other of it.
+func Folded(key sf.ComponentKey) sf.ComponentKey {
+	return sf.ComponentKey{Type: key.Type, Name: strings.ToLower(key.Name)}
+}
+
+// Respelt reports that a part which is removed is there under the same name in other letters, upper or lower.
+func Respelt(parts []PartChange, gone PartChange) bool {
+	return slices.ContainsFunc(parts, func(p PartChange) bool {
+		return p.How != Removed && p.Element == gone.Element && p.Key != gone.Key && strings.EqualFold(p.Key, gone.Key)
+	})
 }
 
 // ReadManifest reads a package.xml, or destructive changes.

@@ -44,12 +44,12 @@ func OpenGit(ctx context.Context, folder string) (Git, error) {
 	if err := within(top, there); err != nil {
 		return Git{}, err
 	}
-	real, err := filepath.EvalSymlinks(there)
+	inside, err := filepath.EvalSymlinks(there)
 	if err != nil {
 		return Git{}, err
 	}
 	prefix := ""
-	for _, way := range [][2]string{{top, real}, {there, abs}} { // what is not there any more has no links
+	for _, way := range [][2]string{{top, inside}, {there, abs}} { // what is not there any more has no links
 		rest, err := filepath.Rel(way[0], way[1])
 		if err != nil {
 			return Git{}, err

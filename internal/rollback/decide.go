@@ -347,6 +347,9 @@ func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string
 			continue
 		}
 		name := sf.ComponentKey{Type: child.Name, Name: component.ChildName(key, p.Key)}
+		if p.How == component.Removed && component.Respelt(u.Parts, p) {
+			continue // deployed with the letters that it had, it is the same; deleted, it would be gone
+		}
 		if p.How == component.Removed {
 			part := &component.Node{Name: kind.Name, Nodes: component.Part(kind.Name, now, p.Element, p.Key)}
 			d.gone = append(d.gone, deletion{name, component.Words([]component.Entry{{Body: component.Print(part)}})})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast/internal/component"
 	"holdfast/internal/sf"
@@ -23,14 +24,17 @@ func (d *decision) flows(changes []Change) {
 		if c == nil {
 			return
 		}
-		name, _ := component.SplitFlow(c.Name)
+		spelt, _ := component.SplitFlow(c.Name)
+		name := strings.ToLower(spelt) // in other letters it is the same flow
 		if byName[name] == nil {
-			byName[name] = &flowStates{sf.ComponentKey{Type: "Flow", Name: name}, map[int]*Component{}, map[int]*Component{}, map[int]*Component{}}
+			byName[name] = &flowStates{sf.ComponentKey{Type: "Flow", Name: spelt}, map[int]*Component{}, map[int]*Component{}, map[int]*Component{}}
 		}
 		into(byName[name])[c.Version] = c
 	}
-	for _, c := range changes {
+	for _, c := range changes { // first, so that the flow goes by the name that it had
 		put(c.Before, func(f *flowStates) map[int]*Component { return f.before })
+	}
+	for _, c := range changes {
 		put(c.After, func(f *flowStates) map[int]*Component { return f.after })
 		put(c.Now, func(f *flowStates) map[int]*Component { return f.now })
 	}
@@ -43,7 +47,7 @@ func (d *decision) flows(changes []Change) {
 		verdicts[name] = v
 		d.switchTo(f, v)
 		if v.verb == Remove {
-			removed[name] = true
+			removed[f.key.Name] = true
 			for _, n := range slices.Sorted(maps.Keys(f.now)) {
 				going = append(going, f.version(n))
 			}

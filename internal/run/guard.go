@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -173,6 +174,9 @@ func openGuard(in GuardInput) (*guard, func(error) error, error) {
 
 // archive is the package as the zip that the Metadata API takes.
 func (in GuardInput) archive() ([]byte, error) {
+	if err := in.oneSpelling(); err != nil {
+		return nil, err
+	}
 	files := append([]component.Entry{{Path: "package.xml", Body: component.PrintManifest(sf.ManifestOf(in.Version, in.Package.Members))}}, in.Package.Files...)
 	for name, keys := range map[string][]sf.ComponentKey{"destructiveChangesPre.xml": in.First, "destructiveChangesPost.xml": in.Package.Deleted} {
 		if len(keys) > 0 {
@@ -180,6 +184,26 @@ func (in GuardInput) archive() ([]byte, error) {
 		}
 	}
 	return component.Pack(files)
+}
+
+// oneSpelling refuses a package with two names that differ in the case of letters alone: to the org they are one component,
+// of which one would replace the other, or be deleted with it. What is deleted first and deployed then is a component anew.
+func (in GuardInput) oneSpelling() error {
+	keys := slices.Clone(in.Package.Deleted)
+	for key := range component.ByKey(in.Package.Files) {
+		keys = append(keys, key)
+	}
+	keys = append(keys, in.Package.Members...)
+	slices.SortFunc(keys, sf.ComponentKey.Compare)
+	names := map[sf.ComponentKey]string{}
+	for _, key := range keys {
+		folded := component.Folded(key)
+		if was := names[folded]; was != "" && was != key.Name {
+			return fmt.Errorf("%s %s and %s: names that differ in upper and lower case alone are one component to an org; rename or remove one of them", key.Type, was, key.Name)
+		}
+		names[folded] = key.Name
+	}
+	return nil
 }
 
 // meet finds out that the org is the one that the journal is about.
@@ -336,6 +360,11 @@ func (g *guard) know(ctx context.Context) error {
 			return err
 		}
 		row, there := rows[in.Key.Name]
+		for name, other := range rows {
+			if !there && strings.EqualFold(name, in.Key.Name) { // to the org it is the same
+				row, there = other, true
+			}
+		}
 		if in.Key.Type == "Flow" {
 			row, there = versionNow(rows, in.Key.Name)
 		}
@@ -354,7 +383,7 @@ func (g *guard) know(ctx context.Context) error {
 // versionNow returns the version of a flow that is active, or else its newest.
 func versionNow(rows map[string]component.Row, flow string) (now component.Row, there bool) {
 	for _, row := range rows {
-		if wholeName(row.ComponentKey) != flow {
+		if !strings.EqualFold(wholeName(row.ComponentKey), flow) {
 			continue
 		}
 		if is, was := row.Status == "Active", now.Status == "Active"; !there || is && !was || is == was && row.Version > now.Version {

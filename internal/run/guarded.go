@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"holdfast/internal/component"
 	"holdfast/internal/problem"
@@ -139,7 +140,7 @@ func (g *guard) foreseeFlow(ctx context.Context, in rollback.Intent) ([]rollback
 	}
 	var out []rollback.Change
 	for _, row := range rows {
-		if wholeName(row.ComponentKey) != in.Key.Name {
+		if !strings.EqualFold(wholeName(row.ComponentKey), in.Key.Name) {
 			continue
 		}
 		c, err := r.component(ctx, row)
@@ -306,11 +307,11 @@ func (g *guard) beyond(d ComponentDiff) (ComponentDiff, bool) {
 	name := d.Name
 	if d.Type == "Flow" {
 		name = wholeName(sf.ComponentKey{Type: "Flow", Name: name})
-		if !slices.ContainsFunc(g.intents, func(in rollback.Intent) bool { return in.Key.Name == name && in.Key.Type == "Flow" }) {
+		if !slices.ContainsFunc(g.intents, func(in rollback.Intent) bool { return strings.EqualFold(in.Key.Name, name) && in.Key.Type == "Flow" }) {
 			name = d.Name
 		}
 	}
-	i := slices.IndexFunc(g.intents, func(in rollback.Intent) bool { return in.Key.Type == d.Type && in.Key.Name == name })
+	i := slices.IndexFunc(g.intents, func(in rollback.Intent) bool { return in.Key.Type == d.Type && strings.EqualFold(in.Key.Name, name) })
 	if i < 0 {
 		return d, true
 	}

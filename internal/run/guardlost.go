@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"holdfast/internal/component"
 	"holdfast/internal/problem"
@@ -25,7 +26,11 @@ func (g *guard) arrived(ctx context.Context) (bool, error) {
 	if err := r.observe(ctx, g.kinds); err != nil {
 		return false, err
 	}
+	rows := map[string]map[string]component.Row{}
 	for _, kind := range g.kinds {
+		if rows[kind], err = rowsOf(ctx, r.live, kind); err != nil {
+			return false, err
+		}
 		if why := untold(r.live, kind); why != "" {
 			return false, g.unknown("what the org has of " + kind + " is not known: " + why)
 		}
@@ -44,6 +49,13 @@ func (g *guard) arrived(ctx context.Context) (bool, error) {
 	for key := range then {
 		if !now[key] {
 			return false, g.unknown(fmt.Sprintf("%s %s is as the package has it, and others are not", key.Type, key.Name))
+		}
+	}
+	for key := range now {
+		for _, row := range rows[key.Type] {
+			if row.Name != key.Name && strings.EqualFold(row.Name, key.Name) {
+				return false, g.unknown(fmt.Sprintf("the package has %s %s, which the org spells %s", key.Type, key.Name, row.Name))
+			}
 		}
 	}
 	since, err := Compare(ctx, CompareInput{
@@ -92,7 +104,7 @@ func (g *guard) missing(ctx context.Context, sn *snapshot.Snapshot) (map[sf.Comp
 			return nil, err
 		}
 		for name, row := range rows {
-			if wholeName(row.ComponentKey) != in.Key.Name {
+			if !strings.EqualFold(wholeName(row.ComponentKey), in.Key.Name) {
 				continue
 			}
 			if in.Deleted && (name == in.Key.Name || slices.Contains(g.deletions(), row.ComponentKey)) {

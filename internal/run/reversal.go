@@ -134,7 +134,7 @@ func (r *reversal) touchedKinds(ctx context.Context) ([]string, error) {
 	return touched, nil
 }
 
-// touchedOf returns the names of the components of a type that the change changed and the plan is about; of
+// touchedOf returns the names of the components of a type that the change changed and the plan is about, in lower case; of
 // flows, those of the flows.
 func (r *reversal) touchedOf(ctx context.Context, kind string) (map[string]bool, error) {
 	before, err := rowsOf(ctx, r.before, kind)
@@ -148,8 +148,9 @@ func (r *reversal) touchedOf(ctx context.Context, kind string) (map[string]bool,
 	out := map[string]bool{}
 	note := func(row component.Row) {
 		name := wholeName(row.ComponentKey)
-		if (len(r.only) == 0 || slices.Contains(r.only, kind+" "+name)) && !slices.Contains(r.except, kind+" "+name) {
-			out[name] = true
+		asked := func(text string) bool { return strings.EqualFold(text, kind+" "+name) }
+		if (len(r.only) == 0 || slices.ContainsFunc(r.only, asked)) && !slices.ContainsFunc(r.except, asked) {
+			out[strings.ToLower(name)] = true
 		}
 	}
 	for name, a := range before {
@@ -246,7 +247,7 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 			rows[gone] = component.Row{Component: sf.Component{ComponentKey: sf.ComponentKey{Type: kind, Name: gone}}}
 		}
 		for name, row := range rows {
-			if !touched[wholeName(row.ComponentKey)] {
+			if !touched[strings.ToLower(wholeName(row.ComponentKey))] {
 				continue
 			}
 			c, err := r.component(ctx, row)
@@ -261,6 +262,7 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 			*[]**rollback.Component{&change.Before, &change.After, &change.Now}[i] = c
 		}
 	}
+	joinRespelt(byName)
 	out := make([]rollback.Change, 0, len(byName))
 	for _, c := range byName {
 		c.After = r.withoutExcepted(c.After)
@@ -269,6 +271,58 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 	}
 	slices.SortFunc(out, func(a, b rollback.Change) int { return a.Key.Compare(b.Key) })
 	return out, nil
+}
+
+// joinRespelt makes one change of two whose names differ in the case of letters alone, unless one state has both: to an org
+// they are one component, and whoever deletes one of them deletes the other.
+func joinRespelt(byName map[string]*rollback.Change) {
+	folded := map[string][]string{}
+	for name := range byName {
+		folded[strings.ToLower(name)] = append(folded[strings.ToLower(name)], name)
+	}
+	for _, names := range folded {
+		slices.Sort(names)
+		if len(names) != 2 {
+			continue
+		}
+		first, second := byName[names[0]], byName[names[1]]
+		if first.Before == nil {
+			first, second = second, first
+		}
+		apart := true
+		for _, pair := range [][2]**rollback.Component{{&first.Before, &second.Before}, {&first.After, &second.After}, {&first.Now, &second.Now}} {
+			apart = apart && (*pair[0] == nil || *pair[1] == nil)
+		}
+		if !apart {
+			continue
+		}
+		for _, pair := range [][2]**rollback.Component{{&first.Before, &second.Before}, {&first.After, &second.After}, {&first.Now, &second.Now}} {
+			if *pair[0] == nil && *pair[1] != nil {
+				*pair[0] = respelt(*pair[1], first)
+			}
+		}
+		delete(byName, second.Key.Name)
+	}
+}
+
+// respelt is a component under the name, and with the paths, that the change goes by.
+func respelt(c *rollback.Component, by *rollback.Change) *rollback.Component {
+	paths := map[string]string{}
+	for _, x := range []*rollback.Component{by.Now, by.After, by.Before} {
+		if x != nil {
+			for _, f := range x.Files {
+				paths[strings.ToLower(f.Path)] = f.Path
+			}
+		}
+	}
+	out := *c
+	out.ComponentKey, out.Files = by.Key, slices.Clone(c.Files)
+	for i, f := range out.Files {
+		if path, ok := paths[strings.ToLower(f.Path)]; ok {
+			out.Files[i].Path = path
+		}
+	}
+	return &out
 }
 
 // withoutExcepted is a component as the change left it, without the components in it that are not part of the change: so
@@ -322,9 +376,12 @@ func (r *reversal) noteLost(c rollback.Change) {
 		r.lost[c.Key.Name] = true
 		return
 	}
-	before, after := fieldTypes(c.Before.Files), fieldTypes(c.After.Files)
+	before, after := fieldTypes(c.Before.Files), map[string]string{}
+	for name, is := range fieldTypes(c.After.Files) {
+		after[strings.ToLower(name)] = is // in other letters it is the same field
+	}
 	for name, was := range before {
-		is, ok := after[name]
+		is, ok := after[strings.ToLower(name)]
 		if ok && is != was {
 			r.retyped[c.Key.Name+"."+name] = true
 		}
@@ -353,20 +410,20 @@ func fieldTypes(files []component.Entry) map[string]string {
 
 // unknown returns the first of the components asked for that did not change, or "".
 func (r *reversal) unknown(changes []rollback.Change, refused []rollback.Action) string {
-	found := map[string]bool{}
+	found := map[string]bool{} // in lower case
 	for _, c := range changes {
-		found[c.Key.Type+" "+c.Key.Name] = true
+		found[strings.ToLower(c.Key.Type+" "+c.Key.Name)] = true
 		for _, x := range []*rollback.Component{c.Before, c.After, c.Now} {
 			if x != nil {
-				found[c.Key.Type+" "+wholeName(x.ComponentKey)] = true
+				found[strings.ToLower(c.Key.Type+" "+wholeName(x.ComponentKey))] = true
 			}
 		}
 	}
 	for _, a := range refused {
-		found[a.Key.Type+" "+a.Key.Name] = true
+		found[strings.ToLower(a.Key.Type+" "+a.Key.Name)] = true
 	}
 	for _, name := range r.only {
-		if !found[name] {
+		if !found[strings.ToLower(name)] {
 			return name
 		}
 	}
