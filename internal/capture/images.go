@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -44,6 +45,8 @@ const (
 	imageMark = "rtaImage?"
 	// imageBatch is of how many images it is looked up at once whether they are held.
 	imageBatch = 500
+	// maxPlaces is of how many records it is asked for at most when the first do not give it.
+	maxPlaces = 5
 )
 
 // imageForm finds the Ids of images in HTML. Source: the address of images as fields of rich text show it,
@@ -54,6 +57,7 @@ var imageForm = regexp.MustCompile(`rtaImage\?[^"'<>\s]*?refid=([0-9A-Za-z]{18}|
 type image struct {
 	id, record    sf.ID
 	object, field string
+	elsewhere     int // 1: its address names another record
 }
 
 // richFields are the fields of an object that may be rich text, with their places in a shape.
@@ -118,7 +122,7 @@ func (c *capture) captureImages(ctx context.Context, soFar *snapshot.Snapshot) e
 		return nil
 	}
 	src, ok := c.src.(ImageSource)
-	if !ok || !c.opts.Files {
+	if !ok || !c.opts.Files && !names(c.opts.FilesOf, Images) {
 		return r.leave()
 	}
 	r.src, r.from = src, c.clock.latest()
@@ -293,7 +297,11 @@ func (r *imagesRun) scan(ctx context.Context, name string) error {
 					continue // no Id: somebody wrote it
 				}
 				r.seen.put(id, markLive)
-				batch = append(batch, image{id, record.ID, name, record.Shape.Fields()[i]})
+				elsewhere := 1
+				if strings.Contains(m[0], "eid="+string(record.ID[:15])) {
+					elsewhere = 0
+				}
+				batch = append(batch, image{id, record.ID, name, record.Shape.Fields()[i], elsewhere})
 			}
 		}
 		if len(batch) >= imageBatch {
@@ -308,13 +316,23 @@ func (r *imagesRun) scan(ctx context.Context, name string) error {
 
 // take reads those of the images that are not held.
 func (r *imagesRun) take(ctx context.Context, batch []image) error {
-	slices.SortFunc(batch, func(a, b image) int { return strings.Compare(string(a.id), string(b.id)) })
-	batch = slices.CompactFunc(batch, func(a, b image) bool { return a.id == b.id })
+	// HTML that was copied from another record refers to an image that may not be given for it: the record that the address
+	// names is asked first, and then the others.
+	slices.SortStableFunc(batch, func(a, b image) int {
+		return cmp.Or(strings.Compare(string(a.id), string(b.id)), cmp.Compare(a.elsewhere, b.elsewhere))
+	})
+	var shown [][]image
+	for i, one := range batch {
+		if i == 0 || one.id != batch[i-1].id {
+			shown = append(shown, nil)
+		}
+		shown[len(shown)-1] = append(shown[len(shown)-1], one)
+	}
 	whole := map[sf.ID]bool{}
 	if r.isHeld {
 		ids := func(yield func(sf.ID) bool) {
-			for _, i := range batch {
-				if !yield(i.id) {
+			for _, i := range shown {
+				if !yield(i[0].id) {
 					return
 				}
 			}
@@ -328,16 +346,17 @@ func (r *imagesRun) take(ctx context.Context, batch []image) error {
 	}
 	workers, reading := errgroup.WithContext(ctx)
 	workers.SetLimit(r.opts.parallel())
-	for _, i := range batch {
-		if !whole[i.id] {
+	for _, i := range shown {
+		if !whole[i[0].id] {
 			workers.Go(func() error { return r.fetch(reading, i) })
 		}
 	}
 	return workers.Wait()
 }
 
-// fetch reads one image. An error is one after which the part cannot go on.
-func (r *imagesRun) fetch(ctx context.Context, i image) error {
+// fetch reads one image, as which of its places gives it. An error is one after which the part cannot go on.
+func (r *imagesRun) fetch(ctx context.Context, places []image) error {
+	i, others := places[0], places[1:min(len(places), maxPlaces)]
 	if err := r.mayGoOn(); err != nil {
 		return fmt.Errorf("not asked for: %w", err)
 	}
@@ -370,6 +389,8 @@ func (r *imagesRun) fetch(ctx context.Context, i image) error {
 		return fmt.Errorf("store an image: %w", err)
 	case fatal(ctx, failed):
 		return failed
+	case code != "" && len(others) > 0:
+		return r.fetch(ctx, others)
 	case code != "": // the org has no such image, or none for this record
 		return r.snap.Bodies().Alone(ctx, func() error {
 			if r.missing++; len(r.absent) < namedFiles {

@@ -85,7 +85,7 @@ func TestImagesOfRichTextBelongToTheOrg(t *testing.T) {
 	wants := func(s *emulator.Server, id sf.ID, want string) {
 		t.Helper()
 		got := ""
-		if r := s.Org().OpenImage(id); r != nil {
+		if r := s.Org().OpenImage("", "", id); r != nil {
 			raw, err := io.ReadAll(r)
 			if err != nil {
 				t.Fatal(err)

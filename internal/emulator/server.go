@@ -248,12 +248,12 @@ func (s *Server) SaveError() error { return s.failed }
 func (s *Server) Org() *org.Org { return s.org }
 
 // AddImage keeps an image of rich text in the org, and returns its Id and the address by which the HTML of a field
-// refers to it.
+// refers to it. It belongs to the first record that is saved with it.
 func (s *Server) AddImage(image []byte) (id sf.ID, src string, err error) {
 	if id, err = s.org.AddImage(image); err != nil {
 		return "", "", err
 	}
-	return id, rest.ImageAddress(id), nil
+	return id, org.ImageAddress("", "", id), nil
 }
 
 // Metadata returns the org's metadata, for tests that hold its jobs or let its Apex tests fail.

@@ -80,6 +80,7 @@ type Object struct {
 	availability map[string]map[string][]string // of picklist values: by record type, then folded field
 	choosy       bool                           // some restricted picklist depends on other values
 	filtered     []int                          // fields with a lookup filter, by position
+	rich         []int                          // fields of rich text, by position
 	defaulted    []int                          // positions of fields that a new record may get a value of
 	spec         ObjectSpec
 

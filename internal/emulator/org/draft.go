@@ -72,6 +72,9 @@ func (d *draft) assign(fields []Assignment) *Error {
 		if f.column < 0 {
 			return fault("INVALID_FIELD_FOR_INSERT_UPDATE", barredMessage([]string{f.Name}), f.Name)
 		}
+		if f.HTMLFormatted {
+			text = d.pictured(f, text) // what the length of the field is held to is what is kept (unverified)
+		}
 		switch {
 		case f.Type != sf.TypeBase64:
 			text, err = f.read(text, d.w.opts.Truncate)

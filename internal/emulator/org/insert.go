@@ -41,6 +41,7 @@ func (w *work) insert(in *Row) (Result, *Error) {
 	d.id = w.o.newID(t)
 	d.number()
 	d.nameless()
+	d.place()
 	w.set(t, t.pack(d.id, d.vals, live, int32(len(t.rows))))
 	if err := d.follow("after insert"); err != nil {
 		return Result{}, err
@@ -62,6 +63,7 @@ func (w *work) update(in *Row) (Result, *Error) {
 	if err := d.prepare("before update"); err != nil {
 		return Result{ID: id}, err
 	}
+	d.place()
 	w.set(t, t.pack(id, d.vals, live, r.pos))
 	if err := d.follow("after update"); err != nil {
 		return Result{ID: id}, err

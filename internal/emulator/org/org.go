@@ -51,23 +51,25 @@ type Org struct {
 	words   map[string]string              // one copy of each short text that many records share
 	reject  func(Attempt) *Error           `image:"-"`
 	// refusals are the rules of Reject and Contend, of which reject is made.
-	refusals  [2]func(Attempt) *Error `image:"-"`
-	grain     time.Duration           // stamps are cut to it
-	late      []lateWrite
-	limits    limits
-	binFrom   time.Time         // no deletion in the Recycle Bin is older
-	binned    int               // records in the Recycle Bin
-	archiving time.Time         // when the next activity is archived; zero when none is due
-	bodies    map[string]*Body  // bytes of files, by key
-	images    map[sf.ID]*Body   // images in rich text, by the Id that the HTML refers to
-	serials   map[string]uint64 // Ids given out under prefixes that objects share
-	accessMu  sync.Mutex
-	access    map[sf.ID]*permits `image:"-"` // what users may do, as worked out
-	outbox    outbox
-	slow      time.Duration `image:"-"` // what the reactions of the running load cost
-	callouts  int           // call-outs that reactions made
-	granted   time.Time     // when what users may do changed last
-	objects   int           // custom objects made so far, which gives their key prefixes
+	refusals    [2]func(Attempt) *Error `image:"-"`
+	grain       time.Duration           // stamps are cut to it
+	late        []lateWrite
+	limits      limits
+	binFrom     time.Time            // no deletion in the Recycle Bin is older
+	binned      int                  // records in the Recycle Bin
+	archiving   time.Time            // when the next activity is archived; zero when none is due
+	bodies      map[string]*Body     // bytes of files, by key
+	images      map[sf.ID]*Body      // images in rich text, by the Id that the HTML refers to
+	shown       map[sf.ID]imagePlace // where they show, of those that a record was saved with
+	imageSerial int                  // the last Id of an image that was given out
+	serials     map[string]uint64    // Ids given out under prefixes that objects share
+	accessMu    sync.Mutex
+	access      map[sf.ID]*permits `image:"-"` // what users may do, as worked out
+	outbox      outbox
+	slow        time.Duration `image:"-"` // what the reactions of the running load cost
+	callouts    int           // call-outs that reactions made
+	granted     time.Time     // when what users may do changed last
+	objects     int           // custom objects made so far, which gives their key prefixes
 
 	due atomic.Int64 // when a late write or the end of a deletion falls due, in Unix nanoseconds
 }
@@ -101,7 +103,7 @@ func New(cfg Config) *Org {
 	o := &Org{
 		cfg: cfg, clock: cfg.Clock, schema: standardOrgSchema(cfg.Features), tables: map[string]*table{},
 		bin: map[sf.ID]*deletion{}, log: map[string]map[sf.ID]time.Time{}, words: map[string]string{}, serials: map[string]uint64{}, bodies: map[string]*Body{},
-		images: map[sf.ID]*Body{},
+		images: map[sf.ID]*Body{}, shown: map[sf.ID]imagePlace{},
 	}
 	o.due.Store(never)
 	n := cfg.Seed

@@ -77,6 +77,7 @@ func (d *draft) again() *Error {
 	if err := d.check(nil); err != nil {
 		return err
 	}
+	d.place()
 	d.w.set(d.t, d.t.pack(d.id, d.vals, live, d.old.pos))
 	if err := d.beside(); err != nil {
 		return err

@@ -156,11 +156,14 @@ func (s *schema) publish() {
 // published once is never touched again, because others may hold it.
 func (o *Object) settle() {
 	o.byName = make(map[string]int, len(o.Fields))
-	o.choosy, o.filtered, o.defaulted = o.availability != nil, nil, nil
+	o.choosy, o.filtered, o.defaulted, o.rich = o.availability != nil, nil, nil, nil
 	for i, f := range o.Fields {
 		o.choosy = o.choosy || f.RestrictedPicklist && f.ControllerName != ""
 		if f.filter != nil {
 			o.filtered = append(o.filtered, i)
+		}
+		if f.HTMLFormatted && stored(f) {
+			o.rich = append(o.rich, i)
 		}
 		if f.initial != nil || f.Type == sf.TypePicklist && f.Createable && slices.ContainsFunc(f.Picklist, PicklistValue.chosen) {
 			o.defaulted = append(o.defaulted, i)

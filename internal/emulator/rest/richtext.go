@@ -9,11 +9,6 @@ import (
 	"holdfast/internal/sf"
 )
 
-// ImageAddress is the address by which the HTML of a field refers to an image of rich text, as rendered fields have it.
-func ImageAddress(id sf.ID) string {
-	return "/servlet/rtaImage?eid=&amp;feoid=&amp;refid=" + string(id[:15])
-}
-
 // richTextImage answers GET sobjects/X/Id/richTextImageFields/Field/ImageId: the image, when the field of a record
 // that the caller sees refers to it.
 func (a *API) richTextImage(w http.ResponseWriter, c *wire.Call) error {
@@ -34,7 +29,7 @@ func (a *API) richTextImage(w http.ResponseWriter, c *wire.Call) error {
 		!bytes.Contains(wire.AppendRecord(nil, *records[0], c.Root()), []byte(id[:15])) {
 		return wire.NotFound()
 	}
-	stored := a.org.OpenImage(id)
+	stored := a.org.OpenImage(records[0].ID, field.Name, id)
 	if stored == nil {
 		return wire.NotFound()
 	}
