@@ -227,7 +227,7 @@ func (e *estimate) count() {
 				e.job(int64(len(s.Rows)), ceil(len(s.Rows), aheadRows))
 				e.of(KindBulk).Bytes += int64(len(s.Rows)) * (3*idBytes + 2*valueBytes)
 			} else {
-				e.write(e.replace(s))
+				e.write(e.replace(e.pictures(s)))
 			}
 		}
 	}
@@ -313,6 +313,28 @@ func (e *estimate) files(s plan.Step, field *sf.Field) {
 			f.Bytes += body.Size
 		}
 	}
+}
+
+// pictures counts the records that are written one by one, with the images that their texts show, and returns the step without
+// their rows.
+func (e *estimate) pictures(s plan.Step) plan.Step {
+	f := e.of(KindFile)
+	var rest, pictured []plan.Row
+	for _, r := range s.Rows {
+		if len(r.Images) == 0 {
+			rest = append(rest, r)
+			continue
+		}
+		pictured = append(pictured, r)
+		for _, i := range r.Images {
+			if b, err := snapshot.ParseBody(i.Body); err == nil {
+				f.Bytes += 4 * ((b.Size + 2) / 3)
+			}
+		}
+	}
+	f.Calls, f.Rows, f.Bytes = f.Calls+int64(len(pictured)), f.Rows+int64(len(pictured)), f.Bytes+writtenBytes(pictured)
+	s.Rows = rest
+	return s
 }
 
 // replace counts the files that are read and then put in the place of others, and returns the step without their rows.

@@ -194,5 +194,5 @@ func (e *estimate) second(s plan.Step) {
 	}
 	s.Rows = append(byCall, byJob...)
 	e.look(s, withBefore(s), aheadRows, false)
-	e.write(s)
+	e.write(e.pictures(s))
 }

@@ -34,6 +34,14 @@ func (a *application) load(ctx context.Context) error {
 			out = append(out, row)
 			continue
 		}
+		if a.pictured(b.step, n) {
+			row, err := a.putImages(ctx, s, r)
+			if err != nil {
+				return err
+			}
+			out = append(out, row)
+			continue
+		}
 		rows = append(rows, r)
 	}
 	outcomes, err := a.call(ctx, s, rows)

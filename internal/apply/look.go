@@ -285,10 +285,16 @@ func (a *application) settleByLooking(ctx context.Context) error {
 	var out []entryRow
 	for _, r := range rows {
 		now := found[r.id]
+		there := r.code == "" && arrived(s, r, now)
+		if r.code == "" && a.pictured(b.step, r.row) {
+			if there, err = a.arrivedPictured(ctx, s, r, now); err != nil {
+				return fmt.Errorf("step %d, read images of %s %s: %w", s.Number, s.Object, r.id, err)
+			}
+		}
 		switch {
 		case r.code != "":
 			out = append(out, r.outcome(""))
-		case arrived(s, r, now):
+		case there:
 			out = append(out, r.outcome(r.id))
 		case now.live() && a.strayed(b.step, r, now):
 			r.code, r.message = CodeMoved, movedMessage

@@ -274,7 +274,7 @@ func (a *application) choose(i int) ([]int, int, error) {
 	var rows, carried []int
 	files := 0
 	for n := range pending {
-		if a.replaces(i, n) != nil { // sent one by one: fewer have to be looked at again when an answer is lost
+		if a.replaces(i, n) != nil || a.pictured(i, n) { // sent one by one: fewer have to be looked at again when an answer is lost
 			if files++; files > fileRows {
 				continue
 			}

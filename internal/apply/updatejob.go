@@ -55,6 +55,9 @@ func (a *application) chooseUpdates(step int, pending iter.Seq[int], attempts in
 // carriedBytes says whether a job can carry what the row sets, and how many bytes it has there, at most.
 func carriedBytes(r plan.Row) (bytes int, carried bool) {
 	bytes = idBytes + valueBytes
+	if len(r.Images) > 0 {
+		return 0, false
+	}
 	for _, f := range r.Fields {
 		text := f.After.Text()
 		if f.After.IsText() && (text == "" || text == nullCell || !utf8.ValidString(text) || utf8.RuneCountInString(text) > jobValue) {

@@ -30,15 +30,15 @@ type ImageSource interface {
 // several belong to one field. A row has the Id of the image.
 const Images = "RichTextImage"
 
-// The fields of a row of images: the bytes, and the first record that was seen to refer to it.
+// The fields of a row of images: the bytes, and the record that was seen to show it, with its object and field.
 const (
 	ImageBody   = "Body"
-	imageField  = "Field"
-	imageObject = "Object"
+	ImageField  = "Field"
+	ImageObject = "Object"
 	ImageRecord = "Record"
 )
 
-var imageShape = sf.NewShape(snapshot.Files.Name(Images), []string{ImageBody, imageField, imageObject, ImageRecord})
+var imageShape = sf.NewShape(snapshot.Files.Name(Images), []string{ImageBody, ImageField, ImageObject, ImageRecord})
 
 const (
 	// imageMark is in every text that refers to an image of the org.
@@ -130,7 +130,7 @@ func (c *capture) captureImages(ctx context.Context, soFar *snapshot.Snapshot) e
 		if err != nil {
 			return fmt.Errorf("read the images of the last snapshot: %w", err)
 		}
-		r.holders[row.Get(imageObject).Text()] = true
+		r.holders[row.Get(ImageObject).Text()] = true
 	}
 	objects := r.toScan()
 	if len(objects) == 0 {
@@ -362,8 +362,8 @@ func (r *imagesRun) fetch(ctx context.Context, places []image) error {
 	}
 	row := sf.Record{ID: i.id, Shape: imageShape, Values: make([]sf.Value, imageShape.Len())}
 	set := func(name string, v sf.Value) { row.Values[imageShape.Index(name)] = v }
-	set(imageField, sf.Text(i.field))
-	set(imageObject, sf.Text(i.object))
+	set(ImageField, sf.Text(i.field))
+	set(ImageObject, sf.Text(i.object))
 	set(ImageRecord, sf.Text(string(i.record)))
 	pipe, in := io.Pipe()
 	ended := make(chan struct{})
@@ -421,7 +421,7 @@ func (r *imagesRun) buryUnseen(ctx context.Context) error {
 		for more && id < row.ID {
 			id, _, more = next()
 		}
-		if more && id == row.ID || !r.scanned[row.Get(imageObject).Text()] {
+		if more && id == row.ID || !r.scanned[row.Get(ImageObject).Text()] {
 			continue
 		}
 		err := r.snap.Bodies().Alone(ctx, func() error { return r.out.Remove(row.ID, r.from, evidenceRecord) })

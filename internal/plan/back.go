@@ -28,6 +28,7 @@ const (
 	reasonBroken   = "half a character, which no Bulk job carries"
 	reasonNoWay    = "no Bulk job carries it and no update can set it"
 	reasonLater    = "can only be set by an update"
+	reasonImages   = "shows images, which are made anew with it"
 	standIn        = ", a stand-in goes first"
 
 	reasonCompanion = "made by the org with the record that it belongs to"
@@ -144,7 +145,7 @@ func (o *ordering) afterUndelete(it *item) {
 	}
 	if len(wanted.Fields) > 0 {
 		if reduced, something := o.reduce(wanted); something {
-			o.updates[c.Object] = append(o.updates[c.Object], Row{ID: c.ID, Fields: reduced.Fields})
+			o.updates[c.Object] = append(o.updates[c.Object], o.pictured(Row{ID: c.ID, Fields: reduced.Fields}))
 		}
 	}
 	o.remember(c)
@@ -394,6 +395,10 @@ func (o *ordering) carry(it *item) {
 	total := 0
 	for _, f := range slices.Clone(it.first) {
 		field := known.fields[f.Field]
+		if field != nil && field.Updateable && len(o.in.Images[it.change.ID][f.Field]) > 0 {
+			o.postpone(it, f.Field, reasonImages)
+			continue
+		}
 		if known.body && (field == nil || field.Createable) {
 			continue // what has a file is no row of a job
 		}

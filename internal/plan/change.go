@@ -20,7 +20,7 @@ func (o *ordering) update() {
 		if !something {
 			continue
 		}
-		o.updates[c.Object] = append(o.updates[c.Object], Row{ID: c.ID, Fields: reduced.Fields, Before: c.Before})
+		o.updates[c.Object] = append(o.updates[c.Object], o.pictured(Row{ID: c.ID, Fields: reduced.Fields, Before: c.Before}))
 		o.remember(reduced)
 		o.touched++
 	}
@@ -74,10 +74,40 @@ func noteHeld(n int64) string {
 func (o *ordering) secondPass() {
 	for _, it := range o.items {
 		if it.fate == byInsert && len(it.later) > 0 {
-			o.second[it.change.Object] = append(o.second[it.change.Object], Row{ID: it.change.ID, Fields: it.later})
+			o.second[it.change.Object] = append(o.second[it.change.Object], o.pictured(Row{ID: it.change.ID, Fields: it.later}))
 		}
 	}
 	o.rowSteps(Second, o.second)
+}
+
+// NewImages returns the images that the text of the change shows and that the text before it does not: those have to be made anew.
+// Where both texts are the same their images are gone, and it is written for them.
+func NewImages(f state.FieldChange) []sf.ID {
+	shown := sf.RichImages(f.After.Text())
+	if f.Before == f.After {
+		return shown
+	}
+	before := sf.RichImages(f.Before.Text())
+	return slices.DeleteFunc(shown, func(id sf.ID) bool { return slices.Contains(before, id) })
+}
+
+// pictured adds to a row the images that its texts show and that are to be made anew.
+func (o *ordering) pictured(r Row) Row {
+	of := o.in.Images[r.ID]
+	if len(of) == 0 {
+		return r
+	}
+	for _, f := range r.Fields {
+		anew := NewImages(f)
+		for _, i := range of[f.Field] {
+			if slices.Contains(anew, i.Ref) {
+				r.Images = append(r.Images, i)
+			}
+		}
+	}
+	slices.SortFunc(r.Images, func(a, b Image) int { return strings.Compare(string(a.Ref), string(b.Ref)) })
+	r.Images = slices.CompactFunc(r.Images, func(a, b Image) bool { return a.Ref == b.Ref })
+	return r
 }
 
 // rowSteps adds one step per object, in the order of names and Ids.

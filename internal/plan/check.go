@@ -105,6 +105,27 @@ func ascending(names []string) bool {
 	return true
 }
 
+// checkImages demands that the texts of the row show what it brings.
+func checkImages(s Step, r Row) error {
+	if len(r.Images) > 0 && s.Op != Update && s.Op != Second {
+		return fmt.Errorf("%s with images", s.Op)
+	}
+	shown := map[sf.ID]bool{}
+	for _, f := range r.Fields {
+		if len(r.Images) > 0 {
+			for _, id := range sf.RichImages(f.After.Text()) {
+				shown[id] = true
+			}
+		}
+	}
+	for _, i := range r.Images {
+		if err := checkID(i.Ref); err != nil || i.Body == "" || !shown[i.Ref] {
+			return fmt.Errorf("image %q without bytes, or that no text of the row shows", clip(string(i.Ref)))
+		}
+	}
+	return nil
+}
+
 func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 	if err := checkID(r.ID); err != nil {
 		return err
@@ -128,6 +149,9 @@ func checkRow(s Step, r Row, seen map[Op]map[sf.ID]bool) error {
 		return fmt.Errorf("it is deleted already")
 	case s.Op.Updates() && len(r.Fields) == 0:
 		return fmt.Errorf("it sets nothing")
+	}
+	if err := checkImages(s, r); err != nil {
+		return err
 	}
 	for _, f := range r.Fields {
 		_, listed := slices.BinarySearchFunc(s.Fields, f.Field, strings.Compare)

@@ -244,12 +244,16 @@ func (d *decoder) row(step *Step) error {
 	type wire struct {
 		Row, Before, With string
 		Set               map[string]wireChange
+		Images            map[string]wireValue
 	}
 	return read(d, func(w wire) (line, error) {
 		r := Row{ID: sf.ID(w.Row), With: sf.ID(w.With), Fields: d.fieldsOf(w.Set)}
 		var err error
 		if r.Before, err = hashOf(w.Before); err != nil {
 			return nil, err
+		}
+		for _, ref := range slices.Sorted(maps.Keys(w.Images)) {
+			r.Images = append(r.Images, Image{Ref: sf.ID(ref), Body: w.Images[ref].Text()})
 		}
 		step.Rows = append(step.Rows, r)
 		return rowLine(r), nil

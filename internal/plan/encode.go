@@ -215,7 +215,7 @@ func (l stepLine) append(b []byte) []byte {
 
 func (l rowLine) append(b []byte) []byte {
 	return open(b).text("row", string(l.ID)).hash("before", l.Before).optional("with", string(l.With)).
-		changes(l.Fields).end()
+		changes(l.Fields).images(l.Images).end()
 }
 
 func (l undoLine) append(b []byte) []byte {
@@ -295,6 +295,17 @@ func (o object) changes(fields []state.FieldChange) object {
 		set = open(set.key(f.Field)).value("before", f.Before).value("after", f.After).close()
 	}
 	return set.close()
+}
+
+func (o object) images(images []Image) object {
+	if len(images) == 0 {
+		return o
+	}
+	all := open(o.key("images"))
+	for _, i := range images {
+		all = all.value(string(i.Ref), sf.Text(i.Body))
+	}
+	return all.close()
 }
 
 func (o object) close() object { return append(o, '}') }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,9 @@ func TestDecodeHoldsToTheRules(t *testing.T) {
 		"bypasses out of order": func(p *Plan) {
 			p.Bypass = []Bypass{{Kind: BypassSetting, Name: "B__c.X__c"}, {Kind: BypassSetting, Name: "A__c.X__c"}}
 		},
+		"images of a deletion":       func(p *Plan) { picture(&rows(p, Delete)[0]); rows(p, Delete)[0].Fields[0].After = sf.Value{} },
+		"image that does not show":   func(p *Plan) { picture(&rows(p, Second)[0]); rows(p, Second)[0].Images[0].Ref = longID("0EM2") },
+		"image without bytes":        func(p *Plan) { picture(&rows(p, Second)[0]); rows(p, Second)[0].Images[0].Body = "" },
 		"undo with another's hashes": func(p *Plan) { p.Undo[0].Before = state.Hash{} },
 	}
 	for name, spoil := range cases {
@@ -200,6 +204,18 @@ func updateOf(p *Plan, id sf.ID) *Row {
 		}
 	}
 	panic("the sample does not update " + string(id))
+}
+
+// TestImagesAreInThePlan: their references, whatever bytes these have.
+func TestImagesAreInThePlan(t *testing.T) {
+	p := samplePlan(t)
+	picture(&rows(p, Second)[0])
+	picture(&rows(p, Update)[0])
+	mustRoundTrip(t, p)
+	got, err := Decode(bytes.NewReader(encoded(t, p)))
+	if err != nil || !slices.Equal(rows(got, Second)[0].Images, rows(p, Second)[0].Images) || rows(got, Second)[1].Images != nil {
+		t.Errorf("%v %+v", err, rows(got, Second))
+	}
 }
 
 func TestEncodeRefusesWhatIsNotText(t *testing.T) {
@@ -287,6 +303,13 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// picture gives the first text of a row an image that is to be made anew.
+func picture(r *Row) {
+	const html = `<img alt="x" src="https://x/servlet/rtaImage?eid=001A&amp;feoid=F&amp;refid=0EM000000000001">`
+	r.Fields[0].After = sf.Text(html)
+	r.Images = []Image{{Ref: sf.RichImages(html)[0], Body: "a reference\xff"}}
+}
+
 var sampleBypass = []Bypass{
 	{Kind: BypassSetting, Name: "Bypass__c.Triggers__c"}, {Kind: BypassPermission, Name: "Skip_Rules", Set: "Skips", ID: "0PS000000000001GAA"},
 }
@@ -307,6 +330,12 @@ func writeVectors(t *testing.T, dir string) {
 	setless.SetBypass([]Bypass{{Kind: BypassPermission, Name: "Skip_Rules"}})
 	early := samplePlan(t)
 	step(early, Undelete).Op = HardDelete
+	pictured := samplePlan(t)
+	picture(&rows(pictured, Second)[0])
+	picture(&rows(pictured, Update)[0])
+	unshown := samplePlan(t)
+	picture(&rows(unshown, Second)[0])
+	rows(unshown, Second)[0].Fields[0].After = sf.Text("no image")
 	for name, content := range map[string][]byte{
 		"valid-empty":            empty,
 		"valid-every-line":       raw,
@@ -320,6 +349,8 @@ func writeVectors(t *testing.T, dir string) {
 		"rule-hard-delete-early": encoded(t, early),
 		"valid-bypass":           encoded(t, passing),
 		"rule-bypass-of-no-set":  encoded(t, setless),
+		"valid-images":           encoded(t, pictured),
+		"rule-image-unshown":     encoded(t, unshown),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".jsonl"), content, 0o644); err != nil {
 			t.Fatal(err)

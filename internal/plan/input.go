@@ -50,6 +50,10 @@ type Input struct {
 	// a person account. Where that one is inserted they are not, and get the Id that the org gave them.
 	Companions map[sf.ID]sf.ID
 
+	// Images are images in rich text that have to be made anew with the texts that show them, by the record and then by
+	// the field. They are put into updates of these fields, and what is inserted gets such texts in the second pass, which no job does.
+	Images map[sf.ID]map[string][]Image
+
 	// HardDelete makes the deletions such that leave nothing in the Recycle Bin.
 	HardDelete bool
 

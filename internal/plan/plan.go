@@ -120,6 +120,16 @@ type Row struct {
 	// An undeleted record that did not come back so is sent after all; an inserted one is made by the org,
 	// and apply asks for its Id.
 	With sf.ID
+
+	// Images are those that texts of an Update or Second show and that have to be made anew; sorted by Ref.
+	Images []Image
+}
+
+// Image is an image in rich text that is to be made again. The texts of the row refer to it as the org did that had it; apply
+// puts the bytes in the place of that address, and the org makes another image of them.
+type Image struct {
+	Ref  sf.ID  // the Id by which the texts refer to it
+	Body string // reference to its bytes in the repository
 }
 
 // Deferred says what the first pass leaves out, and why.

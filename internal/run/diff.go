@@ -153,9 +153,17 @@ func diffObject(ctx context.Context, before, after *snapshot.Snapshot, object st
 		return row, nil
 	}
 	var summary state.Summary
+	images := newPictures(before, after)
 	for change, err := range snapshot.Diff(ctx, before, after, object) {
 		if err != nil {
 			return row, err
+		}
+		change, left, err := images.unlike(ctx, change)
+		if err != nil {
+			return row, err
+		}
+		if !left {
+			continue
 		}
 		summary.Count(change)
 		if each == nil {

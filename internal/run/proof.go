@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"holdfast/internal/apply"
+	"holdfast/internal/capture"
 	"holdfast/internal/plan"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -98,6 +99,7 @@ func (in ApplyInput) states(ctx context.Context, p *plan.Plan, live *snapshot.Sn
 		return nil, err
 	}
 	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
+	w.org, _ = in.Org.(capture.ImageSource)
 	who, err := in.Org.Identity(ctx)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,9 @@ func replaceables(sn *snapshot.Snapshot) []string {
 			out = append(out, p.Object)
 		}
 	}
+	if part, found := sn.Part(snapshot.Files.Name(capture.Images)); found && part.State == snapshot.Whole {
+		out = append(out, capture.Images) // what a text shows now may be overwritten
+	}
 	return out
 }
 

@@ -178,6 +178,7 @@ func Restore(ctx context.Context, in RestoreInput) (RestoreResult, error) {
 		return RestoreResult{}, err
 	}
 	w.eq = &state.Equivalence{Schema: w.live.Schema(), Identity: identity}
+	w.org, _ = in.Source.(capture.ImageSource)
 	if err := w.know(ctx, who); err != nil {
 		return RestoreResult{}, err
 	}
@@ -282,6 +283,10 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 	if err := w.withFiles(ctx, bin); err != nil {
 		return nil, err
 	}
+	images, err := w.withImages(ctx)
+	if err != nil {
+		return nil, err
+	}
 	source := plan.Source{Wanted: w.want.Info().ID, Live: w.live.Info().ID, Only: w.only()}
 	if w.base != nil {
 		source.Base = w.base.Info().ID
@@ -294,9 +299,12 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		InBin:      func(id sf.ID) bool { return bin[id].Shape != nil },
 		Gone:       func(id sf.ID) bool { return gone[id] },
 		BinRecord:  func(id sf.ID) (sf.Record, bool) { r, found := bin[id]; return r, found },
-		Dependants: dependants, Needs: w.needs, Companions: w.companions, MaxRows: w.limit, HardDelete: in.HardDelete,
+		Dependants: dependants, Needs: w.needs, Companions: w.companions, Images: images, MaxRows: w.limit, HardDelete: in.HardDelete,
 	})
 	if err == nil {
+		if err := w.tellImages(p); err != nil {
+			return nil, err
+		}
 		w.foreseen, w.restorable = plan.Foresee(p, w.eq.Schema)
 		p.Notes = append(p.Notes, foreseenNotes(w.restorable, w.foreseen)...)
 		if n := p.Count(plan.HardDelete); n > 0 {

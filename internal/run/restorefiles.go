@@ -25,7 +25,7 @@ const (
 
 // RestoreFilesRow counts the files that come back with records of one object that are made anew.
 type RestoreFilesRow struct {
-	Object string `json:"object"` // API name
+	Object string `json:"object"` // API name; RichTextImage: images in rich text
 	Files  int64  `json:"files"`  // files
 	Bytes  int64  `json:"bytes"`  // of these
 	Lost   int64  `json:"lost"`   // files that do not come back: their bytes are not held, or the org does not take so many

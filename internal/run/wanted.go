@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/internal/capture"
 	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
@@ -45,6 +46,11 @@ type wanted struct {
 
 	files []RestoreFilesRow // that come with records which are made anew
 
+	org        capture.ImageSource // gives images of rich text; nil: none is asked for
+	imagesNow  *pictures           // what texts of the live state show
+	imagesHeld *pictures           // what any state holds
+	oversize   bool                // a record shows more than is sent with it
+
 	prefixes map[string]bool // of the chosen records; made when it is asked for
 
 	foreseen   []plan.Foreseen
@@ -75,7 +81,7 @@ func (w *wanted) compute(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, decide := range []func(context.Context) error{w.replaced, w.withTheirVersions, w.persons, w.converted, w.books, w.owners} {
+	for _, decide := range []func(context.Context) error{w.replaced, w.vanished, w.withTheirVersions, w.persons, w.converted, w.books, w.owners} {
 		if err := decide(ctx); err != nil {
 			return err
 		}
@@ -208,6 +214,17 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		if w.base != nil {
 			c = c.Invert()
 		}
+		unlike := w.unlikeNow
+		if w.base != nil {
+			unlike = w.heldImages().unlike
+		}
+		c, left, err := unlike(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !left {
+			continue
+		}
 		if !keep(c.ID) || w.excluded.records[c.ID] || (createsOnly && c.Kind != state.Create) {
 			continue
 		}
@@ -238,9 +255,16 @@ func (w *wanted) object(ctx context.Context, object string, keep func(sf.ID) boo
 		return err
 	}
 	for _, c := range rebased {
-		if w.matters(c) {
+		c, left, err := w.unlikeNow(ctx, c)
+		if err != nil {
+			return err
+		}
+		if left && w.matters(c) {
 			w.delta = append(w.delta, c)
 		}
+	}
+	if conflicts, err = w.agreed(ctx, conflicts); err != nil {
+		return err
 	}
 	for _, c := range conflicts {
 		if w.settles(c) {

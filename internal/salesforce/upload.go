@@ -109,6 +109,31 @@ func (o *Org) UpdateFile(ctx context.Context, object string, fields []string, ro
 	return sf.Outcome{ID: row.ID, Success: true}, nil
 }
 
+// UpdateOnce sets the fields of one record, as Update does, but the call is sent once, as that of InsertFile: the values may hold
+// what makes something of its own each time. Source: REST API Developer Guide, "sObject Rows".
+func (o *Org) UpdateOnce(ctx context.Context, object string, fields []string, row sf.Write) (sf.Outcome, error) {
+	what := fmt.Sprintf("update %s %s", object, row.ID)
+	described, err := o.describe(ctx, object, false)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	entity, err := entityOf(described, fields, row)
+	if err != nil {
+		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
+	}
+	err = o.do(ctx, call{
+		what: what, method: http.MethodPatch, path: o.data("sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(string(row.ID))),
+		header: map[string]string{
+			"Content-Type": mediaJSON, "Sforce-Auto-Assign": "FALSE", "Sforce-Duplicate-Rule-Header": "allowSave=true",
+		},
+		body: fixedBody(entity),
+	}, func(*http.Response) error { return nil }) // 204, without a body
+	if out, refused, err := o.refusedFile(err); refused || err != nil {
+		return out, err
+	}
+	return sf.Outcome{ID: row.ID, Success: true}, nil
+}
+
 // refusedFile tells a record that the org refuses from a call that did not get through.
 func (o *Org) refusedFile(err error) (sf.Outcome, bool, error) {
 	f, refused := errors.AsType[*Fault](err)

@@ -37,6 +37,7 @@ var groups = []group{
 	{needs: []Need{Clock}, laws: clockRules},
 	{needs: []Need{Metadata}, fixture: things, laws: familyRules},
 	{needs: []Need{Metadata}, fixture: things, laws: fieldRules},
+	{needs: []Need{Metadata}, fixture: things, laws: richTextRules},
 	{needs: []Need{Metadata}, fixture: things, laws: hardRules},
 	{needs: []Need{Metadata}, fixture: things, laws: pickRules},
 	{needs: []Need{Metadata}, fixture: things, laws: relationRules},

@@ -103,6 +103,7 @@ var thingObject = customObject("Thing", textName+
 		element("Day__c", "Date", "")+element("Moment__c", "DateTime", "")+element("Clock__c", "Time", "")+
 		element("Mail__c", "Email", "")+element("Web__c", "Url", "")+
 		element("Long__c", "LongTextArea", "<length>1000</length><visibleLines>3</visibleLines><trackHistory>true</trackHistory>")+
+		element("Rich__c", "Html", "<length>1000</length><visibleLines>25</visibleLines>")+
 		picklist("Kind__c", "Picklist", "<restricted>true</restricted>", "A", "B", "C")+
 		dependentField+
 		picklist("Free__c", "Picklist", "", "X", "Y")+
@@ -180,7 +181,7 @@ var accessFile = func() string {
 	var b strings.Builder
 	b.WriteString("<PermissionSet" + metadataNamespace + "><label>Orgtest Access</label>")
 	for object, fields := range map[string]string{
-		"Thing": "Code Exact Whole Amount Rate Flag Day Moment Clock Mail Web Long Kind Sub Free Many Place Account Hard Boss Filtered",
+		"Thing": "Code Exact Whole Amount Rate Flag Day Moment Clock Mail Web Long Rich Kind Sub Free Many Place Account Hard Boss Filtered",
 		"Line":  "Amount", "Move": "Amount", "Strict": "Given",
 	} {
 		for _, f := range strings.Fields(fields) {
