@@ -4,6 +4,9 @@
 SHELL := /bin/bash -eu -o pipefail
 GO ?= go
 FUZZTIME ?= 60s
+# Which tests of the program run with the race detector, which makes a process that starts, works and ends eight times as
+# dear: what they do besides is tested with it package by package. RACED=. takes them all.
+RACED ?= TestStories/^(backup|restore|load|rollback|automation|copy)$$
 # Which mutants: all, or those whose file or name has this text.
 MUTANTS ?= 1
 # What bench-capture measures: numbers of rows, each with an org of its own, and how many components.
@@ -28,14 +31,14 @@ export HOLDFAST_HYPARQUET ?= $(CURDIR)/.cache/hyparquet/node_modules
 # A real S3 server, installed by .ci/tools.
 export HOLDFAST_VERSITYGW ?= $(CURDIR)/.cache/bin/versitygw
 
-.PHONY: build test lint fmt format vet mutants harness harness-long race docs cover fuzz long bench bench-capture bench-restore bench-rollback bench-repository conformance clean
+.PHONY: build test lint fmt format vet mutants harness harness-long race stories shared docs cover fuzz long bench bench-capture bench-restore bench-rollback bench-repository conformance clean
 
 build: ## the program, in bin/holdfast
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/holdfast ./cmd/holdfast
 
 test: ## everything that a change must pass
 	.ci/tools all
-	$(MAKE) --no-print-directory format vet lint harness race
+	$(MAKE) --no-print-directory format vet lint harness stories race
 
 format: ## is every file formatted?
 	@out="$$(gofmt -l cmd internal docs bench)"; \
@@ -67,12 +70,19 @@ harness-long: ## the same in the numbers of a long run: hours; what each test ha
 	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v ./internal/blob/...
 	HOLDFAST_LONG=1 $(GO) test -count=1 -timeout 24h -v -run 'CrashAtEvery' ./internal/snapshot
 
-race: ## all tests, stories and documents among them, with the race detector where there is a C compiler
+race: shared ## every package with the race detector, where there is a C compiler; of the program's own tests RACED alone
 	@if command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then race=-race; else \
 	  echo "NOT TESTED: data races (the race detector needs a C compiler)"; race=; fi; \
-	if [ ! -d "$${HOLDFAST_SHARED:-../shared}/data" ]; then \
-	  echo "NOT TESTED: real describes and projects (neither ../shared nor HOLDFAST_SHARED has them)"; fi; \
-	echo "$(GO) test $$race -parallel 4 ./..."; $(GO) test $$race -parallel 4 -timeout 60m ./...
+	packages="$$($(GO) list ./... | grep -v '/internal/cli$$')"; set -x; \
+	$(GO) test $$race -parallel 4 -timeout 60m -run '$(RACED)' ./internal/cli; \
+	$(GO) test $$race -parallel 4 -timeout 60m $$packages
+
+stories: shared ## the program from outside: stories, documents, kills, other clients
+	$(GO) test -parallel 4 -timeout 60m ./internal/cli
+
+shared: # says which tests lack their data
+	@if [ ! -d "$${HOLDFAST_SHARED:-../shared}/data" ]; then \
+	  echo "NOT TESTED: real describes and projects (neither ../shared nor HOLDFAST_SHARED has them)"; fi
 
 docs: ## write the generated references anew
 	$(GO) test ./internal/cli -run 'Reference' -update
