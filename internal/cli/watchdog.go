@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -216,9 +217,14 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(log, "%s %s\n", a.now().UTC().Format(time.RFC3339), plain(fmt.Sprintf(format, args...)))
 	}
+	return errors.Join(a.standBy(ctx, r, say), log.failed())
+}
+
+// standBy puts back what the journal has as off, as soon as that can be done.
+func (a *app) standBy(ctx context.Context, r reminder, say func(string, ...any)) error {
 	ctx, stop := context.WithTimeout(ctx, watchdogTime)
 	defer stop()
-	delay := watchdogFirst
+	delay, waits := watchdogFirst, false
 	for {
 		off, err := apply.StillOff(r.Journal)
 		if err == nil && len(off) == 0 {
@@ -242,6 +248,9 @@ func (a *app) watchdog(ctx context.Context, r reminder) error {
 			say("%v (%s)", err, problem.HintOf(err))
 			pause, delay = delay, min(2*delay, watchdogMost)
 			say("trying again in %s", pause)
+		} else if !waits {
+			waits = true
+			say("somebody else has the journal open: waiting for their end")
 		}
 		select {
 		case <-ctx.Done():
@@ -285,18 +294,31 @@ func (a *app) putBackNow(ctx context.Context, r reminder) (run.SwitchedRow, erro
 	return run.PutBack(ctx, run.PutBackInput{Org: org, Deployer: org, Journal: r.Journal})
 }
 
-// lateFile is a file that is made when something is written to it.
+// lateFile is a file that is made when something is written to it. It keeps its first error: who writes a line of a log looks at none.
 type lateFile struct {
 	path string
 	f    *os.File
+	err  error
 }
 
 func (l *lateFile) Write(p []byte) (int, error) {
 	if l.f == nil {
-		var err error
-		if l.f, err = os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+		f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			l.err = cmp.Or(l.err, err)
 			return 0, err
 		}
+		l.f = f
 	}
-	return l.f.Write(p)
+	n, err := l.f.Write(p)
+	l.err = cmp.Or(l.err, err)
+	return n, err
+}
+
+// failed is the error of what was not written. The file stays open: the error with which the watchdog ends is written there, too.
+func (l *lateFile) failed() error {
+	if l.err == nil {
+		return nil
+	}
+	return onDisk(fmt.Errorf("what the watchdog did is not written down whole: %w", l.err))
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -76,5 +77,31 @@ func TestAJournalThatIsGoneIsNotTakenForAllDone(t *testing.T) {
 	kept("applying it anew")
 	if text := a.reminded(home, reminderPath(home, r.Journal)); !strings.Contains(text, "may have automation off") {
 		t.Errorf("the next command says %q", text)
+	}
+}
+
+// A log that cannot be written is no reason not to put automation back, and is told.
+func TestAWatchdogWithoutALogSaysSo(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv(config.Home.Env, home)
+	r := reminder{Org: "prod", Plan: filepath.Join(home, "p"), Journal: filepath.Join(home, "p.journal")}
+	journal, err := apply.OpenJournal(r.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(r.Journal+watchdogLog, 0o700); err != nil { // no file can be made there
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	if err := a.watchdog(ctx, r); err == nil || !strings.Contains(err.Error(), "not written down") || problem.KindOf(err) == problem.Failed {
+		t.Errorf("%v", err)
+	}
+	if err := journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.watchdog(t.Context(), r); err != nil {
+		t.Errorf("with nothing to say: %v", err)
 	}
 }
