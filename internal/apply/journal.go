@@ -141,11 +141,24 @@ func HasJournal(path string) error {
 // newJournal reads what the medium holds and leaves it ready to append.
 func newJournal(path string, m medium, limit int64) (*Journal, error) {
 	j := &Journal{path: path, medium: m, limit: limit}
-	read := &io.LimitedReader{R: m, N: limit + 1}
-	fr, err := newFrameReader(read)
-	torn := errors.Is(err, errTorn)
-	if err != nil && !torn {
+	fr, torn, err := j.read(m)
+	if err != nil {
 		return nil, err
+	}
+	j.chain, j.size = fr.chain, max(fr.good, int64(len(journalMagic)))
+	if !torn && fr.good > 0 {
+		return j, nil
+	}
+	return j, j.restart(fr.good)
+}
+
+// read reads the entries, and reports a tail that was not wholly written.
+func (j *Journal) read(r io.Reader) (fr *frameReader, torn bool, err error) {
+	read := &io.LimitedReader{R: r, N: j.limit + 1}
+	fr, err = newFrameReader(read)
+	torn = errors.Is(err, errTorn)
+	if err != nil && !torn {
+		return nil, false, err
 	}
 	for !torn {
 		body, err := fr.next()
@@ -157,22 +170,18 @@ func newJournal(path string, m medium, limit int64) (*Journal, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		e, err := decodeEntry(body)
 		if err != nil {
-			return nil, problem.Wrap(problem.Damaged, err, "journal")
+			return nil, false, problem.Wrap(problem.Damaged, err, "journal")
 		}
 		j.entries = append(j.entries, e)
 	}
 	if read.N == 0 { // what is beyond may be whole: it is no tail to cut off
-		return nil, problem.Newf(problem.Damaged, "a journal of more than %d bytes", limit)
+		return nil, false, problem.Newf(problem.Damaged, "a journal of more than %d bytes", j.limit)
 	}
-	j.chain, j.size = fr.chain, max(fr.good, int64(len(journalMagic)))
-	if !torn && fr.good > 0 {
-		return j, nil
-	}
-	return j, j.restart(fr.good)
+	return fr, torn, nil
 }
 
 // restart cuts the file to its good bytes and writes the magic where even that is missing.

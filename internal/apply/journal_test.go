@@ -319,3 +319,44 @@ func TestAForeignJournalSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// A journal that somebody else has open can be looked at all the same, up to what is being written, and stays as it is.
+func TestWhatIsOffIsSeenWhileTheJournalIsOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	j, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for i, e := range []entry{
+		{T: entryBegin, Plan: "00ff", Org: "00D000000000001EAA", At: "2026-01-02T03:04:05.000Z"},
+		{T: entryPrior, Prior: "eA==", Names: []string{"ApexTrigger Guard"}},
+		{T: entryBack, Names: nil},
+	} {
+		if err := j.append(e); err != nil {
+			t.Fatal(err)
+		}
+		names, _, err := OffMeanwhile(path)
+		if err != nil || (len(names) == 1) != (i == 1) {
+			t.Errorf("after %s: %v %v", e.T, names, err)
+		}
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range body {
+		if err := os.WriteFile(path, body[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := OffMeanwhile(path); err != nil {
+			t.Fatalf("%d of %d bytes: %v", cut, len(body), err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() != int64(cut) {
+			t.Fatalf("%d bytes are %d now: %v", cut, info.Size(), err)
+		}
+	}
+	if _, err := StillOff(path); problem.KindOf(err) != problem.Locked {
+		t.Errorf("it is open, and not told as locked: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/automation"
 	"holdfast/internal/component"
@@ -308,6 +309,30 @@ func StillOff(path string) ([]string, error) {
 	if err := j.Close(); err != nil {
 		return nil, err
 	}
+	return j.stillOff()
+}
+
+// OffMeanwhile is StillOff of a journal that somebody else has open, as far as it is written, and says when that was last. It
+// takes no lock and changes nothing.
+func OffMeanwhile(path string) (names []string, written time.Time, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, written, onDisk(fmt.Errorf("journal %s: %w", path, err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, written, err
+	}
+	j := &Journal{path: path, limit: journalBytes}
+	if _, _, err := j.read(f); err != nil {
+		return nil, written, fmt.Errorf("journal %s: %w", path, err)
+	}
+	names, err = j.stillOff()
+	return names, info.ModTime(), err
+}
+
+func (j *Journal) stillOff() ([]string, error) {
 	l := &ledger{switchesOnly: true}
 	for _, e := range j.entries {
 		if err := l.fold(e); err != nil {

@@ -32,6 +32,10 @@ const maxReminder = 64 << 10
 // watchdog and writes into its journal.
 const reminderRest = time.Minute
 
+// quietFor is how long a journal that somebody has open has not grown before it is said that an org has automation off because of
+// it: nobody tells from outside whether its application waits for a job, or was stopped and will not go on by itself.
+const quietFor = 10 * time.Minute
+
 // reminder is what such a file holds.
 type reminder struct {
 	Version string `json:"version"`
@@ -102,8 +106,8 @@ func (a *app) reminded(home, path string) string {
 	}
 	off, err := apply.StillOff(r.Journal)
 	switch {
-	case problem.KindOf(err) == problem.Locked: // whoever has it sees to it
-		return ""
+	case problem.KindOf(err) == problem.Locked: // whoever has it sees to it, unless it was stopped
+		return a.unheard(r)
 	case err == nil && len(off) == 0 && time.Since(written) < reminderRest:
 		return "" // nothing is off yet: it may be about to be. The journal is there before the reminder is.
 	case err != nil:
@@ -115,6 +119,17 @@ func (a *app) reminded(home, path string) string {
 	}
 	return fmt.Sprintf("org %s has automation off since an application died: %s. Put it back with `%s`, or go on with `--resume` in place of `--put-back`",
 		plain(r.Org), plain(some(off)), r.command())
+}
+
+// unheard says that an application at work, which has automation off, has not been heard of for long.
+func (a *app) unheard(r reminder) string {
+	off, written, err := apply.OffMeanwhile(r.Journal)
+	silent := a.now().Sub(written)
+	if err != nil || len(off) == 0 || silent < quietFor { // what is just being written can be read the next time
+		return ""
+	}
+	return fmt.Sprintf("org %s has automation off: %s. The process that has %s open has written nothing there for %s: where it was stopped, let it go on, "+
+		"or end it and run `%s`", plain(r.Org), plain(some(off)), plain(r.Journal), silent.Round(time.Minute), r.command())
 }
 
 // readReminder reads one file, and says when it was written.

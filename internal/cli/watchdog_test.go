@@ -281,6 +281,14 @@ func TestWithoutAWatchdogEveryCommandWarns(t *testing.T) {
 	if said := quiet(); said != "" {
 		t.Errorf("somebody is at work, and the next command says %q", said)
 	}
+	old := time.Now().Add(-time.Hour) // as when the application was stopped (SIGSTOP, a laptop that sleeps) and holds the journal
+	if err := os.Chtimes(k.plan+".journal", old, old); err != nil {
+		t.Fatal(err)
+	}
+	if said := quiet(); strings.Count(said, "WARNING") != 1 || !strings.Contains(said, "has written nothing there for 1h0m0s") ||
+		!strings.Contains(said, "holdfast apply "+k.plan+" --put-back") {
+		t.Errorf("nothing was heard of it for an hour, and the next command says %q", said)
+	}
 	dog := k.command(t.Context(), "watchdog", k.plan+".journal", "--org", "wrecked", "--plan", k.plan)
 	before, _ := k.server.Calls()
 	if err := dog.Start(); err != nil { // its input has ended
