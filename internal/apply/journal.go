@@ -243,14 +243,14 @@ func openFile(path string, patience time.Duration) (*diskFile, error) {
 			Hint("name another place for the journal with --journal"), err, f.Close())
 	}
 	// The name is made durable also when the file was there: the run that made it may have died before.
-	if err := errors.Join(lockFile(f, patience), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(lockFile(f, patience), SyncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &diskFile{f: f}, nil
 }
 
-// syncDir makes the name of a new file durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder durable, such as that of a new file.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -2,10 +2,14 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
+	"holdfast/internal/apply"
 	"holdfast/internal/problem"
 )
 
@@ -33,11 +37,22 @@ func onFullDisk(err error) error {
 
 func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// syncDir makes the names of a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// replaceFile writes a file whole, or not at all, and durably.
+func replaceFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return err
+		return onDisk(err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = write(f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the first error says why
+		return onDisk(fmt.Errorf("write %s: %w", path, err))
+	}
+	if err := apply.SyncDir(filepath.Dir(path)); err != nil {
+		return onDisk(fmt.Errorf("write %s: %w", path, err))
+	}
+	return nil
 }

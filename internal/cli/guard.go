@@ -241,26 +241,6 @@ func writeGuard(org, what string, out guardResult) error {
 	return replaceFile(plan, func(w io.Writer) error { _, err := w.Write(out.Rollback.File); return err })
 }
 
-// replaceFile writes a file whole, or not at all, and durably.
-func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return onDisk(err)
-	}
-	err = write(f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error says why
-		return onDisk(fmt.Errorf("write %s: %w", path, err))
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return onDisk(fmt.Errorf("write %s: %w", path, err))
-	}
-	return nil
-}
-
 func writeGuarded(w io.Writer, r guardResult) {
 	rows := make([][]string, 0, len(r.Components))
 	for _, c := range r.Components {
