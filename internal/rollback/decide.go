@@ -356,7 +356,13 @@ func (d *decision) inside(key sf.ComponentKey, kind *component.Kind, file string
 			continue
 		}
 		d.first.want(name)
-		doc.Nodes = append(doc.Nodes, component.Part(kind.Name, u.Document, p.Element, p.Key)...)
+		for _, n := range component.Part(kind.Name, u.Document, p.Element, p.Key) {
+			if n.Value("type") == masterDetail && child.Name == "CustomField" {
+				d.plan.Notes = append(d.plan.Notes, "the org takes "+name.Name+" as a master-detail only where there are no records, or where each has a master by it, "+
+					"and deletes for good what of them is in the Recycle Bin")
+			}
+			doc.Nodes = append(doc.Nodes, n)
+		}
 	}
 	if own {
 		d.first.want(key)

@@ -152,6 +152,9 @@ func (g *grading) changed() {
 		}
 		name := n.Value("fullName")
 		was := component.Part("CustomObject", before, "fields", name)
+		if n.Value("type") == masterDetail && (len(was) == 0 || was[0].Value("type") != masterDetail) {
+			g.because(GradeD, "field %s makes details of its records: those that are in the Recycle Bin are deleted for good with the deployment", name)
+		}
 		if len(was) == 0 {
 			g.because(GradeB, "field %s is new: what people enter into it meanwhile is deleted with it", name)
 			continue
@@ -170,6 +173,8 @@ func (g *grading) lost(field string, was []*component.Node) {
 	switch {
 	case was[0].Value("formula") != "" || kind == "Summary":
 		g.because(GradeA, "field %s is computed anew", field)
+	case kind == masterDetail:
+		g.master(field, "is deleted")
 	case kind == "AutoNumber":
 		g.because(GradeD, "field %s numbers its records anew", field)
 	case kind == "EncryptedText":
@@ -181,6 +186,10 @@ func (g *grading) lost(field string, was []*component.Node) {
 
 // altered grades the change of a field that keeps its name.
 func (g *grading) altered(field string, was, is *component.Node) {
+	if was.Value("type") == masterDetail && is.Value("type") != masterDetail {
+		g.master(field, "becomes "+is.Value("type"))
+		return
+	}
 	if was.Value("type") != is.Value("type") {
 		g.values(field, fmt.Sprintf("becomes %s, and was %s", is.Value("type"), was.Value("type")))
 		return
@@ -193,6 +202,21 @@ func (g *grading) altered(field string, was, is *component.Node) {
 			return
 		}
 	}
+}
+
+// masterDetail is the type of a field that makes its records the details of another. An org takes such a field only where there
+// are no records, or where all of them have a master by a lookup that becomes one; and details in the Recycle Bin are deleted
+// for good then. Source: Salesforce Help, "Considerations for Relationships".
+const masterDetail = "MasterDetail"
+
+// master grades a field that stops making details of its records.
+func (g *grading) master(field, what string) {
+	if d := g.in.Data(g.in.Key.Name, field); d.Held && d.Records == 0 {
+		g.because(GradeB, "field %s %s; its object has no records, and it comes back as long as there are none", field, what)
+		return
+	}
+	g.because(GradeD, "field %s %s: an org makes no master-detail anew where there are records, and of a lookup only when each of them has a master, "+
+		"with what is in the Recycle Bin deleted for good; by hand it comes back as a lookup that is filled and then changed", field, what)
 }
 
 // values grades what happens to the values of a field.
