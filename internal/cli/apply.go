@@ -416,8 +416,15 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	for _, m := range r.Mentions {
 		fmt.Fprintf(w, "  %s.%s of %s names an old Id, and is left as it is\n", m.Object, m.Field, plural(int(m.Count), "record"))
 	}
+	var back []string
 	if n := r.Files.Files; n > 0 {
-		fmt.Fprintf(w, "%s came back, %d bytes, and were read again: each has its SHA-256\n", plural(int(n), "file"), r.Files.Bytes)
+		back = append(back, plural(int(n), "file"))
+	}
+	if n := r.Files.Images; n > 0 {
+		back = append(back, plural(int(n), "image")+" in rich text")
+	}
+	if len(back) > 0 {
+		fmt.Fprintf(w, "%s came back, %d bytes, and were read again: each has its SHA-256\n", strings.Join(back, " and "), r.Files.Bytes)
 	}
 	if !r.Verified && r.Observed == nil {
 		return

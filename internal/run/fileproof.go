@@ -17,9 +17,10 @@ import (
 
 // AppliedFiles says what was found when the files that a plan brought back were read again.
 type AppliedFiles struct {
-	Files int64 `json:"files"` // files whose bytes were read back and are those of the snapshot, by their SHA-256
-	Bytes int64 `json:"bytes"` // of these
-	Other int64 `json:"other"` // files that have other bytes, or that the org does not give
+	Files  int64 `json:"files"`            // files whose bytes were read back and are those of the snapshot, by their SHA-256
+	Bytes  int64 `json:"bytes"`            // of these
+	Images int64 `json:"images,omitempty"` // images in rich text that were read back and are those of the snapshot; Bytes are of these, too
+	Other  int64 `json:"other"`            // files that have other bytes, or that the org does not give
 }
 
 // proveFiles reads the files of the records that the plan brought back or gave their bytes back, and compares their SHA-256. It

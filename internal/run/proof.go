@@ -54,6 +54,9 @@ func (in ApplyInput) prove(ctx context.Context, w *wanted, p *plan.Plan, applied
 		return fmt.Errorf("verify: %w", err)
 	}
 	out.judge(w, excuses, read)
+	if err := out.proveImages(p, w, applied); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
 	if out.Mentions, err = mentions(ctx, w.live, applied.Pairs); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}

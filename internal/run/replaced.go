@@ -35,7 +35,7 @@ func replaceables(sn *snapshot.Snapshot) []string {
 			out = append(out, p.Object)
 		}
 	}
-	if part, found := sn.Part(snapshot.Files.Name(capture.Images)); found && part.State == snapshot.Whole {
+	if picturesIn(sn) {
 		out = append(out, capture.Images) // what a text shows now may be overwritten
 	}
 	return out

@@ -20,100 +20,22 @@ import (
 // snapshot, letter by letter. It counts as the same when each image, in its place, has the same bytes, by their SHA-256. An image
 // never changes under its Id (unverified, as capture has it), so that what any state holds of an Id is what it was.
 
-// pictures knows images by their Ids.
-type pictures struct {
-	states []liveState // that hold images
-	known  map[sf.ID]*snapshot.Body
-}
-
-func newPictures(states ...liveState) *pictures {
-	return &pictures{states: states, known: map[sf.ID]*snapshot.Body{}}
-}
-
-// of returns what the states hold of the image, or nil.
-func (p *pictures) of(ctx context.Context, id sf.ID) (*snapshot.Body, error) {
-	if b, found := p.known[id]; found {
-		return b, nil
-	}
-	name := snapshot.Files.Name(capture.Images)
-	for _, s := range p.states {
-		if part, found := s.Part(name); !found || part.State != snapshot.Whole {
-			continue
-		}
-		for r, err := range s.Lookup(ctx, name, slices.Values([]sf.ID{id})) {
-			if err != nil {
-				return nil, fmt.Errorf("image %s: %w", id, err)
-			}
-			v := r.Get(capture.ImageBody)
-			if p.known[id] != nil || !v.IsText() {
-				continue
-			}
-			b, err := snapshot.ParseBody(v.Text())
-			if err != nil {
-				return nil, fmt.Errorf("image %s: %w", id, err)
-			}
-			p.known[id] = &b
-		}
-	}
-	if p.known[id] == nil {
-		p.known[id] = nil // and is not looked for again
-	}
-	return p.known[id], nil
-}
-
-// summed returns the HTML with the SHA-256 of each image in the place of its address. One that is not held keeps its address.
-func (p *pictures) summed(ctx context.Context, html string, otherwise func(sf.ID) (string, error)) (string, error) {
-	var failed error
-	out := sf.ReplaceRichImages(html, func(id sf.ID, address string) string {
-		if failed != nil {
-			return address
-		}
-		b, err := p.of(ctx, id)
-		switch {
-		case err != nil:
-			failed = err
-		case b != nil:
-			return "sha256:" + b.Hex()
-		case otherwise != nil:
-			sum, err := otherwise(id)
-			if failed = err; sum != "" {
-				return sum
-			}
-		}
-		return address
-	})
-	return out, failed
-}
-
-// alike reports texts that differ in the addresses of images alone, whatever these are of.
-func alike(a, b sf.Value) bool {
-	if !a.IsText() || !b.IsText() || !sf.ShowsRichImages(a.Text()) || !sf.ShowsRichImages(b.Text()) {
-		return false
-	}
-	bare := func(v sf.Value) string {
-		return sf.ReplaceRichImages(v.Text(), func(sf.ID, string) string { return "" })
-	}
-	return bare(a) == bare(b)
-}
-
-// same reports values of a field, as two snapshots hold them, that are the same but for the Ids of images.
-func (p *pictures) same(ctx context.Context, a, b sf.Value) (bool, error) {
-	if !alike(a, b) {
-		return false, nil
-	}
-	x, err := p.summed(ctx, a.Text(), nil)
-	if err != nil {
-		return false, err
-	}
-	y, err := p.summed(ctx, b.Text(), nil)
-	return x == y, err
-}
-
 // samePictures is same of a value that the org has now. What its text shows is what the org gives: from the live state, where it
 // was read, or asked for now.
 func (w *wanted) samePictures(ctx context.Context, object string, id sf.ID, field string, live, want sf.Value) (bool, error) {
 	if live == want || !alike(live, want) {
 		return live == want, nil
+	}
+	lost := true // all that the wanted text shows and the live one does not
+	for _, image := range plan.NewImages(state.FieldChange{Before: live, After: want}) {
+		b, err := w.heldImages().of(ctx, image)
+		if err != nil {
+			return false, err
+		}
+		lost = lost && b == nil
+	}
+	if lost { // to write addresses that lead nowhere in the place of others makes nothing better
+		return true, nil
 	}
 	is, err := w.liveImages().summed(ctx, live.Text(), func(image sf.ID) (string, error) {
 		if w.org == nil {
@@ -153,38 +75,6 @@ func (w *wanted) heldImages() *pictures {
 		w.imagesHeld = newPictures(append(states, w.live)...)
 	}
 	return w.imagesHeld
-}
-
-// unlike returns the update without the texts that are the same but for the Ids of their images, and reports whether anything is
-// left.
-func (p *pictures) unlike(ctx context.Context, c state.Change) (state.Change, bool, error) {
-	return unlike(c, func(f state.FieldChange) (bool, error) { return p.same(ctx, f.Before, f.After) })
-}
-
-// unlikeNow is unlike of a change of what the org has now.
-func (w *wanted) unlikeNow(ctx context.Context, c state.Change) (state.Change, bool, error) {
-	return unlike(c, func(f state.FieldChange) (bool, error) {
-		return w.samePictures(ctx, c.Object, c.ID, f.Field, f.Before, f.After)
-	})
-}
-
-func unlike(c state.Change, same func(state.FieldChange) (bool, error)) (state.Change, bool, error) {
-	if c.Kind != state.Update {
-		return c, true, nil
-	}
-	for i := len(c.Fields) - 1; i >= 0; i-- {
-		if !alike(c.Fields[i].Before, c.Fields[i].After) {
-			continue
-		}
-		same, err := same(c.Fields[i])
-		if err != nil {
-			return c, false, err
-		}
-		if same {
-			c.Fields = slices.Delete(slices.Clone(c.Fields), i, i+1)
-		}
-	}
-	return c, len(c.Fields) > 0, nil
 }
 
 // agreed takes out of conflicts over texts those about the Ids of images alone: where the live text is the wanted one nothing is to
@@ -332,15 +222,49 @@ func (w *wanted) tellImages(p *plan.Plan) error {
 	return nil
 }
 
+// proveImages counts the images that the plan made anew: when the texts are what they were, each was read from the org and has its
+// SHA-256.
+func (out *ApplyResult) proveImages(p *plan.Plan, w *wanted, applied apply.Result) error {
+	refused := map[int]map[sf.ID]bool{}
+	for _, f := range applied.Failed {
+		if refused[f.Step] == nil {
+			refused[f.Step] = map[sf.ID]bool{}
+		}
+		refused[f.Step][f.ID] = true
+	}
+	left := map[sf.ID]bool{}
+	for _, c := range w.delta {
+		left[c.ID] = true
+	}
+	for _, s := range p.Steps {
+		if slices.Contains(w.skipped, s.Object) {
+			continue
+		}
+		for _, r := range s.Rows {
+			if len(r.Images) == 0 || refused[s.Number][r.ID] || left[w.eq.Identity.Map(r.ID)] {
+				continue
+			}
+			for _, i := range r.Images {
+				b, err := snapshot.ParseBody(i.Body)
+				if err != nil {
+					return fmt.Errorf("image %s: %w", i.Ref, err)
+				}
+				out.Files.Images++
+				out.Files.Bytes += b.Size
+			}
+		}
+	}
+	return nil
+}
+
 // vanished adds to the delta the texts that are as they are wanted and of which images are gone: the live state was read and does
 // not have them. They are written again, with these images.
 func (w *wanted) vanished(ctx context.Context) error {
-	name := snapshot.Files.Name(capture.Images)
-	if part, found := w.want.Part(name); !found || part.State != snapshot.Whole || w.base != nil || w.vacant || !holdsFiles(w.live, capture.Images) {
+	if !picturesIn(w.want) || w.base != nil || w.vacant || !holdsFiles(w.live, capture.Images) {
 		return nil
 	}
 	gone := map[string]map[sf.ID]map[sf.ID]string{} // by object and record: the field that shows the image
-	for r, err := range w.want.Records(ctx, name) {
+	for r, err := range w.want.Records(ctx, imagesPart) {
 		if err != nil {
 			return err
 		}

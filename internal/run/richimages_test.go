@@ -40,7 +40,12 @@ const storyObject = `<?xml version="1.0" encoding="UTF-8"?>
 
 func newGallery(t *testing.T) *gallery {
 	t.Helper()
-	o := observeOrg(t, emulator.Options{})
+	return galleryOf(t, emulator.Options{})
+}
+
+func galleryOf(t *testing.T, options emulator.Options) *gallery {
+	t.Helper()
+	o := observeOrg(t, options)
 	g := &gallery{ward: &ward{observed: o, rnd: rand.New(rand.NewPCG(3, 3)), ids: map[string][]string{}, loader: &testkit.Loader{
 		InstanceURL: o.server.URL, AccessToken: o.server.AccessToken, Version: "v66.0",
 	}}}
@@ -186,6 +191,9 @@ func TestImagesComeBackWithTheirRecords(t *testing.T) {
 	}
 	out := g.apply(r)
 	g.shows(want)
+	if out.Files != (run.AppliedFiles{Images: 3, Bytes: 201_200}) {
+		t.Errorf("%+v", out.Files)
+	}
 	if out.Failed > 0 || out.Unexplained > 0 || len(out.NewIDs) != 3 || g.calls(putImage) != 2 {
 		t.Errorf("%+v, %d calls with images", out.Errors, g.calls(putImage))
 	}
@@ -394,4 +402,51 @@ func TestAnImageThatIsAnotherIsADifference(t *testing.T) {
 	if problem.KindOf(err) != problem.NotVerified || len(out.Differences) != 1 || out.Differences[0].Field != "Tale__c" {
 		t.Errorf("%v %+v", err, out.Differences)
 	}
+}
+
+// TestSeedBringsImagesAlong: another org gets images of its own, and once more there is nothing to do. What is masked brings none.
+func TestSeedBringsImagesAlong(t *testing.T) {
+	a := newGallery(t)
+	a.story("a", picture(1, 500), picture(2, 600))
+	a.story("b", picture(3, 700))
+	want, from := a.shown(), a.save()
+	b := galleryOf(t, emulator.Options{Seed: 99})
+	b.store = a.store
+	in := run.SeedInput{Snapshot: from, Objects: []string{"Story__c"}}
+	prepared := b.seed(in)
+	if prepared.Images != 3 {
+		t.Errorf("%+v", prepared)
+	}
+	if out := b.apply(b.restore(run.RestoreInput{Snapshot: prepared.Snapshot.ID})); out.Failed > 0 || out.Unexplained > 0 {
+		t.Errorf("%+v %+v", out.Errors, out.Differences)
+	}
+	b.shows(want)
+	b.nothingLeft(run.RestoreInput{Snapshot: b.seed(in).Snapshot.ID})
+
+	c := galleryOf(t, emulator.Options{Seed: 98})
+	c.store = a.store
+	in.MaskRules, in.MaskKey = "Story__c.Tale__c empty\n", []byte(seedKey)
+	masked := c.seed(in)
+	if masked.Images != 0 {
+		t.Errorf("%+v", masked)
+	}
+	c.apply(c.restore(run.RestoreInput{Snapshot: masked.Snapshot.ID}))
+	if got := c.shown(); strings.Contains(got, "img") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestATextIsNotSpoiltForImagesThatAreNotHeld: where a live text shows other images in the place of those that the snapshot
+// does not hold, it stays.
+func TestATextIsNotSpoiltForImagesThatAreNotHeld(t *testing.T) {
+	g := newGallery(t)
+	id := g.story("a", picture(1, 500))
+	from := g.saveWith(false)
+	g.retell(id, picture(1, 600))
+	want := g.shown()
+	r := g.restore(run.RestoreInput{Snapshot: from})
+	if !r.Plan.Empty() {
+		t.Errorf("%+v", r.Plan.Steps)
+	}
+	g.shows(want)
 }

@@ -45,11 +45,12 @@ type SeedInput struct {
 // SeedResult says what was prepared: a snapshot of kind seed, of the other org, to which a restore brings
 // that org. Nothing was written to it.
 type SeedResult struct {
-	From     SnapshotRow `json:"from"`     // the snapshot of the first org
-	Snapshot SnapshotRow `json:"snapshot"` // the prepared one, in the Ids of the other org
-	Objects  []SeedRow   `json:"objects"`  // what it holds, by name
-	Names    []NamesRow  `json:"names"`    // how users, record types and the like were found
-	Masked   []string    `json:"masked"`   // fields whose values are pseudonyms, or null
+	From     SnapshotRow `json:"from"`             // the snapshot of the first org
+	Snapshot SnapshotRow `json:"snapshot"`         // the prepared one, in the Ids of the other org
+	Objects  []SeedRow   `json:"objects"`          // what it holds, by name
+	Names    []NamesRow  `json:"names"`            // how users, record types and the like were found
+	Images   int64       `json:"images,omitempty"` // images in rich text that come with the texts, as they are: no mask reaches into their bytes
+	Masked   []string    `json:"masked"`           // fields whose values are pseudonyms, or null
 
 	MadeOwnIDs []string `json:"made_own_ids,omitempty"` // fields for own Ids that were made in the other org: the only thing that is written there
 
@@ -262,6 +263,9 @@ func (s *seed) write(ctx context.Context) error {
 				return fmt.Errorf("seed %s: %w", name, err)
 			}
 			pairs = append(pairs, own...)
+		}
+		if err := s.images(ctx, w); err != nil {
+			return fmt.Errorf("seed images in rich text: %w", err)
 		}
 		return s.keep(ctx, pairs) // before the manifest: from a seed whose records nobody knows, all would be made twice
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"holdfast/internal/apply"
+	"holdfast/internal/capture"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -73,4 +74,42 @@ func (s *seed) files(ctx context.Context, w *snapshot.Writer, object, there *sf.
 	}
 	_, err = out.Close(ctx, rows)
 	return files, err
+}
+
+// images writes which images the texts of the seed show. They keep the Ids by which the texts refer to them; the other org gives
+// them others. What shows in a masked field stays away.
+func (s *seed) images(ctx context.Context, w *snapshot.Writer) error {
+	name := snapshot.Files.Name(capture.Images)
+	part, held := s.from.Part(name)
+	if s.in.Origin != s.in.Store || !held || part.State != snapshot.Whole {
+		return nil
+	}
+	out, err := w.Part(snapshot.PartInfo{
+		Object: name, Fields: part.Fields, Bodies: []string{capture.ImageBody}, From: part.From, To: part.To, Watermark: part.Watermark, Full: true,
+	})
+	if err != nil {
+		return err
+	}
+	rows := int64(0)
+	for r, err := range s.from.Records(ctx, name) {
+		if err != nil {
+			return err
+		}
+		object := r.Get(capture.ImageObject).Text()
+		there := s.target.Object(object)
+		if !s.objects[object] || there == nil || s.masker != nil && s.masker.Masks(object, r.Get(capture.ImageField).Text()) {
+			continue
+		}
+		if r.Get(capture.ImageBody).IsText() {
+			s.out.Images++
+		}
+		r.Values = slices.Clone(r.Values)
+		r.Values[r.Shape.Index(capture.ImageRecord)] = sf.Text(string(s.idOf(sf.ID(r.Get(capture.ImageRecord).Text()), there)))
+		if err := out.Add(r); err != nil {
+			return err
+		}
+		rows++
+	}
+	_, err = out.Close(ctx, rows)
+	return err
 }
