@@ -105,6 +105,9 @@ func (t *Tx) PutField(object string, spec FieldSpec) (created bool, err *Error) 
 			return false, err
 		}
 	}
+	if err := t.details(old, i, f); err != nil {
+		return false, err
+	}
 	o := t.schema.edit(old)
 	if i >= 0 {
 		return false, t.replaceField(o, i, f)

@@ -70,3 +70,35 @@ func (t *Tx) retype(o *Object, old, f *Field) *Error {
 	}
 	return nil
 }
+
+// details refuses a field that would make details of records without a master: of all records where it is new, and otherwise of
+// those whose lookup is empty. With it what is in the Recycle Bin of them is deleted for good.
+// Source: Salesforce Help, "Considerations for Relationships"; the messages are unverified.
+func (t *Tx) details(o *Object, i int, f *Field) *Error {
+	if f.spec.Type != "MasterDetail" || i >= 0 && o.Fields[i].spec.Type == "MasterDetail" {
+		return nil
+	}
+	table := t.org.tables[fold(o.Name)]
+	if table == nil {
+		return nil
+	}
+	for _, r := range table.rows {
+		switch {
+		case r.fate != live:
+		case i < 0:
+			return fault("FIELD_INTEGRITY_EXCEPTION", "Cannot create master-detail field "+f.Name+": "+o.Name+" has records")
+		case r.text(o.Fields[i].column) == "":
+			return fault("FIELD_INTEGRITY_EXCEPTION", "Cannot make field "+f.Name+" a master-detail: there are records of "+o.Name+" without a value in it")
+		}
+	}
+	var emptied []*deletion
+	for _, d := range t.org.bin {
+		if slices.ContainsFunc(d.records, func(p place) bool { return p.t == table }) {
+			emptied = append(emptied, d)
+		}
+	}
+	for _, d := range emptied {
+		t.work.purge(d)
+	}
+	return nil
+}
