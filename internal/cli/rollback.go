@@ -88,6 +88,7 @@ holdfast rollback prod --undo 4f1c..9ab2 --component ApexClass:Pay --component C
 	flags.StringArrayVar(&in.Only, "component", nil, "take the change of this `component` back alone, as TYPE:NAME; may be repeated")
 	flags.StringArrayVar(&in.ConfigData, "config-data", nil, "`object` whose records were part of the deployment, and go back with it; may be repeated")
 	flags.BoolVar(&in.AutomationOff, "automation-off", false, automationOffUsage)
+	bypassFlag(cmd)
 	flags.StringVar(&tests, "tests", "", "`level` of the Apex tests that the deployments run; default is what the org does by itself")
 	flags.StringVar(&planFile, "plan", "", "`file` to write the plan to; it must not exist")
 	flags.StringVar(&into.branch, "branch", "", "new `branch` of the team's Git repository with the rollback, for review")
@@ -162,6 +163,11 @@ func (a *app) planRollback(cmd *cobra.Command, name string, in run.RollbackInput
 	manners, err := a.mannersWithShare(cmd, name)
 	if err != nil {
 		return result, "", err
+	}
+	if cmd.Flags().Lookup("bypass") != nil {
+		if in.Bypass, err = bypassOf(cmd, name, manners); err != nil {
+			return result, "", err
+		}
 	}
 	org, err := a.connect(ctx, name, budgetOf(manners))
 	if err != nil {
@@ -289,6 +295,9 @@ func writeRecords(w io.Writer, r run.RecordsRow) {
 		return fmt.Sprintf("  stays, because somebody has changed it since: %s %s %s", c.Object, c.ID, c.Field)
 	})
 	writeSome(w, "all of them are in the plan", r.Automation, func(a run.AutomationRow) string { return actsText(a) })
+	for _, b := range r.Bypass {
+		fmt.Fprintf(w, "the org's bypass %s is set for the user, and put back\n", plain(b.Name))
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", plain(note))
 	}
@@ -329,7 +338,7 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 	if err := in.known(); err != nil {
 		return err
 	}
-	watched, err := a.watch(ctx, shown.SwitchesOff(), at, path, in.journal, in.unwatched)
+	watched, err := a.watch(ctx, shown.Switches(), at, path, in.journal, in.unwatched)
 	if err != nil {
 		return err
 	}

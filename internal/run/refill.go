@@ -219,7 +219,7 @@ func (r *reversal) phase(ctx context.Context, p *rollback.Plan, w *wanted, retyp
 	if err := w.know(ctx, who); err != nil {
 		return err
 	}
-	in := RestoreInput{Source: r.in.Org, Store: r.in.Store, Capture: r.in.Capture, Metadata: r.in.Org, AutomationOff: r.in.AutomationOff, then: r.then(*p)}
+	in := RestoreInput{Source: r.in.Org, Store: r.in.Store, Capture: r.in.Capture, Metadata: r.in.Org, AutomationOff: r.in.AutomationOff, Bypass: r.in.Bypass, then: r.then(*p)}
 	if w.people.heir, err = w.heirOf(ctx, ""); err != nil {
 		return err
 	}

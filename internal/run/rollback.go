@@ -35,7 +35,8 @@ type RollbackInput struct {
 	// ConfigData are objects whose records are part of the change: what it did to them goes back with it.
 	ConfigData []string
 
-	AutomationOff bool // what acts on the records is switched off while they are written
+	AutomationOff bool     // what acts on the records is switched off while they are written
+	Bypass        []Bypass // of the org's own, which is set meanwhile
 
 	Tests      sf.TestLevel    // that the deployments run; "" is what the org does by itself: local tests of Apex in production
 	APIVersion string          // of the deployments
@@ -99,6 +100,7 @@ type RecordsRow struct {
 	Conflicts  []ConflictRow   `json:"conflicts,omitempty"`  // what is left alone because someone worked on it since
 	Fidelity   []FidelityRow   `json:"fidelity"`             // how values come back, by object and field
 	Automation []AutomationRow `json:"automation,omitempty"` // what acts on the rows once the deployments are done
+	Bypass     []BypassRow     `json:"bypass,omitempty"`     // of the org's own, which is set meanwhile
 	Notes      []string        `json:"notes,omitempty"`      // what the reader of the plan should know
 }
 
@@ -174,7 +176,7 @@ func ShownRollback(plan rollback.Plan, file []byte) RollbackResult {
 	for _, p := range plan.Records {
 		out.Records = append(out.Records, RecordsRow{
 			Steps: stepRows(p.Steps), Conflicts: conflictRows(p.Conflicts), Fidelity: fidelityRows(p.Fidelity),
-			Automation: automationRows(p.Automation), Notes: p.Notes,
+			Automation: automationRows(p.Automation), Bypass: bypassRows(p.Bypass), Notes: p.Notes,
 		})
 		out.Conflicts += len(p.Conflicts)
 	}
@@ -186,6 +188,11 @@ func (r RollbackResult) SwitchesOff() bool {
 	return slices.ContainsFunc(r.Records, func(records RecordsRow) bool {
 		return slices.ContainsFunc(records.Automation, func(a AutomationRow) bool { return a.Off })
 	})
+}
+
+// Switches reports a plan that switches automation off, or sets the org's own bypass.
+func (r RollbackResult) Switches() bool {
+	return r.SwitchesOff() || slices.ContainsFunc(r.Records, func(records RecordsRow) bool { return len(records.Bypass) > 0 })
 }
 
 // Empty reports a plan of which nothing remains to be done.

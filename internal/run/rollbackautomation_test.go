@@ -162,3 +162,41 @@ func TestRuleThatRefusesTheValuesComesAfterThem(t *testing.T) {
 		r.same("the rule", want, r.held(r.take("components/CustomObject"), "CustomObject"))
 	}
 }
+
+// The org's own bypass is set while the records of a rollback are written, and put back, as of every plan of records; its file and
+// what is shown of it say so.
+func TestRollbackSetsTheOrgsOwnBypass(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	guarded := triggerFiles("Old", "by old")
+	guarded["triggers/Old.trigger"] = strings.Replace(guarded["triggers/Old.trigger"], `"by old"`, `"by old" when NOT($Setup.Bypass__c.Triggers__c)`, 1)
+	r.deploy(nil, thing("A=a", "B=b"), guarded, map[string]string{"objects/Bypass__c.object": `<CustomObject` + metadataSpace + `><customSettingsType>Hierarchy</customSettingsType>` +
+		`<label>Bypass</label><visibility>Public</visibility><fields><fullName>Triggers__c</fullName><label>Triggers</label><type>Checkbox</type><defaultValue>false</defaultValue></fields></CustomObject>`})
+	r.write(org.Insert, org.Row{Object: "Thing__c", Fields: []org.Assignment{{Field: "A__c", Text: "a"}, {Field: "B__c", Text: "x"}}})
+	kinds := []string{"components/ApexTrigger", "components/CustomObject", "Thing__c"}
+	before := r.take(kinds...)
+	r.deploy(thingSize)
+	in := r.request(before, r.take(kinds...))
+	in.Bypass = []run.Bypass{{Kind: "setting", Name: "Bypass__c.Triggers__c"}}
+	p, err := run.Rollback(t.Context(), in)
+	if err != nil || len(p.Records) != 1 || len(p.Records[0].Bypass) != 1 || !p.Switches() || p.SwitchesOff() {
+		t.Fatalf("%v %+v", err, p.Records)
+	}
+	if again, err := run.ReadRollback(p.File); err != nil || !again.Switches() {
+		t.Errorf("the file: %v %+v", err, again.Records)
+	}
+	out, err := run.ApplyRollback(t.Context(), r.applying(p, filepath.Join(t.TempDir(), "journal")))
+	if err != nil || !out.Verified || len(out.Applied) != 1 {
+		t.Fatalf("%v %+v", err, out)
+	}
+	if s := out.Applied[0].Switched; s == nil || !s.Back || !slices.Equal(s.Bypass, []string{"setting Bypass__c.Triggers__c"}) {
+		t.Errorf("%+v", s)
+	}
+	if got := r.things(); !slices.Equal(got, []string{"a x"}) {
+		t.Errorf("values: %q", got)
+	}
+	for record, err := range r.client.Records(t.Context(), sf.Extract{Object: r.described("Bypass__c"), Fields: []string{"Triggers__c"}}) {
+		if err != nil || record.Get("Triggers__c").Text() == "true" {
+			t.Errorf("the bypass is still set: %v %v", record, err)
+		}
+	}
+}
