@@ -113,6 +113,10 @@ func (a *application) stale(ctx context.Context) ([]Moved, error) {
 			if a.ledger.rows[i][n].state != rowPending {
 				continue
 			}
+			if now, again := a.madeAgain(s, r); again {
+				moved = append(moved, Moved{Step: s.Number, Object: s.Object, ID: r.ID, Reason: "was made again as " + string(now)})
+				continue
+			}
 			if birth, ours := a.ledger.birth[r.ID]; ours && s.Op != plan.Insert && a.ledger.plan.Steps[birth.step].Op == plan.Insert {
 				a.compare(s, n, r.Fields, comes) // there is no record yet that somebody could have changed
 				continue
@@ -134,6 +138,16 @@ func (a *application) stale(ctx context.Context) ([]Moved, error) {
 		a.fresh = fresh{}
 	}
 	return moved, nil
+}
+
+// madeAgain reports a record to be made that was made already, by the application of another plan, or of this one under another
+// journal: nothing in the org tells, since it has another Id there.
+func (a *application) madeAgain(s plan.Step, r plan.Row) (now sf.ID, again bool) {
+	if s.Op != plan.Insert || a.opts.Successor == nil {
+		return "", false
+	}
+	now = a.opts.Successor(r.ID)
+	return now, now != r.ID
 }
 
 // together reports steps whose rows can be looked at in one query: those that insert records of one object, of which

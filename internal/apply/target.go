@@ -91,6 +91,10 @@ type Options struct {
 	// are, where that is all that the application depends on.
 	Known *sf.Schema
 
+	// Successor returns the Id under which a record was made again, or the Id itself: a row that would make it once more is stale.
+	// Nil: nobody knows.
+	Successor func(sf.ID) sf.ID
+
 	// Bodies holds the bytes of the files that the plan brings; nil: a plan with files is refused.
 	Bodies *snapshot.Store
 

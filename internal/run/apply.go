@@ -183,6 +183,9 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if calls := in.Options.Calls() - before; calls > 0 {
 		in.Options.Prior = []apply.Spent{{Kind: apply.KindDescribe, Calls: calls, Time: in.Options.Now().Sub(begun)}}
 	}
+	if in.Options.Successor, err = madeAgain(ctx, in.Store, p.Org, p); err != nil {
+		return out, err
+	}
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
 	out.Before = applied.Verified != nil

@@ -2,13 +2,16 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
 	"holdfast/internal/apply"
+	"holdfast/internal/plan"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -39,6 +42,25 @@ func loadIdentity(ctx context.Context, store *snapshot.Store, org sf.ID) (*state
 	return m, nil
 }
 
+// madeAgain tells of records that plans would make whether they were made already. It keeps no more of the identity map than that.
+func madeAgain(ctx context.Context, store *snapshot.Store, org sf.ID, plans ...*plan.Plan) (func(sf.ID) sf.ID, error) {
+	known, err := loadIdentity(ctx, store, org)
+	if err != nil {
+		return nil, err
+	}
+	again := map[sf.ID]sf.ID{}
+	for _, p := range plans {
+		for _, s := range p.Steps {
+			for _, r := range s.Rows {
+				if now := known.Map(r.ID); s.Op == plan.Insert && now != r.ID {
+					again[r.ID] = now
+				}
+			}
+		}
+	}
+	return func(id sf.ID) sf.ID { return cmp.Or(again[id], id) }, nil
+}
+
 func readIdentity(m *state.IdentityMap, body []byte, org sf.ID) error {
 	lines := strings.Split(string(body), "\n")
 	if len(lines) < 2 || lines[0] != identityMagic+" "+string(org) || lines[len(lines)-1] != "" {
@@ -62,8 +84,29 @@ func readIdentity(m *state.IdentityMap, body []byte, org sf.ID) error {
 }
 
 // storeIdentity keeps the pairs for every later restore. The name of a note follows from its
-// content, so that storing the same again changes nothing.
-func storeIdentity(ctx context.Context, store *snapshot.Store, org sf.ID, pairs []apply.Pair) error {
+// content, so that storing the same again changes nothing. A pair that contradicts what is known is not kept, since with it nobody
+// could read the map any more: its record was made twice, which is the error.
+func storeIdentity(ctx context.Context, store *snapshot.Store, org sf.ID, all []apply.Pair) error {
+	if len(all) == 0 {
+		return nil
+	}
+	known, err := loadIdentity(ctx, store, org)
+	if err != nil {
+		return err
+	}
+	var twice error
+	pairs, others := make([]apply.Pair, 0, len(all)), 0
+	for _, p := range all {
+		if err := known.Add(p.Old, p.New); err != nil {
+			twice, others = cmp.Or(twice, err), others+1
+			continue
+		}
+		pairs = append(pairs, p)
+	}
+	if twice != nil {
+		twice = problem.Newf(problem.NotVerified, "%s made that another application had made already: %w", numbered(others, "%d {record was|records were}"), twice).
+			Hint("see which of the two records is to stay, and delete the other one")
+	}
 	for len(pairs) > 0 {
 		n := min(len(pairs), identityPairs)
 		var b bytes.Buffer
@@ -74,9 +117,9 @@ func storeIdentity(ctx context.Context, store *snapshot.Store, org sf.ID, pairs 
 		sum := sha256.Sum256(b.Bytes())
 		name := string(org) + "-" + hex.EncodeToString(sum[:16])
 		if err := store.PutNote(ctx, identityKind, name, b.Bytes()); err != nil {
-			return fmt.Errorf("keep the new Ids of %d records: %w", len(pairs), err)
+			return errors.Join(fmt.Errorf("keep the new Ids of %d records: %w", len(pairs), err), twice)
 		}
 		pairs = pairs[n:]
 	}
-	return nil
+	return twice
 }

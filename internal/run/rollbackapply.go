@@ -95,6 +95,9 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 	if in.Options.Bodies == nil {
 		in.Options.Bodies = in.Store
 	}
+	if in.Options.Successor, err = madeAgain(ctx, in.Store, plan.Org, plan.Records...); err != nil {
+		return out, err
+	}
 	if ShownRollback(*plan, nil).SwitchesOff() {
 		schema, err := in.Org.Schema(ctx)
 		if err != nil {
