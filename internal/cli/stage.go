@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -41,7 +42,11 @@ func (a *app) stage(ctx context.Context, what string) (on *playground, err error
 	if on.store, err = scratch(ctx, filepath.Join(on.dir, "repository")); err != nil {
 		return on, fmt.Errorf("repository for the %s: %w", what, err)
 	}
-	if on.server, err = emulator.Start(ctx, emulator.Options{Name: what, Clock: org.NewClock(a.now), DailyCalls: stageCalls}); err != nil {
+	key := make([]byte, 32) // whoever is on this machine can call the org, which is about to have somebody's records
+	if _, err := rand.Read(key); err != nil {
+		return on, err
+	}
+	if on.server, err = emulator.Start(ctx, emulator.Options{Name: what, Clock: org.NewClock(a.now), DailyCalls: stageCalls, Key: key}); err != nil {
 		return on, err
 	}
 	on.org, err = salesforce.Connect(ctx, salesforce.Config{

@@ -58,10 +58,10 @@ type app struct {
 type apps map[string]*app
 
 // newApps returns the apps of an org: its own first one, the official command line, and the given.
-func newApps(seed uint64, id sf.ID, more []App) (own *app, all apps) {
+func newApps(key []byte, id sf.ID, more []App) (own *app, all apps) {
 	own = newApp(App{
-		ClientID:     "3MVG9" + secret(seed, "app "+string(id), 0),
-		ClientSecret: strings.ToUpper(secret(seed, "secret "+string(id), 0)),
+		ClientID:     "3MVG9" + secret(key, "app "+string(id), 0),
+		ClientSecret: strings.ToUpper(secret(key, "secret "+string(id), 0)),
 	})
 	all = apps{own.ClientID: own, platformCLI: newApp(App{ClientID: platformCLI})}
 	for _, a := range more {

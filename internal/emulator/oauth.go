@@ -74,7 +74,7 @@ func (s *Server) oauth(w http.ResponseWriter, r *http.Request, name string) erro
 		if _, err := s.authenticate(r); err != nil {
 			return err
 		}
-		otp := secret(s.seed, "frontdoor", s.sessions.count())
+		otp := secret(s.sessions.key, "frontdoor", s.sessions.count())
 		return wire.Reply(w, http.StatusOK, map[string]string{"frontdoor_uri": s.base(r) + "/secur/frontdoor.jsp?otp=" + otp})
 	}
 	return wire.NotFound()

@@ -3,6 +3,7 @@ package emulator
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,9 @@ type Options struct {
 	// StrictFieldAccess hides fields that were deployed from everybody, the administrator too, until a profile or a permission
 	// set gives them; see org.Config.
 	StrictFieldAccess bool
+	// Key makes tokens and passwords that nobody can work out who does not have it; empty: they follow from the seed alone, as
+	// practice and tests want it. An org with records of somebody has one: whoever is on this machine can call it.
+	Key []byte
 	// TLSAddr is where https is served beside http, such as "127.0.0.1:0"; empty means nowhere.
 	TLSAddr string
 	// Apps are connected apps beside the first one and the official command line.
@@ -89,7 +93,6 @@ type Server struct {
 	sessions *sessions
 	app      *app // the first
 	apps     apps
-	seed     uint64
 	ca       *authority // nil without https
 	rest     *rest.API
 	bulk     *bulk.Jobs
@@ -133,7 +136,6 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		UserID:   string(engine.Admin().User),
 		org:      engine,
 		requests: newRequests(),
-		seed:     o.Seed,
 		ended:    make(chan struct{}),
 		options:  o,
 		memory:   m,
@@ -152,8 +154,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	s.app, s.apps = newApps(o.Seed, engine.ID(), o.Apps)
-	s.sessions = newSessions(engine, o.Seed, o.SessionLife)
+	key := append(binary.BigEndian.AppendUint64(nil, o.Seed), o.Key...)
+	s.app, s.apps = newApps(key, engine.ID(), o.Apps)
+	s.sessions = newSessions(engine, key, o.SessionLife)
 	s.ClientID, s.ClientSecret, s.Password = s.app.ClientID, s.app.ClientSecret, s.sessions.password(user.ID)
 	s.AccessToken = s.sessions.open(session{user: user.ID, app: s.app, scope: defaultScope})
 	s.RefreshToken = s.sessions.grant(refreshToken{user: user.ID, app: s.app, scope: defaultScope})

@@ -3,7 +3,6 @@ package emulator
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -17,9 +16,10 @@ import (
 	"holdfast/internal/sf"
 )
 
-// secret derives a token from the seed, so that the same emulation can be run again.
-func secret(seed uint64, purpose string, n int) string {
-	mac := hmac.New(sha256.New, binary.BigEndian.AppendUint64(nil, seed))
+// secret derives a token from the seed, so that the same emulation can be run again, and from the key, where there is one, so that
+// nobody else can.
+func secret(key []byte, purpose string, n int) string {
+	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s %d", purpose, n)
 	return hex.EncodeToString(mac.Sum(nil))[:40]
 }
@@ -27,7 +27,7 @@ func secret(seed uint64, purpose string, n int) string {
 // sessions holds the access and refresh tokens, the authorization codes and the passwords of an org.
 type sessions struct {
 	org  *org.Org
-	seed uint64
+	key  []byte // from which secrets follow
 	life time.Duration
 
 	mu        sync.Mutex
@@ -56,11 +56,11 @@ type refreshToken struct {
 	made  time.Time
 }
 
-func newSessions(o *org.Org, seed uint64, life time.Duration) *sessions {
+func newSessions(o *org.Org, key []byte, life time.Duration) *sessions {
 	return &sessions{
-		org: o, seed: seed, life: life, access: map[string]session{}, refresh: map[string]refreshToken{},
+		org: o, key: key, life: life, access: map[string]session{}, refresh: map[string]refreshToken{},
 		codes: map[string]authorization{}, passwords: map[sf.ID]string{},
-		first: secret(seed, "password "+string(o.ID()), 0)[:16],
+		first: secret(key, "password "+string(o.ID()), 0)[:16],
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *sessions) open(held session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
-	token := s.org.ID().Short() + "!" + secret(s.seed, "access", s.next)
+	token := s.org.ID().Short() + "!" + secret(s.key, "access", s.next)
 	held.opened = s.org.Clock().Now()
 	s.access[token] = held
 	return token
@@ -80,7 +80,7 @@ func (s *sessions) grant(held refreshToken) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
-	token := "5Aep861" + secret(s.seed, "refresh", s.next)
+	token := "5Aep861" + secret(s.key, "refresh", s.next)
 	held.made = s.org.Clock().Now()
 	s.refresh[token] = held
 	return token
@@ -91,7 +91,7 @@ func (s *sessions) authorized(held authorization) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
-	code := "aPrx" + secret(s.seed, "code", s.next)
+	code := "aPrx" + secret(s.key, "code", s.next)
 	s.codes[code] = held
 	return code
 }
@@ -127,7 +127,7 @@ func (s *sessions) newPassword() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
-	return secret(s.seed, "new password", s.next)[:16]
+	return secret(s.key, "new password", s.next)[:16]
 }
 
 // setPassword gives a user a password of their own.
