@@ -100,6 +100,9 @@ type imagesRun struct {
 	isHeld  bool
 	holders map[string]bool // objects of whose records images are held
 	scanned map[string]bool // objects whose records were looked through
+	done    map[string]bool // objects of which nothing is left to be read
+	owed    map[string]bool // objects of which an earlier run read no images
+	behind  bool            // the last snapshot holds the images of an earlier one
 	out     *snapshot.PartWriter
 	from    time.Time
 	seen    roll // images that scanned objects refer to
@@ -113,14 +116,16 @@ type imagesRun struct {
 // captureImages reads the images to which rich text refers. Their bytes never change: another image has another Id
 // (unverified), so what is held is not read again.
 func (c *capture) captureImages(ctx context.Context, soFar *snapshot.Snapshot) error {
-	r := &imagesRun{capture: c, soFar: soFar, scanned: map[string]bool{}, holders: map[string]bool{}}
+	r := &imagesRun{capture: c, soFar: soFar, scanned: map[string]bool{}, done: map[string]bool{}, holders: map[string]bool{}}
 	if c.parent != nil {
 		r.held, r.isHeld = c.parent.Part(imageShape.Object())
 		r.isHeld = r.isHeld && r.held.State == snapshot.Whole
 	}
+	r.recall()
 	if !r.isHeld && len(c.pictured) == 0 {
 		return nil
 	}
+	defer r.owe()
 	src, ok := c.src.(ImageSource)
 	if !ok || !c.opts.Files && !names(c.opts.FilesOf, Images) {
 		return r.leave()
@@ -158,8 +163,9 @@ func (r *imagesRun) toScan() []string {
 		if !found || now.State != snapshot.Whole {
 			continue
 		}
-		if r.isHeld && r.held.Bodies.Missing == 0 && !r.held.Stale && r.holders[name] {
+		if r.isHeld && r.held.Bodies.Missing == 0 && !r.held.Stale && r.holders[name] && !r.owed[name] && !r.behind {
 			if was, found := r.parent.Part(name); found && was.State == snapshot.Whole && was.Digest == now.Digest {
+				r.done[name] = true
 				continue
 			}
 		}
@@ -175,10 +181,36 @@ func (r *imagesRun) leave() error {
 		r.gap(gap(imageShape.Object(), "", RuleFilesEarlier, "images in rich text were not read: those are held that an earlier snapshot read"))
 		return r.carry()
 	}
-	for name := range r.pictured {
-		r.gap(gap(name, "", RuleBase64, "images in its rich text were not asked for"))
-	}
 	return nil
+}
+
+// imagesOwed ends what the coverage says of an object whose images are still to be read.
+const imagesOwed = "images in its rich text were not asked for"
+
+// recall finds in the last snapshot of which objects the images are still to be read: nothing else would tell, when none of their
+// records changes again.
+func (r *imagesRun) recall() {
+	r.owed = map[string]bool{}
+	if r.parent == nil {
+		return
+	}
+	for _, g := range r.parent.Coverage() {
+		switch {
+		case g.Object == imageShape.Object() && Of(g.Reason) == RuleFilesEarlier:
+			r.behind = true
+		case g.Field == "" && Of(g.Reason) == RuleBase64 && strings.HasSuffix(g.Reason, imagesOwed):
+			r.owed[g.Object], r.pictured[g.Object] = true, true
+		}
+	}
+}
+
+// owe names the objects of which this run has read no images, for the next one.
+func (r *imagesRun) owe() {
+	for _, name := range slices.Sorted(maps.Keys(r.pictured)) {
+		if !r.done[name] {
+			r.gap(gap(name, "", RuleBase64, imagesOwed))
+		}
+	}
 }
 
 func (r *imagesRun) carry() error {
@@ -253,6 +285,7 @@ func (r *imagesRun) scanAll(ctx context.Context, objects []string) error {
 	if err != nil {
 		return fmt.Errorf("store images: %w", err)
 	}
+	maps.Copy(r.done, r.scanned)
 	result := FilesResult{Object: Images, Mode: ModeChanges, Bodies: part.Bodies, Read: r.read, Bytes: r.bytes}
 	if !r.isHeld {
 		result.Mode = ModeFull

@@ -155,3 +155,47 @@ func TestRichTextImagesThatAreNotAskedFor(t *testing.T) {
 		t.Errorf("%+v", r.Coverage)
 	}
 }
+
+// TestRichTextImagesAreReadAfterRunsWithoutThem: runs that read no images take over what is held, and the next one that does reads what
+// came meanwhile, although nothing changed since: of objects with images and of those without any yet.
+func TestRichTextImagesAreReadAfterRunsWithoutThem(t *testing.T) {
+	p := newPictures(t)
+	p.deploy(map[string]string{"objects/Other__c.object": `<?xml version="1.0" encoding="UTF-8"?>
+<CustomObject xmlns="http://soap.sforce.com/2006/04/metadata">
+  <deploymentStatus>Deployed</deploymentStatus><label>Other</label><pluralLabel>Others</pluralLabel>
+  <nameField><label>Name</label><type>Text</type></nameField><sharingModel>ReadWrite</sharingModel>
+  <fields><fullName>Tale__c</fullName><label>Tale</label><type>Html</type><length>32768</length><visibleLines>25</visibleLines></fields>
+</CustomObject>`})
+	a, showA := p.image(1)
+	first := p.story(showA)
+	p.back()
+	p.want(a)
+	b, showB := p.image(2)
+	c, showC := p.image(3)
+	p.opts.Files = false
+	for i := range 3 { // the last of them reads nothing
+		p.server.Clock().Advance(time.Hour)
+		switch i {
+		case 0:
+			p.update(first, "Tale__c", showB)
+			p.write(org.Insert, []org.Row{{Object: "Other__c", Fields: []org.Assignment{{Field: "Name", Text: "o"}, {Field: "Tale__c", Text: showC}}}}, org.Options{})
+		case 1:
+			p.story("no image")
+		}
+		if r := p.back(); gapOf(r, "Other__c", "") != capture.RuleBase64 {
+			t.Errorf("run %d does not say that images are owed: %+v", i, r.Coverage)
+		}
+		p.want(a)
+	}
+	p.opts.Files = true
+	p.server.Clock().Advance(time.Hour)
+	if r := p.back(); gapOf(r, "Other__c", "") != "" {
+		t.Errorf("%+v", r.Coverage)
+	}
+	p.want(b, c)
+	p.server.Clock().Advance(time.Hour)
+	if r := p.back(); gapOf(r, "Other__c", "")+gapOf(r, "Story__c", "") != "" {
+		t.Errorf("%+v", r.Coverage)
+	}
+	p.want(b, c)
+}
