@@ -108,15 +108,16 @@ type imagesRun struct {
 	seen    roll // images that scanned objects refer to
 
 	// Guarded by Bodies().Alone.
-	read, bytes  int64
-	lost, absent []string
-	missing      int
+	read, bytes int64
+	lost        []string
+	took        map[sf.ID]bool   // images that have a row by now: some sixty bytes each
+	refused     map[sf.ID]string // why the org gives none, of the first; an image that another record gives is none of them
 }
 
 // captureImages reads the images to which rich text refers. Their bytes never change: another image has another Id
 // (unverified), so what is held is not read again.
 func (c *capture) captureImages(ctx context.Context, soFar *snapshot.Snapshot) error {
-	r := &imagesRun{capture: c, soFar: soFar, scanned: map[string]bool{}, done: map[string]bool{}, holders: map[string]bool{}}
+	r := &imagesRun{capture: c, soFar: soFar, scanned: map[string]bool{}, done: map[string]bool{}, holders: map[string]bool{}, took: map[sf.ID]bool{}, refused: map[sf.ID]string{}}
 	if c.parent != nil {
 		r.held, r.isHeld = c.parent.Part(imageShape.Object())
 		r.isHeld = r.isHeld && r.held.State == snapshot.Whole
@@ -295,9 +296,14 @@ func (r *imagesRun) scanAll(ctx context.Context, objects []string) error {
 		r.gap(gap(imageShape.Object(), "", RuleFileMissing, "%d of %d images are not held: %s",
 			part.Bodies.Missing, part.Bodies.Missing+part.Bodies.Held, strings.Join(r.lost, "; ")))
 	}
-	if r.missing > 0 {
-		r.gap(gap(imageShape.Object(), "", RuleDangling, "%d references are to images that the org does not give: %s",
-			r.missing, strings.Join(r.absent, "; ")))
+	if n := len(r.refused); n > 0 {
+		var why []string
+		for _, id := range slices.Sorted(maps.Keys(r.refused)) {
+			if r.refused[id] != "" {
+				why = append(why, r.refused[id])
+			}
+		}
+		r.gap(gap(imageShape.Object(), "", RuleDangling, "%d images that texts refer to are not given by the org: %s", n, strings.Join(why, "; ")))
 	}
 	r.endFiles(result)
 	return nil
@@ -380,7 +386,7 @@ func (r *imagesRun) take(ctx context.Context, batch []image) error {
 	workers, reading := errgroup.WithContext(ctx)
 	workers.SetLimit(r.opts.parallel())
 	for _, i := range shown {
-		if !whole[i[0].id] {
+		if !whole[i[0].id] && !r.took[i[0].id] {
 			workers.Go(func() error { return r.fetch(reading, i) })
 		}
 	}
@@ -410,6 +416,8 @@ func (r *imagesRun) fetch(ctx context.Context, places []image) error {
 		set(ImageBody, sf.Text(b.Text()))
 		r.read++
 		r.bytes += b.Size
+		r.took[i.id] = true
+		delete(r.refused, i.id)
 		return r.out.Add(row)
 	})
 	_ = pipe.Close()
@@ -426,9 +434,11 @@ func (r *imagesRun) fetch(ctx context.Context, places []image) error {
 		return r.fetch(ctx, others)
 	case code != "": // the org has no such image, or none for this record
 		return r.snap.Bodies().Alone(ctx, func() error {
-			if r.missing++; len(r.absent) < namedFiles {
-				r.absent = append(r.absent, failed.Error())
+			why := ""
+			if _, known := r.refused[i.id]; known || len(r.refused) < namedFiles {
+				why = failed.Error()
 			}
+			r.refused[i.id] = why
 			return nil
 		})
 	}
@@ -437,6 +447,8 @@ func (r *imagesRun) fetch(ctx context.Context, places []image) error {
 			r.lost = append(r.lost, failed.Error())
 		}
 		set(ImageBody, sf.Null())
+		r.took[i.id] = true
+		delete(r.refused, i.id)
 		return r.out.Add(row)
 	})
 }
