@@ -183,6 +183,16 @@ func (l *ledger) foldEntry(e entry) error {
 	return nil
 }
 
+// makes reports records that have yet to be made.
+func (l *ledger) makes() bool {
+	for i, s := range l.plan.Steps {
+		if s.Op == plan.Insert && slices.ContainsFunc(l.rows[i], func(p progress) bool { return p.state == rowPending }) {
+			return true
+		}
+	}
+	return false
+}
+
 // numbered returns the open batch of that number, or nil.
 func (l *ledger) numbered(number int) *batch {
 	for _, b := range l.open {

@@ -9,6 +9,8 @@ type Result struct {
 	Steps   []StepResult
 	Failed  []RowError // rows that the org refused, in the order of the plan
 	Dropped []DroppedLink
+	Begun   string  // server time at which the application began, as in its journal; empty: it did not
+	Unknown bool    // of rows that were sent it is not known what became of them
 	Pairs   []Pair  // new Ids of inserted records, sorted by the old
 	Moved   []Moved // with a Conflict: what is not as the plan found it
 
@@ -53,7 +55,7 @@ type DroppedLink struct {
 }
 
 func (l *ledger) result() Result {
-	r := Result{Ended: l.ended, Pairs: l.pairs(), Switched: l.switchResult(), Verified: l.seen, Spent: l.spent}
+	r := Result{Begun: l.at, Unknown: len(l.open) > 0, Ended: l.ended, Pairs: l.pairs(), Switched: l.switchResult(), Verified: l.seen, Spent: l.spent}
 	for i, s := range l.plan.Steps {
 		count := StepResult{Number: s.Number, Op: s.Op.String(), Object: s.Object}
 		for n, p := range l.rows[i] {

@@ -120,6 +120,11 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 	if err := a.begin(ctx); err != nil {
 		return nil, err
 	}
+	if a.opts.Began != nil && a.ledger.makes() {
+		if err := a.opts.Began(ctx, Beginning{At: a.ledger.at, Batches: a.ledger.batches}); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.carryOut(ctx); err != nil {
 		return nil, err
 	}

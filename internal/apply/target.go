@@ -95,6 +95,9 @@ type Options struct {
 	// Nil: nobody knows.
 	Successor func(sf.ID) sf.ID
 
+	// Began is told before the first row of a run is sent, when the plan has records to make; its error ends the run. Nil: nobody is.
+	Began func(ctx context.Context, b Beginning) error
+
 	// Bodies holds the bytes of the files that the plan brings; nil: a plan with files is refused.
 	Bodies *snapshot.Store
 
@@ -110,6 +113,12 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 	// Progress, when not nil, is told after each batch.
 	Progress func(Progress)
+}
+
+// Beginning says which run of which application begins.
+type Beginning struct {
+	At      string // server time at which the application began, as in its journal
+	Batches int    // that earlier runs have begun
 }
 
 // Progress is how far a run is.

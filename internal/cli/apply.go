@@ -63,6 +63,7 @@ holdfast apply incident.plan --approve 9f2c… --json`,
 	flags.StringVar(&in.org, "org", "", "`name` of the org, when the one that the repository remembers is not right")
 	flags.StringVar(&in.report, "report", "", "new `file` for the report, .html or .json")
 	flags.IntVar(&in.hardDelete, "hard-delete", 0, hardDeleteUsage)
+	flags.StringVar(&in.giveUp, "give-up", "", giveUpUsage)
 	flags.BoolVar(&in.resume, "resume", false, "go on with a plan that was approved and begun; its journal has the approval")
 	flags.BoolVar(&in.unwatched, "no-watchdog", false, noWatchdogUsage)
 	flags.BoolVar(&in.putBack, "put-back", false, "put back automation that an application of this plan switched off, and do nothing else")
@@ -75,12 +76,16 @@ const maxPlanFile = 2 << 30
 // hardDeleteUsage is the usage of the flag without which no record is deleted for good.
 const hardDeleteUsage = "`number` of records that the plan deletes for good: a plan that does so is applied only when it is told how many"
 
+// giveUpUsage is the usage of the flag that takes an application for ended.
+const giveUpUsage = "`digest` of a plan whose application has not ended and whose journal is lost: what it made and nobody knows of may be made once more"
+
 // noWatchdogUsage is the usage of the flag that goes without a watchdog.
 const noWatchdogUsage = "start no process that puts automation back when this one is killed"
 
 // applyFlags are the flags of apply.
 type applyFlags struct {
 	approve, journal, org, report string
+	giveUp                        string
 	resume, putBack, unwatched    bool
 	hardDelete                    int
 }
@@ -178,7 +183,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
 		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Journals: journalsBeside(path), Deployer: at.org, Share: at.share,
-		HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
+		GiveUp: strings.TrimPrefix(in.giveUp, "sha256:"), HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()

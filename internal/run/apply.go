@@ -32,6 +32,8 @@ type ApplyInput struct {
 	Journal string // path; by convention that of the plan with ".journal" added
 
 	HardDelete int // how many records the plan may delete for good, said beside the approval: no more and no fewer
+	// GiveUp is the digest of a plan whose application has not ended and whose journal is lost: it is taken for ended.
+	GiveUp string
 	// Journals are paths of journals of earlier applications, which tell how fast the org is.
 	Journals []string
 
@@ -186,6 +188,7 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if in.Options.Successor, err = madeAgain(ctx, in.Store, p.Org, p); err != nil {
 		return out, err
 	}
+	in.Options.Began = func(ctx context.Context, b apply.Beginning) error { return in.noteBegun(ctx, p, approved.Digest(), b) }
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
 	out.Before = applied.Verified != nil
@@ -194,6 +197,9 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	// Even a run that stopped has made records whose new Ids must not be forgotten.
 	if keep := storeIdentity(context.WithoutCancel(ctx), in.Store, p.Org, applied.Pairs); keep != nil {
 		return out, errors.Join(err, keep)
+	}
+	if p.Count(plan.Insert) > 0 && applied.Begun != "" && !applied.Unknown && !out.Before {
+		err = errors.Join(err, in.noteSettled(context.WithoutCancel(ctx), p.Org, approved.Digest(), applied.Begun))
 	}
 	if err != nil {
 		return out, err
