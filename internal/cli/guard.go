@@ -198,7 +198,12 @@ func (a *app) guard(cmd *cobra.Command, name, what string, f guardFlags,
 	if err != nil && result.Before == "" {
 		return fmt.Errorf("%s %s: %w", below(cmd), name, err)
 	}
-	out := guardResult{GuardResult: result, Folder: f.folder, Foreign: change.Foreign, Rehearsal: a.rehearse(ctx, in, result, f.rehearse, err)}
+	out := guardResult{GuardResult: result, Folder: f.folder, Foreign: change.Foreign, Rehearsal: run.NotRehearsed("it was cut short")}
+	// The way back is there before it is rehearsed: a rehearsal takes time and memory, and may be the end of this program.
+	if failed := writeGuard(name, cmp.Or(change.Range, what), out); failed != nil {
+		return errors.Join(failed, a.print(out, func(w io.Writer) { writeGuarded(w, out) }), err)
+	}
+	out.Rehearsal = a.rehearse(ctx, in, result, f.rehearse, err)
 	return errors.Join(writeGuard(name, cmp.Or(change.Range, what), out), a.print(out, func(w io.Writer) { writeGuarded(w, out) }), err)
 }
 
