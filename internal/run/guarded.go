@@ -225,9 +225,13 @@ func (g *guard) finish(ctx context.Context) error {
 	if err := g.whatChanged(ctx); err != nil {
 		return err
 	}
+	except, err := g.notTaken(ctx)
+	if err != nil {
+		return err
+	}
 	plan, err := Rollback(ctx, RollbackInput{
 		Org: g.in.Org, Store: g.in.Store, Before: g.out.Before, After: g.out.After, ConfigData: g.in.Config, APIVersion: g.in.Version, Capture: g.in.Capture,
-		AutomationOff: g.in.AutomationOff, live: live, except: g.notTaken(),
+		AutomationOff: g.in.AutomationOff, live: live, except: except,
 	})
 	if err != nil {
 		return err
@@ -275,31 +279,6 @@ func (g *guard) whatChanged(ctx context.Context) error {
 	})
 	g.out.Otherwise = wanted.Components
 	return err
-}
-
-// notTaken returns what changed beyond the package and is not taken back, as "Type Name", sorted: whatever was added, also
-// within a component of the package, and texts such as classes. No deployment does that by the way, so that it is the work of
-// somebody else. What it does by the way (permissions and places on layouts that go with a field) is taken back.
-func (g *guard) notTaken() []string {
-	var out []string
-	for _, d := range g.out.Beyond {
-		key := sf.ComponentKey{Type: d.Type, Name: d.Name}
-		kind := component.Known().Kind(d.Type)
-		if d.How == string(component.Added) || kind != nil && (kind.Content || kind.Bundle) {
-			out = append(out, d.Type+" "+wholeName(key))
-			continue
-		}
-		for _, p := range d.Parts {
-			if p.How != string(component.Added) || kind == nil {
-				continue
-			}
-			if child, ok := kind.Child(p.Element); ok {
-				out = append(out, child.Name+" "+component.ChildName(key, p.Key))
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // beyond returns what of a difference the package did not ask for.

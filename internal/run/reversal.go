@@ -265,92 +265,12 @@ func (r *reversal) changes(ctx context.Context, kind string) ([]rollback.Change,
 	joinRespelt(byName)
 	out := make([]rollback.Change, 0, len(byName))
 	for _, c := range byName {
-		c.After = r.withoutExcepted(c.After)
+		c.After = r.withoutExcepted(c.Before, c.After)
 		out = append(out, *c)
 		r.noteLost(*c)
 	}
 	slices.SortFunc(out, func(a, b rollback.Change) int { return a.Key.Compare(b.Key) })
 	return out, nil
-}
-
-// joinRespelt makes one change of two whose names differ in the case of letters alone, unless one state has both: to an org
-// they are one component, and whoever deletes one of them deletes the other.
-func joinRespelt(byName map[string]*rollback.Change) {
-	folded := map[string][]string{}
-	for name := range byName {
-		folded[strings.ToLower(name)] = append(folded[strings.ToLower(name)], name)
-	}
-	for _, names := range folded {
-		slices.Sort(names)
-		if len(names) != 2 {
-			continue
-		}
-		first, second := byName[names[0]], byName[names[1]]
-		if first.Before == nil {
-			first, second = second, first
-		}
-		apart := true
-		for _, pair := range [][2]**rollback.Component{{&first.Before, &second.Before}, {&first.After, &second.After}, {&first.Now, &second.Now}} {
-			apart = apart && (*pair[0] == nil || *pair[1] == nil)
-		}
-		if !apart {
-			continue
-		}
-		for _, pair := range [][2]**rollback.Component{{&first.Before, &second.Before}, {&first.After, &second.After}, {&first.Now, &second.Now}} {
-			if *pair[0] == nil && *pair[1] != nil {
-				*pair[0] = respelt(*pair[1], first)
-			}
-		}
-		delete(byName, second.Key.Name)
-	}
-}
-
-// respelt is a component under the name, and with the paths, that the change goes by.
-func respelt(c *rollback.Component, by *rollback.Change) *rollback.Component {
-	paths := map[string]string{}
-	for _, x := range []*rollback.Component{by.Now, by.After, by.Before} {
-		if x != nil {
-			for _, f := range x.Files {
-				paths[strings.ToLower(f.Path)] = f.Path
-			}
-		}
-	}
-	out := *c
-	out.ComponentKey, out.Files = by.Key, slices.Clone(c.Files)
-	for i, f := range out.Files {
-		if path, ok := paths[strings.ToLower(f.Path)]; ok {
-			out.Files[i].Path = path
-		}
-	}
-	return &out
-}
-
-// withoutExcepted is a component as the change left it, without the components in it that are not part of the change: so
-// they are what somebody has added since.
-func (r *reversal) withoutExcepted(c *rollback.Component) *rollback.Component {
-	if c == nil || len(c.Files) != 1 || len(r.except) == 0 {
-		return c
-	}
-	kind := component.Known().Kind(c.Type)
-	if kind == nil || len(kind.Children) == 0 {
-		return c
-	}
-	doc, err := component.Parse(c.Files[0].Body)
-	if err != nil {
-		return c
-	}
-	less := doc
-	for _, text := range r.except {
-		if part := keyOf(text); slices.ContainsFunc(kind.Children, func(k component.Child) bool { return k.Name == part.Type }) {
-			less = component.Less(c.ComponentKey, less, part)
-		}
-	}
-	if len(less.Nodes) == len(doc.Nodes) {
-		return c
-	}
-	out := *c
-	out.Files = []component.Entry{{Path: c.Files[0].Path, Body: component.Print(less)}}
-	return &out
 }
 
 // keyOf reads a component written as "Type Name".

@@ -1,0 +1,83 @@
+package run_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"holdfast/internal/component"
+	"holdfast/internal/emulator"
+	"holdfast/internal/problem"
+	"holdfast/internal/run"
+	"holdfast/internal/sf"
+)
+
+// What somebody changes beside a guarded deployment in components that the package does not name, or in parts of those that it does, is
+// theirs: no deployment relabels a field or edits a rule by the way.
+func TestGuardLeavesWhatOthersChangeBeside(t *testing.T) {
+	renamed := func(files map[string]string, from, to string) map[string]string {
+		out := map[string]string{}
+		for path, body := range files {
+			out[strings.ReplaceAll(path, from, to)] = strings.ReplaceAll(body, from, to)
+		}
+		return out
+	}
+	other := func(fields ...string) map[string]string { return renamed(thing(fields...), "Thing", "Other") }
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a", "B=b"), other("A=a", "C=c"), classFiles("Pay", "public class Pay {}"))
+	in := r.guarding(packageOf(nil, thing("A=new"), classFiles("Pay", "public class Pay { Integer a; }")))
+	if _, err := run.GuardBefore(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	r.deploy(nil, thing("A=new", "B=theirs"), classFiles("Pay", "public class Pay { Integer a; }"))
+	r.deploy([]sf.ComponentKey{{Type: "CustomField", Name: "Other__c.C__c"}}, other("A=theirs"))
+	out, err := run.GuardAfter(t.Context(), in)
+	if err != nil && problem.KindOf(err) != problem.Findings {
+		t.Fatal(err)
+	}
+	text := shown(*out.Rollback)
+	if strings.Contains(text, "Other__c") || strings.Contains(text, "Thing__c.B__c") {
+		t.Errorf("the rollback takes back what is not ours:\n%s\nexcept %q, beyond %+v", text, out.Rollback.Except, out.Beyond)
+	}
+	if !strings.Contains(text, "deploy CustomField Thing__c.A__c") || !strings.Contains(text, "ApexClass Pay") {
+		t.Errorf("what is ours stays:\n%s", text)
+	}
+	if want := "CustomField Thing__c.B__c,CustomObject Other__c"; strings.Join(out.Rollback.Except, ",") != want {
+		t.Errorf("except %q", out.Rollback.Except)
+	}
+	want := r.sums("CustomObject")["CustomObject Other__c"]
+	applied, err := run.ApplyRollback(t.Context(), r.applying(*out.Rollback, filepath.Join(t.TempDir(), "rollback")))
+	if err != nil || !applied.Verified {
+		t.Fatalf("%v %+v", err, applied)
+	}
+	if got := r.sums("CustomObject")["CustomObject Other__c"]; got != want {
+		t.Error("what is theirs was taken back")
+	}
+	files := r.objectText("Thing__c")
+	if !strings.Contains(files, "theirs") || strings.Contains(files, ">new<") {
+		t.Errorf("the object:\n%s", files)
+	}
+}
+
+// objectText is what the org says of an object.
+func (r *release) objectText(name string) string {
+	r.Helper()
+	got, err := r.client.Retrieve(r.Context(), sf.ManifestOf("66.0", []sf.ComponentKey{{Type: "CustomObject", Name: name}}))
+	if err != nil {
+		r.Fatal(err)
+	}
+	archive, err := component.OpenArchive(got.Zip, component.DefaultLimits)
+	if err != nil {
+		r.Fatal(err)
+	}
+	text := ""
+	for f, err := range archive.Entries() {
+		if err != nil {
+			r.Fatal(err)
+		}
+		if strings.HasSuffix(f.Path, ".object") {
+			text += string(f.Body)
+		}
+	}
+	return text
+}
