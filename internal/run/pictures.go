@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -101,6 +102,7 @@ func (p *pictures) take(rows state.Records) error {
 // summed returns the HTML with the SHA-256 of each image in the place of its address. One that is not held keeps its address.
 func (p *pictures) summed(ctx context.Context, html string, otherwise func(sf.ID) (string, error)) (string, error) {
 	var failed error
+	html = sf.ReplaceEmbeddedImages(html, func(raw []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(raw)) })
 	out := sf.ReplaceRichImages(html, func(id sf.ID, address string) string {
 		if failed != nil {
 			return address
@@ -122,13 +124,18 @@ func (p *pictures) summed(ctx context.Context, html string, otherwise func(sf.ID
 	return out, failed
 }
 
-// alike reports texts that differ in the addresses of images alone, whatever these are of.
+// alike reports texts that differ in the addresses of images alone, whatever these are of. A text that was loaded may have the bytes of
+// an image in it, where what the org has made of it refers to one.
 func alike(a, b sf.Value) bool {
-	if !a.IsText() || !b.IsText() || !sf.ShowsRichImages(a.Text()) || !sf.ShowsRichImages(b.Text()) {
+	shows := func(v sf.Value) bool {
+		return v.IsText() && (sf.ShowsRichImages(v.Text()) || sf.EmbedsImages(v.Text()))
+	}
+	if !shows(a) || !shows(b) {
 		return false
 	}
 	bare := func(v sf.Value) string {
-		return sf.ReplaceRichImages(v.Text(), func(sf.ID, string) string { return "" })
+		html := sf.ReplaceEmbeddedImages(v.Text(), func([]byte) string { return "" })
+		return sf.ReplaceRichImages(html, func(sf.ID, string) string { return "" })
 	}
 	return bare(a) == bare(b)
 }

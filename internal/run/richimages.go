@@ -26,8 +26,9 @@ func (w *wanted) samePictures(ctx context.Context, object string, id sf.ID, fiel
 	if live == want || !alike(live, want) {
 		return live == want, nil
 	}
-	lost := true // all that the wanted text shows and the live one does not
-	for _, image := range plan.NewImages(state.FieldChange{Before: live, After: want}) {
+	others := plan.NewImages(state.FieldChange{Before: live, After: want})
+	lost := len(others) > 0 && !sf.EmbedsImages(want.Text()) // all that the wanted text shows and the live one does not
+	for _, image := range others {
 		b, err := w.heldImages().of(ctx, image)
 		if err != nil {
 			return false, err

@@ -436,6 +436,46 @@ func TestSeedBringsImagesAlong(t *testing.T) {
 	}
 }
 
+// TestImagesInTheirOrder: that each is there is not enough.
+func TestImagesInTheirOrder(t *testing.T) {
+	g := newGallery(t)
+	one, two := strings.Replace(picture(1, 500), "<p>1 ", "<p>", 1), strings.Replace(picture(2, 600), "<p>2 ", "<p>", 1)
+	one, two = strings.Replace(one, "p1", "p", 1), strings.Replace(two, "p2", "p", 1)
+	id := g.story("a", one, two)
+	want, from := g.shown(), g.save()
+	rows, err := g.loader.Query(t.Context(), "SELECT Tale__c FROM Story__c")
+	g.must(err)
+	html, _ := rows[0]["Tale__c"].(string)
+	first, second, _ := strings.Cut(html, "</p>")
+	g.retell(id, second, first, "</p>")
+	if g.shown() == want {
+		t.Fatal("they were not swapped")
+	}
+	r := g.restore(run.RestoreInput{Snapshot: from})
+	if len(r.Files) != 0 || r.Totals.Update != 1 {
+		t.Errorf("%+v %+v", r.Files, r.Totals)
+	}
+	g.apply(r)
+	g.shows(want)
+}
+
+// TestLoadedTextsThatEmbedImages are what was loaded when the org has made images of the same bytes.
+func TestLoadedTextsThatEmbedImages(t *testing.T) {
+	g := newGallery(t)
+	html := picture(1, 500)
+	r, err := run.Load(t.Context(), run.LoadInput{
+		Restore: run.RestoreInput{Source: g.client, Store: g.store, Capture: capture.Options{OrgName: "prod"}},
+		Object:  "Story__c", Op: run.LoadInsert, Columns: []string{"Name", "Tale__c"}, Rows: [][]string{{"a", html}, {"b", picture(2, 30_000)}},
+	})
+	g.must(err)
+	if out := g.apply(r.RestoreResult); out.Failed > 0 || out.Unexplained > 0 {
+		t.Errorf("%+v %+v", out.Errors, out.Differences)
+	}
+	if got := g.shown(); strings.Contains(got, "data:") || strings.Contains(got, "broken") {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestATextIsNotSpoiltForImagesThatAreNotHeld: where a live text shows other images in the place of those that the snapshot
 // does not hold, it stays.
 func TestATextIsNotSpoiltForImagesThatAreNotHeld(t *testing.T) {

@@ -35,3 +35,16 @@ func TestRichImages(t *testing.T) {
 		}
 	}
 }
+
+func TestEmbeddedImages(t *testing.T) {
+	html := `<p>a<img alt="x" src="data:image/png;base64,YQ=="></img><IMG SRC='data:image/gif;base64,Yg=='>c</p>`
+	got := sf.ReplaceEmbeddedImages(html, func(raw []byte) string { return "NEW-" + string(raw) })
+	if want := `<p>a<img alt="x" src="NEW-a"></img><IMG SRC='NEW-b'>c</p>`; got != want {
+		t.Errorf("%s", got)
+	}
+	for _, other := range []string{`<img src="data:image/png;base64,!">`, `<a href="data:image/png;base64,YQ==">`, `data:image/png;base64,YQ==`, `<img src="data:text/html;base64,YQ==">`} {
+		if got := sf.ReplaceEmbeddedImages(other, func([]byte) string { return "NEW" }); got != other {
+			t.Errorf("%s became %s", other, got)
+		}
+	}
+}
