@@ -344,10 +344,13 @@ func (d *deploy) done(kind, name, file, id string, created bool) {
 }
 
 // keepFile keeps the Id of a component that is a record, and a component of an installed package,
-// which has no file in the archive.
+// which has no file in the archive. An object that a package only adds to does not become the package's.
 func (d *deploy) keepFile(kind, name, file, id, namespace string, _ map[string][]byte) {
 	if namespace == "" {
 		d.ids[key{kind, name}] = id
+		return
+	}
+	if kind == "CustomObject" && !strings.HasPrefix(name, namespace+"__") {
 		return
 	}
 	if parent, ok := parentOf(kind, name); ok {
