@@ -385,10 +385,9 @@ func (r *imagesRun) take(ctx context.Context, batch []image) error {
 	}
 	workers, reading := errgroup.WithContext(ctx)
 	workers.SetLimit(r.opts.parallel())
-	for _, i := range shown {
-		if !whole[i[0].id] && !r.took[i[0].id] {
-			workers.Go(func() error { return r.fetch(reading, i) })
-		}
+	shown = slices.DeleteFunc(shown, func(i []image) bool { return whole[i[0].id] || r.took[i[0].id] })
+	for _, i := range shown { // nothing that the workers write is looked at any more
+		workers.Go(func() error { return r.fetch(reading, i) })
 	}
 	return workers.Wait()
 }

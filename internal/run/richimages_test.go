@@ -345,6 +345,8 @@ func TestImagesAreWrittenOnce(t *testing.T) {
 				t.Fatalf("%v %+v", err, out)
 			}
 			g.shows(want)
+			g.mu.Lock()
+			defer g.mu.Unlock()
 			if lost != 3 {
 				t.Errorf("images were written %d times, want each once", lost)
 			}
