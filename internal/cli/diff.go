@@ -48,7 +48,7 @@ func (f *compareFlags) run(ctx context.Context, s *sides, before, after run.Side
 	result, err := compare(ctx, in)
 	s.end()
 	ended := err
-	if problem.KindOf(err) == problem.Findings {
+	if kind := problem.KindOf(err); kind == problem.Findings || kind == problem.Partial {
 		ended = nil
 	}
 	if closed := page.close(result, ended); closed != nil {

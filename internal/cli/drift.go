@@ -19,7 +19,7 @@ func (a *app) driftCommand() *cobra.Command {
 		short: "find what was changed in an org since its last backup, or beside Git",
 		long: `Observes the metadata of an org and compares it with the newest backup that holds metadata, or with what --against names.
 Everything that differs is a finding, with who changed it last and when, as the org says; of what was removed the org no
-longer says it. The exit code is 22 when there are findings.
+longer says it. The exit code is 22 when there are findings, and 3 when there are none and something could not be read.
 
 --against names what the org should be:
 
@@ -30,7 +30,7 @@ Beside a project, what the org has and the project has not is a finding, too; ` 
 holdfast drift prod --type ApexClass --type Flow --changes
 holdfast drift prod --against git:main:force-app --how changed --how removed --html drift.html`,
 		kinds: append([]problem.Kind{
-			problem.Unreachable, problem.Unauthorized, problem.Findings, problem.Limits,
+			problem.Unreachable, problem.Unauthorized, problem.Findings, problem.Limits, problem.Partial,
 		}, readKinds...),
 		result: run.DiffResult{}, min: 1, max: 1, org: true,
 	}, func(cmd *cobra.Command, args []string) error {
@@ -51,7 +51,7 @@ holdfast drift prod --against git:main:force-app --how changed --how removed --h
 			return err
 		}
 		result, err := chosen.run(ctx, s, before, after, run.Drift)
-		if err != nil && problem.KindOf(err) != problem.Findings {
+		if err != nil && problem.KindOf(err) != problem.Findings && problem.KindOf(err) != problem.Partial {
 			return fmt.Errorf("drift of %s: %w", args[0], err)
 		}
 		if shown := a.print(result, func(w io.Writer) { writeCompared(w, result, changes) }); shown != nil {

@@ -3,6 +3,7 @@ package component
 import (
 	_ "embed" // for the tables
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -115,6 +116,9 @@ func (t *Table) With(types []sf.MetadataType) *Table {
 
 // Kind returns what is known of a type, or nil.
 func (t *Table) Kind(name string) *Kind { return t.byName[name] }
+
+// Names returns the names of the types that are known, sorted.
+func (t *Table) Names() []string { return slices.Sorted(maps.Keys(t.byName)) }
 
 // Parent returns the type in whose files components of this type stand, or nil.
 func (t *Table) Parent(child string) *Kind { return t.parents[child] }

@@ -148,3 +148,39 @@ func TestDriftIsAFinding(t *testing.T) {
 		t.Errorf("%v %+v", err, got.Components)
 	}
 }
+
+// What could not be read was not compared: an org of which that is so is not free of drift, and neither is one of which nothing was asked.
+func TestDriftOfWhatIsNotReadIsNotNone(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, classFiles("Pay", "public class Pay {}"), thing("A=a"))
+	r.take("components/ApexClass", "components/CustomObject")
+	drift := func(org run.MetadataOrg, change func(*run.CompareInput)) (run.DiffResult, error) {
+		in := run.CompareInput{Store: r.store, After: run.Side{Live: org, Capture: capture.Options{OrgName: "prod"}}, Types: []string{"ApexClass", "CustomObject"}}
+		change(&in)
+		return run.Drift(t.Context(), in)
+	}
+	as := func(*run.CompareInput) {}
+	for name, org := range map[string]run.MetadataOrg{
+		"type refused": refusing{r.client, "ApexClass"}, "listed empty": blind{r.client, "ApexClass"}, "component poison": poisoned{r.client, "Pay"},
+	} {
+		if got, err := drift(org, as); problem.KindOf(err) != problem.Partial || len(got.Sides) != 2 || !strings.Contains(err.Error(), "ApexClass") {
+			t.Errorf("%s: %v %q", name, err, told(got))
+		}
+	}
+	r.deploy(nil, thing("A=other"))
+	if got, err := drift(refusing{r.client, "ApexClass"}, as); problem.KindOf(err) != problem.Findings || len(got.Components) != 1 || !strings.Contains(err.Error(), "ApexClass") {
+		t.Errorf("beside a finding: %v %q", err, told(got))
+	}
+	r.deploy(nil, thing("A=a"))
+	for _, texts := range [][]string{{"ApexClss"}, {"ApexClass", "Nothing*"}} {
+		if _, err := drift(r.client, func(in *run.CompareInput) { in.Types = texts }); problem.KindOf(err) != problem.Usage {
+			t.Errorf("%q: %v", texts, err)
+		}
+	}
+	if _, err := drift(r.client, func(in *run.CompareInput) { in.Types, in.Components = nil, []string{"ApexClass:Nobody"} }); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("a component that neither has: %v", err)
+	}
+	if _, err := drift(r.client, func(in *run.CompareInput) { in.Types = []string{"Flow", "ApexClass"} }); err != nil {
+		t.Errorf("a type of which the org has none: %v", err)
+	}
+}
