@@ -63,7 +63,7 @@ func openJournal(path string, patience time.Duration) (*Journal, error) {
 // onDisk gives an error of the journal's disk its kind.
 func onDisk(err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return problem.Newf(problem.NoSpace, "%w", err).
 			Hint("free space on that disk and run the same command again: it goes on where it stopped")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrNotExist),

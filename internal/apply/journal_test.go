@@ -263,13 +263,15 @@ func TestAJournalThatCannotBeKeptSaysWhatToDo(t *testing.T) {
 			t.Errorf("%s: %v, %v (%s)", what, err, problem.KindOf(err), problem.HintOf(err))
 		}
 	}
-	j, m, err := openMemory(t, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.fail = func(string) error { return syscall.ENOSPC }
-	if err := j.append(someEntries[0]); problem.KindOf(err) != problem.NoSpace || problem.HintOf(err) == "" {
-		t.Errorf("full disk: %v (%s)", err, problem.HintOf(err))
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		j, m, err := openMemory(t, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.fail = func(string) error { return full }
+		if err := j.append(someEntries[0]); problem.KindOf(err) != problem.NoSpace || problem.HintOf(err) == "" {
+			t.Errorf("%v: %v (%s)", full, err, problem.HintOf(err))
+		}
 	}
 }
 

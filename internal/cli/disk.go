@@ -35,7 +35,10 @@ func onFullDisk(err error) error {
 	return problem.Newf(problem.NoSpace, "%w", err).Hint("free space on that disk and run the command again")
 }
 
-func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+// noRoom reports a full disk, a quota that is used up, or a file that may not grow (RLIMIT_FSIZE, or a file system with small files).
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
 
 // replaceFile writes a file whole, or not at all, and durably.
 func replaceFile(path string, write func(io.Writer) error) error {

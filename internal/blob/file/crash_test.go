@@ -192,7 +192,7 @@ func TestCrashSchedulesFindEveryMissingSync(t *testing.T) {
 func TestEveryFailureIsReportedAndHarmless(t *testing.T) {
 	whole := blobtest.NewDisk()
 	putAll(t.Context(), file.New(whole, "disk"))
-	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, fs.ErrPermission} {
+	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EMFILE, fs.ErrPermission} {
 		for _, sticky := range []bool{false, true} {
 			for at := range whole.Ops() {
 				disk := blobtest.NewDisk()
@@ -204,7 +204,7 @@ func TestEveryFailureIsReportedAndHarmless(t *testing.T) {
 					if err == nil {
 						acked[key] = body(n)
 					}
-					full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+					full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 					if full && (problem.KindOf(err) != problem.NoSpace || problem.HintOf(err) == "") {
 						t.Fatalf("a full disk is reported as %v: %v", problem.KindOf(err), err)
 					}

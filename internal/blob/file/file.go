@@ -427,7 +427,7 @@ func notFound(err error) error {
 // classify gives the errors that an operator can act on their kind.
 func classify(err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return problem.Newf(problem.NoSpace, "%w", err).
 			Hint("free space on the disk of the repository and run the command again; " +
 				"what is stored already stays readable")
