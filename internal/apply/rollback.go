@@ -36,11 +36,11 @@ type RollbackOptions struct {
 	// Observe observes the org, and decides anew what would have to be deployed. At the end it observes the records of the
 	// plan, too.
 	Observe func(ctx context.Context, end bool) (Observation, error)
-	// Target is where the records of the plan go back, tuned by Options. Keep is told the Ids that records got, also when
-	// a run stops. Left says, after the last observation, how many differences to the plan of records nothing explains.
+	// Target is where the records of the plan go back, tuned by Options. Keep is told what became of each plan of
+	// records, and the Ids that they got, also when a run stops. Left says, after the last observation, how many differences to the plan of records nothing explains.
 	Target  Target
 	Options Options
-	Keep    func(ctx context.Context, pairs []Pair) error
+	Keep    func(ctx context.Context, approved plan.Approved, done Result) error
 	Left    func(ctx context.Context, done []Result) (int64, error)
 
 	Progress func(Deploying) // told what is sent and how it ended; nil is nobody

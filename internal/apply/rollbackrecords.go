@@ -65,7 +65,7 @@ func (u *undoing) carryRecords(ctx context.Context) error {
 		done, err := Run(ctx, u.opts.Target, r, u.journal, u.opts.Options)
 		u.out.Records = append(u.out.Records, done)
 		// Even a run that stopped has made records whose new Ids must not be forgotten.
-		if keep := u.opts.Keep(context.WithoutCancel(ctx), done.Pairs); keep != nil {
+		if keep := u.opts.Keep(context.WithoutCancel(ctx), r, done); keep != nil {
 			return errors.Join(err, keep)
 		}
 		if problem.KindOf(err) == problem.Conflict {

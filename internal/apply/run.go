@@ -21,6 +21,8 @@ type application struct {
 	fields  map[string]map[string]*sf.Field // by object; the names that records carry
 	opts    Options
 
+	approved plan.Approved // zero: who only puts back
+
 	user      sf.ID                   // as whom it is applied
 	fresh     fresh                   // rows that need not be looked at again before they are sent
 	arrived   bool                    // this is the org that the plan is for
@@ -68,7 +70,7 @@ func Run(ctx context.Context, target Target, approved plan.Approved, journal *Jo
 func newApplication(target Target, approved plan.Approved, journal *Journal, opts Options) *application {
 	meter := newMeter(target, opts)
 	return &application{
-		target: meter, meter: meter, journal: journal, ledger: newLedger(approved), opts: opts,
+		target: meter, meter: meter, journal: journal, ledger: newLedger(approved), approved: approved, opts: opts,
 		fields: map[string]map[string]*sf.Field{}, looked: map[birthplace]bool{}, sentFiles: map[birthplace]entryRow{},
 		locking: map[string][]string{}, parentsOf: map[sf.ID]int{}, byCall: map[birthplace]bool{},
 	}
@@ -121,7 +123,7 @@ func (a *application) run(ctx context.Context) ([]Moved, error) {
 		return nil, err
 	}
 	if a.opts.Began != nil && a.ledger.makes() {
-		if err := a.opts.Began(ctx, Beginning{At: a.ledger.at, Batches: a.ledger.batches}); err != nil {
+		if err := a.opts.Began(ctx, Beginning{Plan: a.approved, At: a.ledger.at, Batches: a.ledger.batches}); err != nil {
 			return nil, err
 		}
 	}

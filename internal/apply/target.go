@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"holdfast/internal/plan"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
 )
@@ -117,6 +118,7 @@ type Options struct {
 
 // Beginning says which run of which application begins.
 type Beginning struct {
+	Plan    plan.Approved
 	At      string // server time at which the application began, as in its journal
 	Batches int    // that earlier runs have begun
 }

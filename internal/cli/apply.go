@@ -90,6 +90,8 @@ type applyFlags struct {
 	hardDelete                    int
 }
 
+func (f applyFlags) gaveUp() string { return strings.TrimPrefix(f.giveUp, "sha256:") }
+
 // approval returns the digest that was approved: as given, or as the journal of an application that was
 // begun has it.
 func (f applyFlags) approval() (string, error) {
@@ -183,7 +185,7 @@ func (a *app) apply(cmd *cobra.Command, path string, in applyFlags) error {
 	shown := a.newProgress("apply " + path)
 	result, err := run.Apply(ctx, run.ApplyInput{
 		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal, Journals: journalsBeside(path), Deployer: at.org, Share: at.share,
-		GiveUp: strings.TrimPrefix(in.giveUp, "sha256:"), HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
+		GiveUp: in.gaveUp(), HardDelete: in.hardDelete, Options: apply.Options{Progress: shown.applied},
 		Capture: capture.Options{OrgName: at.name, Rules: at.rules, Progress: shown.captured},
 	})
 	shown.end()

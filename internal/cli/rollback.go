@@ -351,7 +351,7 @@ func (a *app) applyRollback(cmd *cobra.Command, path string, file []byte, shown 
 		Org: at.org, Store: at.store, File: file, Digest: approve, Journal: in.journal,
 		Capture:  capture.Options{OrgName: at.name, Rules: at.rules, Progress: watch.captured},
 		Progress: func(d apply.Deploying) { watch.deploying(d, len(shown.Deployments)) },
-		Options:  apply.Options{Progress: watch.applied},
+		Options:  apply.Options{Progress: watch.applied}, GiveUp: in.gaveUp(),
 	})
 	watch.end()
 	if err != nil && result.Plan == nil {

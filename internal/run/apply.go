@@ -188,18 +188,14 @@ func Apply(ctx context.Context, in ApplyInput) (out ApplyResult, err error) {
 	if in.Options.Successor, err = madeAgain(ctx, in.Store, p.Org, p); err != nil {
 		return out, err
 	}
-	in.Options.Began = func(ctx context.Context, b apply.Beginning) error { return in.noteBegun(ctx, p, approved.Digest(), b) }
+	in.Options.Began = in.noteBegun
 	applied, err := apply.Run(ctx, in.Org, approved, journal, in.Options)
 	out = applyRows(applied)
 	out.Before = applied.Verified != nil
 	out.of(p, approved.Digest())
 	out.Journal, out.Forecast = in.Journal, forecast
-	// Even a run that stopped has made records whose new Ids must not be forgotten.
-	if keep := storeIdentity(context.WithoutCancel(ctx), in.Store, p.Org, applied.Pairs); keep != nil {
+	if keep := in.keep(context.WithoutCancel(ctx), approved, applied); keep != nil {
 		return out, errors.Join(err, keep)
-	}
-	if p.Count(plan.Insert) > 0 && applied.Begun != "" && !applied.Unknown && !out.Before {
-		err = errors.Join(err, in.noteSettled(context.WithoutCancel(ctx), p.Org, approved.Digest(), applied.Begun))
 	}
 	if err != nil {
 		return out, err

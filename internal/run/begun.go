@@ -53,8 +53,8 @@ func attempt(org sf.ID, digest, at string) string {
 // noteBegun writes down, before anything is made, that the application of a plan has begun, and refuses to go on while another one
 // has not ended: what that made has new Ids which nobody knows, so that this plan would make it once more. Of two that begin
 // at one moment at least one sees the other.
-func (in ApplyInput) noteBegun(ctx context.Context, p *plan.Plan, digest string, b apply.Beginning) error {
-	org, objects := p.Org, makes(p)
+func (in ApplyInput) noteBegun(ctx context.Context, b apply.Beginning) error {
+	org, digest, objects := b.Plan.Plan().Org, b.Plan.Digest(), makes(b.Plan.Plan())
 	journal, err := filepath.Abs(in.Journal)
 	if err != nil {
 		journal = in.Journal
@@ -110,6 +110,18 @@ func warnOfBegun(ctx context.Context, store *snapshot.Store, p *plan.Plan) error
 			"end that one with `holdfast apply PLAN --resume`, and make this plan anew", o.digest, o.at, o.journal))
 	}
 	return nil
+}
+
+// keep keeps the Ids of what an application has made, also of one that stopped, and then says that it is known, if it is.
+func (in ApplyInput) keep(ctx context.Context, approved plan.Approved, applied apply.Result) error {
+	p := approved.Plan()
+	if err := storeIdentity(ctx, in.Store, p.Org, applied.Pairs); err != nil {
+		return err
+	}
+	if len(makes(p)) == 0 || applied.Begun == "" || applied.Unknown || applied.Verified != nil {
+		return nil
+	}
+	return in.noteSettled(ctx, p.Org, approved.Digest(), applied.Begun)
 }
 
 // noteSettled writes down that all that an application made so far is in the identity map.

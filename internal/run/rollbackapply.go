@@ -33,6 +33,7 @@ type ApplyRollbackInput struct {
 	Capture  capture.Options // how the org is observed; Kind and Include are set by ApplyRollback
 	Progress func(apply.Deploying)
 	Options  apply.Options // of its records
+	GiveUp   string        // as of ApplyInput
 
 	watch *stopwatch // nil: nobody measures
 }
@@ -108,7 +109,8 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 		}
 		in.Options.Deployer = in.Org
 	}
-	records := recordsBack{in: ApplyInput{Org: in.Org, Store: in.Store, Journal: in.Journal, Options: in.Options}, plan: plan, reversal: r}
+	records := recordsBack{in: ApplyInput{Org: in.Org, Store: in.Store, Journal: in.Journal, GiveUp: in.GiveUp, Options: in.Options}, plan: plan, reversal: r}
+	in.Options.Began = records.in.noteBegun
 	done, err := apply.Rollback(ctx, in.Org, approved, journal, apply.RollbackOptions{
 		Progress: func(d apply.Deploying) {
 			in.watch.deploying(d)
@@ -128,9 +130,7 @@ func ApplyRollback(ctx context.Context, in ApplyRollbackInput) (out RolledBackRe
 			}
 			return apply.Observation{Snapshot: now.Source.Live, Rest: now.Deployments}, err
 		},
-		Keep: func(ctx context.Context, pairs []apply.Pair) error {
-			return storeIdentity(ctx, in.Store, plan.Org, pairs)
-		},
+		Keep: records.in.keep,
 		Left: records.left,
 	})
 	out = rolledBack(ShownRollback(*plan, in.File), in.Journal, done)
