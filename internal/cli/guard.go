@@ -61,7 +61,7 @@ func (a *app) guardCommand() *cobra.Command {
 
 var guardKinds = []problem.Kind{
 	problem.NoRepository, problem.WrongKey, problem.Damaged, problem.NotFound, problem.Locked,
-	problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Findings, problem.Limits,
+	problem.Unreachable, problem.Unauthorized, problem.Conflict, problem.Findings, problem.Limits, problem.Partial,
 }
 
 func (a *app) guardBefore() *cobra.Command {
@@ -284,6 +284,14 @@ func writeGuarded(w io.Writer, r guardResult) {
 		for _, name := range r.Rollback.Except {
 			fmt.Fprintf(w, "not taken back, because somebody else did it: %s\n", plain(name))
 		}
+		for _, text := range r.Unread {
+			fmt.Fprintf(w, "not compared, because it could not be read after the deployment: %s\n", plain(text))
+		}
+		for _, a := range r.Rollback.Actions {
+			if a.Action == "cannot" {
+				fmt.Fprintf(w, "cannot be taken back: %s %s: %s\n", a.Type, plain(a.Name), plain(a.Why))
+			}
+		}
 		for _, d := range r.Otherwise {
 			fmt.Fprintf(w, "not as the package has it: %s %s\n", d.Type, plain(d.Name))
 		}
@@ -300,7 +308,9 @@ func writeGuarded(w io.Writer, r guardResult) {
 		if records > 0 {
 			parts = append(parts, plural(records, "row")+" of records")
 		}
-		if r.Rollback.Empty() {
+		if r.Rollback.Empty() && r.Rollback.Impossible+r.Rollback.Conflicts+len(r.Unread) > 0 {
+			fmt.Fprintf(w, "after is snapshot %.10s; nothing that is known of can be taken back\n", r.After)
+		} else if r.Rollback.Empty() {
 			fmt.Fprintf(w, "after is snapshot %.10s; there is nothing to take back\n", r.After)
 		} else {
 			fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: %s\n", r.After, strings.Join(parts, " and "),

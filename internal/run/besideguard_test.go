@@ -81,3 +81,30 @@ func (r *release) objectText(name string) string {
 	}
 	return text
 }
+
+// What could not be read after a deployment is neither as it was asked nor otherwise: the guard says so, is not done, and looks
+// again when it is run again.
+func TestGuardAfterLooksAgainAtWhatItCouldNotRead(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, thing("A=a"), classFiles("Pay", "public class Pay {}"))
+	in := r.guarding(packageOf(nil, thing("A=new"), classFiles("Pay", "public class Pay { Integer a; }")))
+	if _, err := run.GuardBefore(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	r.deploy(nil, thing("A=new"), classFiles("Pay", "public class Pay { Integer a; }"))
+	in.Org = listless{r.client, "ApexClass"}
+	out, err := run.GuardAfter(t.Context(), in)
+	if problem.KindOf(err) != problem.Partial || len(out.Unread) != 1 || !strings.Contains(out.Unread[0], "ApexClass") || out.Rollback == nil {
+		t.Errorf("%v %q", err, out.Unread)
+	}
+	in.Org = r.client
+	out, err = run.GuardAfter(t.Context(), in)
+	if err != nil || len(out.Unread) > 0 || out.Rollback.Impossible > 0 || !strings.Contains(shown(*out.Rollback), "take back ApexClass Pay") {
+		t.Errorf("again: %v %q\n%s", err, out.Unread, shown(*out.Rollback))
+	}
+	if after := out.After; after != "" { // from now on it is known
+		if again, err := run.GuardAfter(t.Context(), in); err != nil || again.After != after {
+			t.Errorf("looked at again: %v %s, not %s", err, again.After, after)
+		}
+	}
+}

@@ -55,6 +55,7 @@ type GuardResult struct {
 	Sent       []SentRow       `json:"sent,omitempty"`      // requests to deploy the package
 	Deployed   bool            `json:"deployed"`            // by the guard
 	After      string          `json:"after,omitempty"`     // id of the snapshot after the deployment
+	Unread     []string        `json:"unread,omitempty"`    // types of the package that could not be read after the deployment, and why
 	Beyond     []ComponentDiff `json:"beyond,omitempty"`    // that changed without being in the package
 	Otherwise  []ComponentDiff `json:"otherwise,omitempty"` // that are not as the package has them
 	Rollback   *RollbackResult `json:"rollback,omitempty"`  // the plan that takes the deployment back

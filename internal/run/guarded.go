@@ -217,9 +217,18 @@ func (g *guard) finish(ctx context.Context) error {
 			return err
 		}
 		g.out.After = live.Info().ID
-		// From here on, what people do is not the deployment's: a run that dies below does not look again.
-		if err := g.journal.Finish(g.out.After); err != nil {
-			return err
+		g.out.Unread = nil
+		for _, kind := range g.kinds {
+			if why := untold(live, kind); why != "" {
+				g.out.Unread = append(g.out.Unread, kind+": "+why)
+			}
+		}
+		// From here on, what people do is not the deployment's: a run that dies below does not look again. What could not be
+		// read is looked at again.
+		if len(g.out.Unread) == 0 {
+			if err := g.journal.Finish(g.out.After); err != nil {
+				return err
+			}
 		}
 	}
 	if err := g.whatChanged(ctx); err != nil {
@@ -252,6 +261,10 @@ func (g *guard) finish(ctx context.Context) error {
 		if err := g.validate(ctx, "rollback", archive, "", note); err != nil {
 			return err
 		}
+	}
+	if len(g.out.Unread) > 0 {
+		return problem.Newf(problem.Partial, "what the org has after the deployment could not be read in full: %s", strings.Join(g.out.Unread, "; ")).
+			Hint("what of it can be taken back is not known by now; run the command again")
 	}
 	return nil
 }
