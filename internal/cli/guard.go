@@ -278,45 +278,50 @@ func writeGuarded(w io.Writer, r guardResult) {
 		fmt.Fprintln(w, "deployed")
 	}
 	if r.Rollback != nil {
-		for _, d := range r.Beyond {
-			fmt.Fprintf(w, "beyond the package: %s %s %s\n", d.How, d.Type, plain(d.Name))
-		}
-		for _, name := range r.Rollback.Except {
-			fmt.Fprintf(w, "not taken back, because somebody else did it: %s\n", plain(name))
-		}
-		for _, text := range r.Unread {
-			fmt.Fprintf(w, "not compared, because it could not be read after the deployment: %s\n", plain(text))
-		}
-		for _, a := range r.Rollback.Actions {
-			if a.Action == "cannot" {
-				fmt.Fprintf(w, "cannot be taken back: %s %s: %s\n", a.Type, plain(a.Name), plain(a.Why))
-			}
-		}
-		for _, d := range r.Otherwise {
-			fmt.Fprintf(w, "not as the package has it: %s %s\n", d.Type, plain(d.Name))
-		}
-		records := 0
-		for _, part := range r.Rollback.Records {
-			for _, s := range part.Steps {
-				records += s.Rows
-			}
-		}
-		var parts []string
-		if n := len(r.Rollback.Deployments); n > 0 {
-			parts = append(parts, plural(n, "deployment"))
-		}
-		if records > 0 {
-			parts = append(parts, plural(records, "row")+" of records")
-		}
-		if r.Rollback.Empty() && r.Rollback.Impossible+r.Rollback.Conflicts+len(r.Unread) > 0 {
-			fmt.Fprintf(w, "after is snapshot %.10s; nothing that is known of can be taken back\n", r.After)
-		} else if r.Rollback.Empty() {
-			fmt.Fprintf(w, "after is snapshot %.10s; there is nothing to take back\n", r.After)
-		} else {
-			fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: %s\n", r.After, strings.Join(parts, " and "),
-				commandLine("holdfast", "apply", operand(filepath.Join(r.Folder, guardRollback))))
-		}
+		writeGuardedAfter(w, r)
 	}
 	writeRehearsed(w, r.Rehearsal)
 	fmt.Fprintf(w, "runbook %s\n", plain(filepath.Join(r.Folder, guardRunbook)))
+}
+
+// writeGuardedAfter writes what a deployment came to, and how it is taken back.
+func writeGuardedAfter(w io.Writer, r guardResult) {
+	for _, d := range r.Beyond {
+		fmt.Fprintf(w, "beyond the package: %s %s %s\n", d.How, d.Type, plain(d.Name))
+	}
+	for _, name := range r.Rollback.Except {
+		fmt.Fprintf(w, "not taken back, because somebody else did it: %s\n", plain(name))
+	}
+	for _, text := range r.Unread {
+		fmt.Fprintf(w, "not compared, because it could not be read after the deployment: %s\n", plain(text))
+	}
+	for _, a := range r.Rollback.Actions {
+		if a.Action == "cannot" {
+			fmt.Fprintf(w, "cannot be taken back: %s %s: %s\n", a.Type, plain(a.Name), plain(a.Why))
+		}
+	}
+	for _, d := range r.Otherwise {
+		fmt.Fprintf(w, "not as the package has it: %s %s\n", d.Type, plain(d.Name))
+	}
+	records := 0
+	for _, part := range r.Rollback.Records {
+		for _, s := range part.Steps {
+			records += s.Rows
+		}
+	}
+	var parts []string
+	if n := len(r.Rollback.Deployments); n > 0 {
+		parts = append(parts, plural(n, "deployment"))
+	}
+	if records > 0 {
+		parts = append(parts, plural(records, "row")+" of records")
+	}
+	if r.Rollback.Empty() && r.Rollback.Impossible+r.Rollback.Conflicts+len(r.Unread) > 0 {
+		fmt.Fprintf(w, "after is snapshot %.10s; nothing that is known of can be taken back\n", r.After)
+	} else if r.Rollback.Empty() {
+		fmt.Fprintf(w, "after is snapshot %.10s; there is nothing to take back\n", r.After)
+	} else {
+		fmt.Fprintf(w, "after is snapshot %.10s; to take it back, in %s: %s\n", r.After, strings.Join(parts, " and "),
+			commandLine("holdfast", "apply", operand(filepath.Join(r.Folder, guardRollback))))
+	}
 }
