@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -442,9 +443,33 @@ func (m *maker) notes(old []string) {
 						m.t.Errorf("line %q, want the successor of %s", lines[i+1], id)
 					}
 				}
+			case "note-begun", "note-settled":
+				m.application(class, name, string(body))
 			default:
 				m.t.Errorf("a note of the unspecified class %s", class)
 			}
 		}
+	}
+}
+
+// application reads a note of an application of a plan: identity.md, "Applications".
+func (m *maker) application(class, name, body string) {
+	m.t.Helper()
+	if class == "note-settled" {
+		if begun := regexp.MustCompile(`^` + m.server.OrgID + `-[0-9a-f]{32}-.+-\d+-[0-9a-f]{16}$`); !begun.MatchString(name) || body != "holdfast-settled/1\n" {
+			m.t.Errorf("note %q: %q", name, body)
+		}
+		return
+	}
+	lines := strings.Split(body, "\n")
+	if len(lines) != 6 || lines[0] != "holdfast-begun/1 "+m.server.OrgID || len(lines[1]) != 64 || lines[4] != "Contact" || lines[5] != "" {
+		m.t.Errorf("note %q: %q", name, body)
+		return
+	}
+	journal, err := strconv.Unquote(lines[3])
+	m.check(err)
+	where := sha256.Sum256([]byte(journal))
+	if name != m.server.OrgID+"-"+lines[1][:32]+"-"+lines[2]+"-0-"+hex.EncodeToString(where[:8]) {
+		m.t.Errorf("note %q: %q", name, body)
 	}
 }
