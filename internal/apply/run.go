@@ -203,10 +203,8 @@ func (a *application) step(ctx context.Context, i int) error {
 	if err := a.takeCompanions(ctx, i); err != nil {
 		return err
 	}
-	if s := a.ledger.plan.Steps[i]; s.Op == plan.Insert && s.Object == fileLinks {
-		if err := a.takeLinks(ctx, i); err != nil {
-			return err
-		}
+	if err := a.takeMade(ctx, i); err != nil {
+		return err
 	}
 	if s := a.ledger.plan.Steps[i]; s.Op == plan.Insert && a.bodyField(s.Object) == nil {
 		sent, err := a.insertStep(ctx, i)
@@ -365,8 +363,8 @@ func (a *application) settleBatch(ctx context.Context, b *batch) error {
 	case opFile:
 		return a.settleFiles(ctx)
 	case opCompanion:
-		if a.ledger.plan.Steps[b.step].Object == fileLinks {
-			return a.settleLinks(ctx)
+		if _, made := madeAlong[a.ledger.plan.Steps[b.step].Object]; made {
+			return a.settleMade(ctx)
 		}
 		return a.settleCompanions(ctx)
 	}

@@ -81,7 +81,7 @@ func (w *wanted) compute(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, decide := range []func(context.Context) error{w.replaced, w.vanished, w.withTheirVersions, w.persons, w.converted, w.books, w.owners} {
+	for _, decide := range []func(context.Context) error{w.replaced, w.vanished, w.withTheirVersions, w.persons, w.converted, w.books, w.campaigns, w.owners} {
 		if err := decide(ctx); err != nil {
 			return err
 		}
