@@ -310,6 +310,9 @@ func (in RestoreInput) order(ctx context.Context, w *wanted) (*plan.Plan, error)
 		if n := p.Count(plan.HardDelete); n > 0 {
 			p.Notes = append(p.Notes, hardNote(n))
 		}
+		if err := in.along(ctx, w, p); err != nil {
+			return nil, err
+		}
 		if err := warnOfBegun(ctx, in.Store, p); err != nil {
 			return nil, err
 		}
