@@ -1,9 +1,11 @@
 package run_test
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/component"
 	"holdfast/internal/emulator"
@@ -107,4 +109,53 @@ func TestGuardAfterLooksAgainAtWhatItCouldNotRead(t *testing.T) {
 			t.Errorf("looked at again: %v %s, not %s", err, again.After, after)
 		}
 	}
+}
+
+// A class of the package that somebody has edited after our deployment ended, and before the guard looked, is theirs by now: it is
+// left alone and listed. One that is as the package has it goes back, whoever saved it again.
+func TestGuardLeavesAClassThatWasEditedSince(t *testing.T) {
+	r := newRelease(t, emulator.Options{})
+	r.deploy(nil, classFiles("Pay", "public class Pay {}"), classFiles("Other", "public class Other {}"))
+	in := r.guarding(packageOf(nil, classFiles("Pay", "public class Pay { Integer a; }"), classFiles("Other", "public class Other { Integer a; }")))
+	in.Org = &editing{DeployOrg: r.client, then: func() {
+		r.server.Clock().Advance(time.Minute)
+		r.deploy(nil, classFiles("Pay", "public class Pay { Integer a; Integer theirs; }"), classFiles("Other", "public class Other { Integer a; }"))
+		r.server.Clock().Advance(time.Minute)
+	}}
+	out, err := run.GuardDeploy(t.Context(), in)
+	if err != nil || !out.Deployed {
+		t.Fatalf("%v %+v", err, out)
+	}
+	text := shown(*out.Rollback)
+	if strings.Join(out.Rollback.Except, ",") != "ApexClass Pay" || strings.Contains(text, "Pay") || !strings.Contains(text, "take back ApexClass Other") {
+		t.Errorf("except %q\n%s", out.Rollback.Except, text)
+	}
+	applied, err := run.ApplyRollback(t.Context(), r.applying(*out.Rollback, filepath.Join(t.TempDir(), "rollback")))
+	if err != nil || !applied.Verified {
+		t.Errorf("%v %+v", err, applied.Sent)
+	}
+}
+
+// editing is an org in which somebody works once a deployment has ended.
+type editing struct {
+	run.DeployOrg
+	real string // Id of the deployment that is none of a validation
+	then func()
+}
+
+func (e *editing) StartDeploy(ctx context.Context, archive []byte, opts sf.DeployOptions) (string, error) {
+	id, err := e.DeployOrg.StartDeploy(ctx, archive, opts)
+	if !opts.CheckOnly {
+		e.real = id
+	}
+	return id, err
+}
+
+func (e *editing) AwaitDeploy(ctx context.Context, id string) (sf.Deployment, error) {
+	d, err := e.DeployOrg.AwaitDeploy(ctx, id)
+	if then := e.then; id == e.real && then != nil {
+		e.then = nil
+		then()
+	}
+	return d, err
 }

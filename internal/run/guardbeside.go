@@ -42,8 +42,55 @@ func (g *guard) notTaken(ctx context.Context) ([]string, error) {
 		}
 		out = append(out, parts...)
 	}
+	edited, err := g.editedSince(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, edited...)
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// editedSince returns the texts of the package, such as classes, that are not as it has them and that were saved after our
+// deployment of it had ended, by the org's clock: a deployment of ours cannot have done that. Of one that something else made
+// nobody tells when it ended. Of other components it is not known which of their parts were changed when.
+func (g *guard) editedSince(ctx context.Context) ([]string, error) {
+	if !g.journal.Done {
+		return nil, nil
+	}
+	sent := g.journal.Sent[len(g.journal.Sent)-1]
+	ended := sent.Outcome.Completed
+	if ended.IsZero() && sent.ID != "" { // an earlier run was told
+		d, err := g.in.Org.AwaitDeploy(ctx, sent.ID)
+		switch {
+		case err == nil:
+			ended = d.Completed
+		case ctx.Err() != nil || unheard(err):
+			return nil, err
+		}
+	}
+	if ended.IsZero() {
+		return nil, nil
+	}
+	after, err := g.in.Store.Load(ctx, g.out.After)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, d := range g.out.Otherwise {
+		kind := component.Known().Kind(d.Type)
+		if kind == nil || !kind.Content && !kind.Bundle {
+			continue
+		}
+		rows, err := rowsOf(ctx, after, d.Type)
+		if err != nil {
+			return nil, err
+		}
+		if row, there := rows[d.Name]; there && row.Modified.After(ended) {
+			out = append(out, d.Type+" "+d.Name)
+		}
+	}
+	return out, nil
 }
 
 // theirs returns which parts of a component that changed somebody else has changed, where these are components, and whether all
