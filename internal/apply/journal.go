@@ -129,11 +129,17 @@ func MakeJournal(path string) error {
 	return j.Close()
 }
 
-// HasJournal is the error NotFound where there is no journal at path: of one that is not there nobody knows what it held.
+// HasJournal is the error NotFound where there is no journal at path, and Damaged where there is an empty file: one that was made durable
+// has more, and of what is gone nobody knows what it held.
 func HasJournal(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return problem.Newf(problem.NotFound, "there is no journal %s, so that it is not known what was switched off", path).
 			Hint("name the journal of the application with --journal; where it is lost, see in the org what is off")
+	}
+	if err == nil && info.Mode().IsRegular() && info.Size() < int64(len(journalMagic)) {
+		return problem.Newf(problem.Damaged, "journal %s is empty, so that it is not known what was switched off", path).
+			Hint("bring the journal of the application back; where it is lost, see in the org what is off")
 	}
 	return nil
 }

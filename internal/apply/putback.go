@@ -295,12 +295,12 @@ func (l *ledger) foldAlone(e entry) error {
 }
 
 // StillOff returns the components, as "Type Name", that by the journal at path an application switched off, or was
-// about to, and did not put back, and bypasses of the org that it set; none where there are none. The error is NotFound where there is no such journal, and
+// about to, and did not put back, and bypasses of the org that it set; none where there are none. The error is that of HasJournal where there is no such journal, and
 // otherwise that of OpenJournal, which waits for nobody here: Locked while an application, or whoever puts automation back, is
 // at work.
 func StillOff(path string) ([]string, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, problem.Newf(problem.NotFound, "there is no journal %s", path)
+	if err := HasJournal(path); err != nil {
+		return nil, err
 	}
 	j, err := openJournal(path, 0)
 	if err != nil {

@@ -75,6 +75,31 @@ func TestAJournalThatIsGoneIsNotTakenForAllDone(t *testing.T) {
 		t.Errorf("applying it anew: %v", err)
 	}
 	kept("applying it anew")
+	if err := os.WriteFile(r.Journal, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * reminderRest)
+	if err := os.Chtimes(reminderPath(home, r.Journal), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.watchdog(t.Context(), r); problem.KindOf(err) != problem.Damaged {
+		t.Errorf("the watchdog of an empty journal: %v", err)
+	}
+	if _, err := a.watch(t.Context(), true, place{name: r.Org}, r.Plan, r.Journal, true); err == nil {
+		t.Error("an empty journal is begun anew")
+	}
+	if err := (applyFlags{putBack: true, journal: r.Journal}).known(); problem.KindOf(err) != problem.Damaged {
+		t.Errorf("putting back by an empty journal: %v", err)
+	}
+	(&watched{home: home, reminder: r}).release()
+	kept("all that was tried with an empty one")
+	if text := a.reminded(home, reminderPath(home, r.Journal)); !strings.Contains(text, "may have automation off") {
+		t.Errorf("the next command says %q of an empty one", text)
+	}
+	kept("it was told")
+	if err := os.Remove(r.Journal); err != nil {
+		t.Fatal(err)
+	}
 	if text := a.reminded(home, reminderPath(home, r.Journal)); !strings.Contains(text, "may have automation off") {
 		t.Errorf("the next command says %q", text)
 	}
