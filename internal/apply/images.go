@@ -97,8 +97,11 @@ func (a *application) putImages(ctx context.Context, s plan.Step, r sending) (en
 	}
 	fields, writes = table([]sending{r})
 	plain, err := a.target.Update(ctx, s.Object, fields, writes)
-	if err != nil || len(plain) != 1 {
-		return entryRow{}, fmt.Errorf("%d outcomes for %s %s: %w", len(plain), s.Object, r.id, err)
+	if err == nil && len(plain) != 1 {
+		err = fmt.Errorf("%d outcomes for one record", len(plain))
+	}
+	if err != nil {
+		return entryRow{}, fmt.Errorf("write %s %s without its images: %w", s.Object, r.id, err)
 	}
 	if plain[0].Success {
 		r.code = CodeImages
