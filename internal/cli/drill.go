@@ -32,7 +32,8 @@ and how long each part took. No org of anybody is touched, and nothing but a sta
 
 Without SNAPSHOT it is the newest backup of the org that --from names. What is rehearsed: records of custom objects,
 records that have an owner, and what goes with them, or the objects that are named. The emulated org runs no Apex, has
-no managed packages and no users but one: docs/guide/drill.md says what a drill can tell and what it cannot.`,
+managed packages as far as their objects and fields are described, and no users but one: docs/guide/drill.md says what a
+drill can tell and what it cannot.`,
 		example: `holdfast drill --from prod
 holdfast drill 4f1c --object Account --object Contact
 holdfast drill --from prod --statement drill.txt --json`,
@@ -66,13 +67,18 @@ func (a *app) drill(cmd *cobra.Command, in run.DrillInput, statement string) (er
 	if err != nil {
 		return err
 	}
-	on, err := a.stage(ctx, "drill")
+	in.Store = store
+	namespaces, err := run.DrillNamespaces(ctx, in)
+	if err != nil {
+		return fmt.Errorf("drill: %w", err)
+	}
+	on, err := a.stage(ctx, "drill", namespaces...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.close()) }()
-	in.Dir, in.Scratch, in.Org = on.dir, on.store, on.org
-	in.Store, in.Now, in.Look = store, a.now, plainClient{on.server.URL, on.server.AccessToken}.look
+	in.Dir, in.Scratch, in.Org, in.Packages = on.dir, on.store, on.org, on.packages
+	in.Now, in.Look = a.now, plainClient{on.server.URL, on.server.AccessToken}.look
 	shown := a.newProgress("drill")
 	result, found := run.Drill(ctx, in)
 	shown.end()

@@ -147,8 +147,7 @@ func TestNonprofitSuccessPackSeedsAnotherOrg(t *testing.T) {
 	house.drillNPSP(t, from)
 }
 
-// drillNPSP rehearses the same records, and says how long it took. The empty org of a drill has no managed packages: what needs them
-// is refused, and told.
+// drillNPSP rehearses the same records: every one comes back whole into an org whose packages are made of the snapshot's describes.
 func (h *house) drillNPSP(t *testing.T, from string) {
 	t.Helper()
 	began := time.Now()
@@ -160,20 +159,46 @@ func (h *house) drillNPSP(t *testing.T, from string) {
 		Different int                                            `json:"different"`
 		Score     float64                                        `json:"score"`
 		Took      struct{ Deploy, Plan, Apply, Witness float64 } `json:"seconds"`
-		Refusals  []json.RawMessage
-		Missing   []json.RawMessage `json:"not_deployed"`
+		Packages  []string
+		Refusals  []struct {
+			Object  string
+			Records int
+			Code    string
+			Message string
+		}
+		Missing  []struct{ Type, Name, Problem string } `json:"not_deployed"`
+		NotTried []string                               `json:"not_tried"`
+		Objects  []struct {
+			Object                   string
+			Records, Restored, Whole int
+			Without                  []string
+		}
 	}
 	if err := json.Unmarshal([]byte(out), &drilled); err != nil {
 		t.Fatalf("exit code %d: %v\n%s", code, err, text)
 	}
-	if drilled.Links == 0 || drilled.Different > 0 {
-		t.Errorf("a drill of %d records and %d links, %d values different: %s", drilled.Records, drilled.Links, drilled.Different, text)
+	if drilled.Links < 33_000 || drilled.Different > 0 || code != 0 {
+		t.Errorf("exit code %d of a drill of %d records and %d links, %d values different: %s", code, drilled.Records, drilled.Links, drilled.Different, text)
+	}
+	for _, o := range drilled.Objects {
+		if o.Whole != o.Records || len(o.Without) > 0 {
+			t.Errorf("%d of %d %s came back, %d of them whole, without %v", o.Restored, o.Records, o.Object, o.Whole, o.Without)
+		}
+	}
+	if want := slices.Sorted(slices.Values(testkit.NPSPPackages)); drilled.Records < 17_283 || !slices.Equal(drilled.Packages, want) {
+		t.Errorf("a drill of %d records with the packages %v", drilled.Records, drilled.Packages)
+	}
+	for _, m := range drilled.Missing {
+		t.Errorf("not deployed: %+v", m)
+	}
+	if len(drilled.NotTried) == 0 || !strings.Contains(drilled.NotTried[0], "what their own rules and code refuse was not rehearsed") {
+		t.Errorf("nothing is said of what a package's own code would do: %q", drilled.NotTried)
 	}
 	t.Logf("drill: %d records, %d values, %d links, %d different, score %.4f, %d kinds of refusals, %d components not deployed; deploy %.1f s, plan %.1f s, apply %.1f s, witness %.1f s, in all %.1f s",
 		drilled.Records, drilled.Values, drilled.Links, drilled.Different, drilled.Score, len(drilled.Refusals), len(drilled.Missing),
 		drilled.Took.Deploy, drilled.Took.Plan, drilled.Took.Apply, drilled.Took.Witness, time.Since(began).Seconds())
 	for _, r := range drilled.Refusals[:min(5, len(drilled.Refusals))] {
-		t.Logf("refused: %s", r)
+		t.Logf("refused: %+v", r)
 	}
 }
 

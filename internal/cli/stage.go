@@ -23,13 +23,16 @@ type playground struct {
 	org    *salesforce.Org
 	store  *snapshot.Store
 	dir    string
+
+	packages map[string]string // the folder of each, by namespace
 }
 
 // stageCalls is a day's calls of an org that is nobody's.
 const stageCalls = 10_000_000
 
-// stage makes what a rehearsal needs. The caller closes it.
-func (a *app) stage(ctx context.Context, what string) (on *playground, err error) {
+// stage makes what a rehearsal needs. The caller closes it. The org can install packages of these namespaces, each from a
+// folder that is still to be made.
+func (a *app) stage(ctx context.Context, what string, namespaces ...string) (on *playground, err error) {
 	on = &playground{}
 	defer func() {
 		if err != nil {
@@ -46,7 +49,12 @@ func (a *app) stage(ctx context.Context, what string) (on *playground, err error
 	if _, err := rand.Read(key); err != nil {
 		return on, err
 	}
-	if on.server, err = emulator.Start(ctx, emulator.Options{Name: what, Clock: org.NewClock(a.now), DailyCalls: stageCalls, Key: key}); err != nil {
+	on.packages = map[string]string{}
+	for _, ns := range namespaces {
+		on.packages[ns] = filepath.Join(on.dir, "packages", ns)
+	}
+	options := emulator.Options{Name: what, Clock: org.NewClock(a.now), DailyCalls: stageCalls, Key: key, Packages: on.packages}
+	if on.server, err = emulator.Start(ctx, options); err != nil {
 		return on, err
 	}
 	on.org, err = salesforce.Connect(ctx, salesforce.Config{

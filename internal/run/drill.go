@@ -11,6 +11,7 @@ import (
 
 	"holdfast/internal/apply"
 	"holdfast/internal/capture"
+	"holdfast/internal/component"
 	"holdfast/internal/problem"
 	"holdfast/internal/sf"
 	"holdfast/internal/snapshot"
@@ -30,6 +31,10 @@ type DrillInput struct {
 	Dir           string // for the journal
 	AutomationOff bool   // as in a restore
 	MaxRows       int    // records at most; 0 is DefaultRows
+
+	// Packages are the folders from which the empty org installs managed packages, by namespace: those of
+	// DrillNamespaces. The drill fills them.
+	Packages map[string]string
 
 	// Look reads records of the empty org without this program's client: the witness.
 	Look func(ctx context.Context, object string, fields []string, each func(id sf.ID, values map[string]any) error) error
@@ -52,6 +57,7 @@ type DrillResult struct {
 	Refusals    []DrillRefusal  `json:"refusals"`     // why records were refused, the most frequent first
 	NotDeployed []ProblemRow    `json:"not_deployed"` // components that the empty org did not take
 	NotTried    []string        `json:"not_tried"`    // what a drill leaves out, and why
+	Packages    []string        `json:"packages"`     // namespaces of the managed packages that the empty org has as the snapshot describes them
 	Differences []DifferenceRow `json:"differences"`  // the first values that the witness saw otherwise
 	Records     int64           `json:"records"`      // that were to come back
 	Values      int64           `json:"values"`       // that the witness compared
@@ -116,7 +122,8 @@ type drill struct {
 	out     DrillResult
 	at      time.Time
 
-	deployed int // components that the empty org took
+	deployed int                        // components that the empty org took
+	later    map[string]*component.Node // fields of packages that need objects of the org itself, by object
 }
 
 // Drill restores the records of a snapshot into an empty org with the metadata of the newest one, compares by
@@ -127,12 +134,12 @@ type drill struct {
 // is not held; those of Seed, Restore and Apply. The result tells what was found even beside an error.
 func Drill(ctx context.Context, in DrillInput) (DrillResult, error) {
 	d := &drill{in: in, rules: map[string]string{}, out: DrillResult{
-		Objects: []DrillRow{}, Refusals: []DrillRefusal{}, NotDeployed: []ProblemRow{}, NotTried: []string{}, Differences: []DifferenceRow{}, Began: in.Now(),
+		Objects: []DrillRow{}, Refusals: []DrillRefusal{}, NotDeployed: []ProblemRow{}, NotTried: []string{}, Packages: []string{}, Differences: []DifferenceRow{}, Began: in.Now(),
 	}}
 	for _, part := range []struct {
 		do   func(context.Context) error
 		took *float64
-	}{{d.load, nil}, {d.deploy, &d.out.Took.Deploy}, {d.prepare, &d.out.Took.Plan}, {d.restore, &d.out.Took.Apply}, {d.witness, &d.out.Took.Witness}} {
+	}{{d.load, nil}, {d.packages, &d.out.Took.Deploy}, {d.deploy, &d.out.Took.Deploy}, {d.prepare, &d.out.Took.Plan}, {d.restore, &d.out.Took.Apply}, {d.witness, &d.out.Took.Witness}} {
 		d.at = in.Now()
 		if err := part.do(ctx); err != nil {
 			return d.out, err
@@ -222,7 +229,7 @@ func (d *drill) verdict() error {
 		return problem.New(problem.Findings, text).Hint("--json lists the differences")
 	case len(d.out.NotDeployed) > 0:
 		return problem.Newf(problem.Findings, "%d components could not be deployed, and what they do was not rehearsed", len(d.out.NotDeployed)).
-			Hint("--json lists them; components of managed packages come with their package alone")
+			Hint("--json lists them; what belongs to a managed package comes with it, as far as the snapshot describes it")
 	}
 	return nil
 }
