@@ -80,6 +80,8 @@ type Moved struct {
 	ID     sf.ID
 	Field  string // empty: the whole record
 	Reason string
+
+	held bool // something that stays depends on it
 }
 
 // stale compares every row that is still to be sent with the org. It returns those that moved. Where one look
@@ -187,7 +189,7 @@ func (a *application) staleRows(ctx context.Context, rows []birthplace) ([]Moved
 	for i, r := range rows {
 		m := Moved{Step: a.ledger.plan.Steps[r.step].Number, Object: s.Object, ID: ids[i]}
 		if by := holders[ids[i]]; by != "" && found[ids[i]].live() {
-			m.Reason = "is what " + by + " depends on, which stays"
+			m.Reason, m.held = "is what "+by+" depends on, which stays", true
 			moved = append(moved, m)
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"holdfast/internal/plan"
@@ -389,6 +390,11 @@ func (a *application) report(i int) {
 const shownMoved = 5
 
 func staleError(moved []Moved, of int) error {
+	beside := ""
+	if slices.ContainsFunc(moved, func(m Moved) bool { return m.held }) {
+		// What holds it may be of an object that was not observed, so that a new plan would be just as stale.
+		beside = "; if that one does the same, leave out what others depend on with --exclude ID, or delete what depends on it in the org first"
+	}
 	var names []string
 	for _, m := range moved[:min(len(moved), shownMoved)] {
 		name := fmt.Sprintf("%s %s", m.Object, m.ID)
@@ -402,5 +408,5 @@ func staleError(moved []Moved, of int) error {
 	}
 	return problem.Newf(problem.Conflict, "plan is stale: %d of %d records changed since it was made (%s)",
 		len(moved), of, strings.Join(names, "; ")).
-		Hint("make a new plan with `holdfast restore`, review it and apply that one")
+		Hint("make a new plan with `holdfast restore`, review it and apply that one%s", beside)
 }

@@ -310,6 +310,11 @@ func (a *app) askApproval(ctx context.Context, journal, path, digest string, p *
 	shown.Forecast = run.ForecastPlan(ctx, store, p, journalsBeside(path))
 	err = a.print(shown, func(w io.Writer) {
 		fmt.Fprintf(w, "plan %s for org %s, made %s\n", plain(path), p.Org, stamp(p.Made))
+		if p.Source.Base != "" && p.Source.Base != p.Source.Live { // rows of a file are a change of the org as it is
+			fmt.Fprintf(w, "undo what changed from %.10s to %.10s\n", p.Source.Wanted, p.Source.Base)
+		} else {
+			fmt.Fprintf(w, "as snapshot %.10s has it\n", p.Source.Wanted)
+		}
 		writeSummary(w, p)
 		writeForecastOf(w, shown.Forecast)
 		fmt.Fprintf(w, "digest %s\n", digest)
@@ -399,6 +404,9 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 		writeTable(w, []string{"STEP", "DO", "OBJECT", "DONE", "REFUSED", "PENDING"}, rows)
 	}
 	writeSome(w, "--json lists them", r.Moved, func(m run.MovedRow) string {
+		if m.Field == "" {
+			return fmt.Sprintf("moved: %s %s: %s", m.Object, m.ID, m.Reason)
+		}
 		return fmt.Sprintf("moved: %s %s %s: %s", m.Object, m.ID, m.Field, m.Reason)
 	})
 	writeSome(w, "--json lists them", r.Errors, func(e run.RowErrorRow) string {

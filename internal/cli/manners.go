@@ -21,7 +21,7 @@ import (
 // mannersFlags gives a command the flags that say how an org is read.
 func mannersFlags(cmd *cobra.Command, m *config.Manners) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&m.Only, "only", nil, "hold only objects of this `pattern`, such as 'Account' or 'npsp__*'; may be repeated")
+	flags.StringArrayVar(&m.Only, "only", nil, "hold only objects of this `pattern`, such as 'Account' or 'npsp__*', or a type of metadata, such as components/ApexClass; may be repeated")
 	flags.StringArrayVar(&m.Exclude, "exclude", nil, "do not hold objects of this `pattern`; may be repeated")
 	flags.StringArrayVar(&m.ExcludeFields, "exclude-field", nil, "do not hold fields of this `pattern`, such as 'Contact.SSN__c' or '*.SSN__c'; may be repeated")
 	flags.IntVar(&m.APIShare, "api-share", 0, "`percentage` of the org's daily API and Bulk limits that may be used up, by everyone (default 50)")

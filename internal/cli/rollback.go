@@ -241,9 +241,9 @@ func (a *app) restoreComponents(cmd *cobra.Command, name, snapshot string, compo
 // writeRollback writes what a rollback plan would do, as rollback and apply show it.
 func writeRollback(w io.Writer, r run.RollbackResult) {
 	if r.After == "" {
-		fmt.Fprintf(w, "restore components as %.8s holds them, on the org as of %s\n", r.Before, stamp(r.Made))
+		fmt.Fprintf(w, "restore components as %.10s holds them, on the org as of %s\n", r.Before, stamp(r.Made))
 	} else {
-		fmt.Fprintf(w, "take back what changed from %.8s to %.8s, on the org as of %s\n", r.Before, r.After, stamp(r.Made))
+		fmt.Fprintf(w, "take back what changed from %.10s to %.10s, on the org as of %s\n", r.Before, r.After, stamp(r.Made))
 	}
 	for _, a := range r.Actions {
 		fmt.Fprintf(w, "%s %s %s", a.Action, a.Type, plain(a.Name))
@@ -422,15 +422,15 @@ func writeRolledBack(w io.Writer, org string, r run.RolledBackResult) {
 		return
 	}
 	if r.Left > 0 {
-		fmt.Fprintf(w, "observed again as %.8s: %s or values are not as planned\n", r.Observed, plural(r.Left, "component"))
+		fmt.Fprintf(w, "observed again as %.10s: %s or values are not as planned\n", r.Observed, plural(r.Left, "component"))
 		return
 	}
-	fmt.Fprintf(w, "observed again as %.8s: nothing remains to be deployed", r.Observed)
+	fmt.Fprintf(w, "observed again as %.10s: nothing remains to be deployed", r.Observed)
 	if len(r.Records) > 0 {
 		fmt.Fprint(w, " or to be written")
 	}
 	fmt.Fprintf(w, "; %s left alone as planned\n", plural(r.Conflicts, "conflict"))
-	fmt.Fprintf(w, "to take this back: holdfast rollback %s --undo %.8s..%.8s", org, r.Live, r.Observed)
+	fmt.Fprintf(w, "to take this back: holdfast rollback %s --undo %.10s..%.10s", org, r.Live, r.Observed)
 	for _, o := range configData(r) {
 		fmt.Fprintf(w, " --config-data %s", o)
 	}

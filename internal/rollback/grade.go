@@ -228,7 +228,7 @@ func (g *grading) values(field, what string) {
 	case d.Values == 0:
 		g.because(GradeB, "field %s %s; no record has a value in it", field, what)
 	default:
-		g.because(GradeC, "field %s %s: %s values in %s records, which come back from the snapshot", field, what, count(d.Values), count(d.Records))
+		g.because(GradeC, "field %s %s: %s in %s, which come back from the snapshot", field, what, counted(d.Values, "value"), counted(d.Records, "record"))
 	}
 }
 
@@ -247,6 +247,14 @@ func AtRisk(in Intent) (fields []string, records bool) {
 }
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }
+
+// counted counts things whose plural is regular.
+func counted(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + one + "s"
+}
 
 // only is the document of a component that is one; nil otherwise.
 func only(files []component.Entry) *component.Node {

@@ -46,6 +46,7 @@ func TestGradeOfWhatIsIntended(t *testing.T) {
 		"a field is new":               {rollback.Intent{Key: t1, Before: object(), Files: fields("A__c|" + text)}, "B", "A__c is new"},
 		"a field changes its label":    {rollback.Intent{Key: t1, Before: object("A__c|" + text), Files: fields("A__c|" + text + "<label>x</label>"), Data: none}, "A", "as it was"},
 		"a field with values goes":     {rollback.Intent{Key: t1, Before: object("A__c|" + text), Parts: field("A__c"), Data: held(7)}, "C", "7 values in 9 records"},
+		"a field with a value goes":    {rollback.Intent{Key: t1, Before: object("A__c|" + text), Parts: field("A__c"), Data: held(1)}, "C", "1 value in "},
 		"a field without values goes":  {rollback.Intent{Key: t1, Before: object("A__c|" + text), Parts: field("A__c"), Data: held(0)}, "B", "no record has a value"},
 		"a field goes, nothing held":   {rollback.Intent{Key: t1, Before: object("A__c|" + text), Parts: field("A__c"), Data: none}, "D", "does not hold its values"},
 		"an auto number goes":          {rollback.Intent{Key: t1, Before: object("A__c|<type>AutoNumber</type>"), Parts: field("A__c"), Data: held(9)}, "D", "numbers"},

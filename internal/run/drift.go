@@ -42,7 +42,7 @@ func Drift(ctx context.Context, in CompareInput) (DiffResult, error) {
 		beside = numbered(len(unread), "%d {type|types} of components could not be read in full, and {was|were} not compared in full: ") + some(unread)
 	}
 	if n := len(out.Components); n > 0 {
-		text := fmt.Sprintf("%d components differ from %s %s", n, out.Sides[0].Kind, out.Sides[0].Name)
+		text := numbered(n, "%d {component differs|components differ} from ") + fmt.Sprintf("%s %s", out.Sides[0].Kind, out.Sides[0].Name)
 		if beside != "" {
 			text += "; " + beside
 		}
