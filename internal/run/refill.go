@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func (r *reversal) withRecords(ctx context.Context, p rollback.Plan) (rollback.P
 	}
 	r.objects = r.concerned(p, r.live.Schema())
 	if len(r.objects) == 0 {
+		p.Notes = append(p.Notes, r.emptied(p)...)
 		return p, nil
 	}
 	if !r.sees(r.in.live) { // else it was decided from just that
@@ -38,6 +40,7 @@ func (r *reversal) withRecords(ctx context.Context, p rollback.Plan) (rollback.P
 			return p, err
 		}
 	}
+	p.Notes = append(p.Notes, r.emptied(p)...)
 	values := r.values(p)
 	var going []sf.ComponentKey
 	for _, d := range p.Deployments {
@@ -85,9 +88,9 @@ func (r *reversal) readConfig() error {
 	return nil
 }
 
-// values names what the snapshot before the change brings back once the components are there: of fields and objects
-// that the change deleted, or whose type it changed, and that the org has now or gets by the plan.
-func (r *reversal) values(p rollback.Plan) []valuesBack {
+// comingBack names the objects, and the fields as Object.Field, that the change deleted, or whose type it changed, and that the org
+// has now or gets by the plan.
+func (r *reversal) comingBack(p rollback.Plan) map[string]bool {
 	comes := map[string]bool{}
 	for _, a := range p.Actions {
 		if a.Key.Type != "CustomObject" {
@@ -107,6 +110,51 @@ func (r *reversal) values(p rollback.Plan) []valuesBack {
 		}
 		comes[name] = field == "" || r.sameType(object, field)
 	}
+	return comes
+}
+
+// emptied says which objects and fields come back without what was in them, because the snapshot before the change does not hold it.
+func (r *reversal) emptied(p rollback.Plan) []string {
+	comes := r.comingBack(p)
+	computed := map[string]bool{}
+	for _, c := range r.decided {
+		if c.Key.Type == "CustomObject" && c.Before != nil {
+			for _, f := range c.Before.Files {
+				computedIn(c.Key.Name, f.Body, computed)
+			}
+		}
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(comes)) {
+		object, field, _ := strings.Cut(name, ".")
+		part, held := wholePart(r.before, object)
+		switch {
+		case !comes[name] || field != "" && (comes[object] || computed[name]):
+		case field == "" && !held:
+			out = append(out, fmt.Sprintf("CustomObject %s comes back without records: snapshot %s does not hold them", name, r.before.Info().Short()))
+		case field != "" && (!held || part.Records > 0 && !slices.Contains(part.Fields, field)):
+			out = append(out, fmt.Sprintf("CustomField %s comes back empty: snapshot %s does not hold its values", name, r.before.Info().Short()))
+		}
+	}
+	return out
+}
+
+// computedIn adds the fields of the file of an object that have no values of their own, as Object.Field.
+func computedIn(object string, file []byte, to map[string]bool) {
+	doc, err := component.Parse(file)
+	if err != nil {
+		return // no change of it is decided either
+	}
+	for _, n := range doc.Nodes {
+		if n.Name == "fields" && (n.Value("formula") != "" || n.Value("type") == "Summary") {
+			to[object+"."+n.Value("fullName")] = true
+		}
+	}
+}
+
+// values names what the snapshot before the change brings back once the components are there.
+func (r *reversal) values(p rollback.Plan) []valuesBack {
+	comes := r.comingBack(p)
 	var out []valuesBack
 	for _, name := range slices.Sorted(maps.Keys(comes)) {
 		object, field, _ := strings.Cut(name, ".")
