@@ -346,7 +346,7 @@ func (l *load) write(ctx context.Context, ids []sf.ID) (string, error) {
 			if l.in.Op.deletes() {
 				err = out.Remove(r.ID, live.To, "load")
 			} else {
-				err = l.put(out.Add, sf.Record{ID: r.ID, Shape: shape, Values: valuesIn(shape, r)}, rowOf[r.ID])
+				err = l.put(out.Add, sf.Record{ID: r.ID, Shape: shape, Values: valuesIn(shape, r)}, rowOf[r.ID], true)
 			}
 			if err != nil {
 				return err
@@ -354,7 +354,7 @@ func (l *load) write(ctx context.Context, ids []sf.ID) (string, error) {
 			delete(rowOf, r.ID)
 		}
 		for _, i := range slices.Sorted(maps.Values(rowOf)) {
-			if err := l.put(out.Add, sf.Record{ID: ids[i], Shape: shape, Values: make([]sf.Value, shape.Len())}, i); err != nil {
+			if err := l.put(out.Add, sf.Record{ID: ids[i], Shape: shape, Values: make([]sf.Value, shape.Len())}, i, false); err != nil {
 				return err
 			}
 		}
@@ -376,8 +376,8 @@ func valuesIn(shape *sf.Shape, r sf.Record) []sf.Value {
 	return values
 }
 
-// put writes the cells of a row over a record and adds it.
-func (l *load) put(add func(sf.Record) error, r sf.Record, row int) error {
+// put writes the cells of a row over a record, which is there or comes anew, and adds it.
+func (l *load) put(add func(sf.Record) error, r sf.Record, row int, there bool) error {
 	for i, f := range l.columns {
 		cell := l.in.Rows[row][i]
 		at := r.Shape.Index(f.Name)
@@ -389,6 +389,11 @@ func (l *load) put(add func(sf.Record) error, r sf.Record, row int) error {
 				l.object.Name, f.Name).Hint("leave the column out, or take the rule back that leaves the field out")
 		}
 		if cell == noValue {
+			// What an update may not blank it would leave alone, and the row would count as done. An insert gets a default, or is refused by the org.
+			if there && !f.Nillable {
+				return problem.Newf(problem.Usage, "load: row %d blanks %s.%s, which cannot be blank", row+1, l.object.Name, f.Name).
+					Hint("give a value, or an empty cell to leave the field as it is")
+			}
 			r.Values[at] = sf.Null()
 			continue
 		}

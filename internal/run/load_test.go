@@ -271,6 +271,7 @@ func TestLoadRefuses(t *testing.T) {
 		"update||Id,Name\nnonsense,x":                           problem.Usage,    // no Id
 		"update||Id,Name\n001000000000zzz,x":                    problem.NotFound, // not there
 		"update||Id,NumberOfEmployees\n" + string(id) + ",many": problem.Usage,    // no number
+		"update||Id,Name\n" + string(id) + ",#N/A":              problem.Usage,    // never blank
 		"upsert|Name|Name,Phone\na,1":                           problem.Conflict, // two have it
 		"upsert|Name|Name,Phone\nn,1\nn,2":                      problem.Usage,    // twice
 		"merge||Id\n" + string(id):                              problem.Usage,
