@@ -415,15 +415,7 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "%s left empty because their record did not come back\n", plural(len(r.Dropped), "link"))
 	}
-	if s := r.Switched; s != nil && s.Back && len(s.Bypass) == 0 {
-		fmt.Fprintf(w, "%s switched off and put back, which was proved by retrieving them\n", plural(len(s.Off), "component"))
-	} else if s != nil && s.Back {
-		fmt.Fprintf(w, "%s switched and put back, which was proved by reading them\n", switched(*s))
-	} else if s != nil && len(s.Left) > 0 {
-		writeLeft(w, *s)
-	} else if s != nil {
-		fmt.Fprintf(w, "%s still switched; `holdfast apply PLAN --put-back` puts them back\n", switched(*s))
-	}
+	writeSwitchedBack(w, r.Switched)
 	writeSpent(w, r)
 	if n := len(r.NewIDs); n > 0 {
 		fmt.Fprintf(w, "new Ids: %s, and links to them are mapped\n", plural(n, "record"))
@@ -441,6 +433,26 @@ func writeApplied(w io.Writer, r run.ApplyResult) {
 	if len(back) > 0 {
 		fmt.Fprintf(w, "%s came back, %d bytes, and were read again: each has its SHA-256\n", strings.Join(back, " and "), r.Files.Bytes)
 	}
+	writeObserved(w, r)
+}
+
+// writeSwitchedBack says whether what was switched for the rows is as it was.
+func writeSwitchedBack(w io.Writer, s *run.SwitchedRow) {
+	switch {
+	case s == nil:
+	case s.Back && len(s.Bypass) == 0:
+		fmt.Fprintf(w, "%s switched off and put back, which was proved by retrieving them\n", plural(len(s.Off), "component"))
+	case s.Back:
+		fmt.Fprintf(w, "%s switched and put back, which was proved by reading them\n", switched(*s))
+	case len(s.Left) > 0:
+		writeLeft(w, *s)
+	default:
+		fmt.Fprintf(w, "%s still switched; `holdfast apply PLAN --put-back` puts them back\n", switched(*s))
+	}
+}
+
+// writeObserved says what the observation after an application found.
+func writeObserved(w io.Writer, r run.ApplyResult) {
 	if !r.Verified && r.Observed == nil {
 		return
 	}
