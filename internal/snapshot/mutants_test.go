@@ -66,7 +66,7 @@ var mutants = []mutant{
 	{"reserve is a leftover", "blob/file/file.go", "if name == reserveName {", "if name == reserveName && !MUT {"},
 	{"reserve is not given up", "blob/file/reserve.go", "err := b.fs.Remove(reserveName)", "if MUT { return false, nil }\n\t$"},
 	{"full disk cannot be pruned", "repo/reserve.go", "if problem.KindOf(err) != problem.NoSpace {", "if MUT || problem.KindOf(err) != problem.NoSpace {"},
-	{"full disk has no kind", "blob/file/file.go", "case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):", "case !MUT && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)):"},
+	{"full disk has no kind", "blob/file/file.go", "case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):", "case !MUT && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)):"},
 
 	// The object store.
 	{"put has no condition", "blob/s3/put.go", "options.SetMatchETagExcept(\"*\")", "if !MUT { $ }"},
