@@ -110,8 +110,8 @@ func (k *watchedKill) die(p watchPoint) {
 	n := 0
 	dead := make(chan struct{})
 	die := func() {
+		close(dead) // first: whoever waits for the process may be awake before Kill returns
 		_ = cmd.Process.Kill()
-		close(dead)
 	}
 	mu.Lock() // no request is answered before the process that is to be killed is known
 	k.server.Intercept(func(r emulator.Request) emulator.Fault {
