@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,9 +70,13 @@ func ownNamespaces(ctx context.Context, sn *snapshot.Snapshot) (map[string]bool,
 	return own, nil
 }
 
+// apiName is the form of names of objects and fields. What is not of it is nobody's, and never becomes the name of a folder.
+// Source: Metadata API Developer Guide, Metadata, "fullName".
+var apiName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+
 // namespaceOf returns ns of ns__Name__c, "" of a name without namespace.
 func namespaceOf(name string) string {
-	if parts := strings.Split(name, "__"); len(parts) == 3 {
+	if parts := strings.Split(name, "__"); len(parts) == 3 && apiName.MatchString(name) {
 		return parts[0]
 	}
 	return ""

@@ -32,11 +32,7 @@ const (
 // Source: REST API Developer Guide, "Insert or Update Blob Data".
 func (o *Org) InsertFile(ctx context.Context, object string, fields []string, row sf.Write, body *sf.Upload) (sf.Outcome, error) {
 	what := "insert " + object
-	described, err := o.describe(ctx, object, false)
-	if err != nil {
-		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
-	}
-	entity, err := entityOf(described, fields, row)
+	entity, err := o.entity(ctx, object, fields, row)
 	if err != nil {
 		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
 	}
@@ -85,11 +81,7 @@ func (o *Org) InsertFile(ctx context.Context, object string, fields []string, ro
 // InsertFile; a record that the org refuses is an outcome. Source: as of InsertFile.
 func (o *Org) UpdateFile(ctx context.Context, object string, fields []string, row sf.Write, body sf.Upload) (sf.Outcome, error) {
 	what := fmt.Sprintf("update %s %s", object, row.ID)
-	described, err := o.describe(ctx, object, false)
-	if err != nil {
-		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
-	}
-	entity, err := entityOf(described, fields, row)
+	entity, err := o.entity(ctx, object, fields, row)
 	if err != nil {
 		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
 	}
@@ -109,15 +101,20 @@ func (o *Org) UpdateFile(ctx context.Context, object string, fields []string, ro
 	return sf.Outcome{ID: row.ID, Success: true}, nil
 }
 
+// entity spells the fields of one record as the body of a request, by the types that the org describes.
+func (o *Org) entity(ctx context.Context, object string, fields []string, row sf.Write) ([]byte, error) {
+	described, err := o.describe(ctx, object, false)
+	if err != nil {
+		return nil, err
+	}
+	return entityOf(described, fields, row)
+}
+
 // UpdateOnce sets the fields of one record, as Update does, but the call is sent once, as that of InsertFile: the values may hold
 // what makes something of its own each time. Source: REST API Developer Guide, "sObject Rows".
 func (o *Org) UpdateOnce(ctx context.Context, object string, fields []string, row sf.Write) (sf.Outcome, error) {
 	what := fmt.Sprintf("update %s %s", object, row.ID)
-	described, err := o.describe(ctx, object, false)
-	if err != nil {
-		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
-	}
-	entity, err := entityOf(described, fields, row)
+	entity, err := o.entity(ctx, object, fields, row)
 	if err != nil {
 		return sf.Outcome{}, fmt.Errorf("%s: %w", what, err)
 	}
